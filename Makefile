@@ -1,0 +1,58 @@
+# `make run`: the whole workflow on the default configuration. `make test`: the tests. `make help`: the rest.
+# Every target sets up .venv by itself when it is missing or when the requirements changed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= all
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all lint format schema rulegraph clean clean-results
+.DELETE_ON_ERROR:
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed  ## raw books to report (ARGS="--configfile workflow/configs/NAME.yaml" for another experiment)
+	$(BIN)/snakemake --cores $(CORES) $(ARGS)
+
+test: $(VENV)/.installed-dev  ## the tests that CI runs
+	$(BIN)/pytest -n 2
+
+test-all: $(VENV)/.installed-dev  ## all tests, the slow ones too
+	$(BIN)/pytest -n 2 -m "not gpu"
+
+lint: $(VENV)/.installed-dev  ## ruff, snakefmt, types, snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/pyright
+	$(BIN)/snakemake --lint
+
+format: $(VENV)/.installed-dev  ## format Python and Snakemake code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow/rules
+
+schema: $(VENV)/.installed  ## regenerate workflow/schemas from the typed configuration
+	$(BIN)/python scripts/write_schema.py
+
+rulegraph: $(VENV)/.installed  ## redraw the rule graph of the README (needs graphviz)
+	$(BIN)/snakemake --rulegraph | dot -Tsvg > workflow/report/rulegraph.svg
+
+clean-results:  ## delete everything generated in results/
+	find results -mindepth 1 ! -name .gitignore -delete
+
+clean: clean-results  ## delete results, caches and the virtual environment
+	rm -rf .snakemake .pytest_cache .ruff_cache .hypothesis $(VENV)
+
+$(VENV)/.installed: requirements.txt
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, found {sys.version.split()[0]}; name another one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --progress-bar on -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(BIN)/pip install --progress-bar on -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,45 @@
+"""Raw Project Gutenberg books to a trained, evaluated and documented Mamba baseline.
+
+Settings: config.yaml, or an experiment on top of it (--configfile workflow/configs/NAME.yaml).
+Targets by name: environment corpus tokens train evaluate figures report.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/environment.smk"
+include: "workflow/rules/stripping.smk"
+include: "workflow/rules/selection.smk"
+include: "workflow/rules/splits.smk"
+include: "workflow/rules/tokens.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/reporting.smk"
+
+
+localrules:
+    all,
+    environment,
+    corpus,
+    tokens,
+    train,
+    evaluate,
+    figures,
+    report,
+
+
+rule all:
+    """Everything: the report and all it is made of."""
+    default_target: True
+    input:
+        f"{RESULTS}/report/index.html",
+        f"{RESULTS}/corpus/books.tsv",

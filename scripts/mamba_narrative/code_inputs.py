@@ -1,0 +1,68 @@
+"""Which source files a command runs, so that a rule can declare them as inputs.
+
+Snakemake compares declared inputs by content; an edit of a module that a rule uses reruns the rule, an
+edit elsewhere does not, and ``touch`` or a fresh clone changes nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+PACKAGE = "mamba_narrative"
+
+
+def code_inputs(scripts: Path, script: str, modules: Iterable[str] = ()) -> list[Path]:
+    """Files of ``scripts/<script>.py`` and of all package modules it imports, directly or not, sorted.
+
+    Imports are found in the syntax tree, inside functions too. ``modules`` adds modules that are
+    imported by name at run time (``mamba_narrative.reporting.figures.training_curve``).
+    Raises FileNotFoundError where the script or a module does not exist.
+    """
+    entry = scripts / f"{script}.py"
+    closure: set[Path] = {entry}
+    pending = [entry]
+    for module in modules:
+        found = list(_files_of(scripts, module))
+        if not found or found[-1].name == "__init__.py":
+            raise FileNotFoundError(f"no module {module} below {scripts}")
+        pending += [path for path in found if path not in closure]
+        closure.update(found)
+    while pending:
+        for path in _imported_files(scripts, pending.pop()):
+            if path not in closure:
+                closure.add(path)
+                pending.append(path)
+    return sorted(closure)
+
+
+@cache
+def _imported_files(scripts: Path, source: Path) -> frozenset[Path]:
+    tree = ast.parse(source.read_bytes(), filename=str(source))
+    files: set[Path] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            # An imported name may itself be a module: from package import module.
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.split(".", 1)[0] == PACKAGE:
+                files.update(_files_of(scripts, name))
+    return frozenset(files)
+
+
+def _files_of(scripts: Path, module: str) -> Iterator[Path]:
+    """The files that importing ``module`` runs: the ``__init__`` of each package above it, and its own."""
+    path = scripts
+    for part in module.split("."):
+        path = path / part
+        if (path / "__init__.py").is_file():
+            yield path / "__init__.py"
+        elif path.with_suffix(".py").is_file():
+            yield path.with_suffix(".py")
+            return

@@ -1,0 +1,89 @@
+"""The one way in which commands parse, log and fail.
+
+Exit codes: 0 done; 1 a bug (with traceback); 2 wrong input or settings (a message says which);
+130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from mamba_narrative.config.base import explain
+from mamba_narrative.errors import UserError
+
+Settings = TypeVar("Settings", bound=BaseModel)
+EXIT_BUG, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
+_LOG = logging.getLogger("mamba_narrative")
+
+
+def command_parser(description: str, example: str) -> argparse.ArgumentParser:
+    """A parser with ``--help`` that shows ``example``, and ``--log`` for a second copy of the messages."""
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--log", type=Path, help="also write messages to this file")
+    return parser
+
+
+def settings_argument(model: type[Settings]) -> Callable[[str], Settings]:
+    """An argparse type: ``model`` from inline JSON (``{...}``) or from a JSON or YAML file."""
+
+    def parse(value: str) -> Settings:
+        try:
+            if value.lstrip().startswith("{"):
+                data = json.loads(value)
+            else:
+                import yaml
+
+                data = yaml.safe_load(Path(value).read_text(encoding="utf-8"))
+            return model.model_validate(data)
+        except ValidationError as error:
+            raise argparse.ArgumentTypeError(explain(error)) from None
+        except (OSError, ValueError) as error:
+            raise argparse.ArgumentTypeError(f"neither JSON nor a readable YAML file: {error}") from None
+
+    return parse
+
+
+def run_command(main: Callable[[argparse.Namespace], int | None], parser: argparse.ArgumentParser) -> None:
+    """Parse the command line, set up logging, call ``main``, and end the process with its exit code."""
+    arguments = parser.parse_args()
+    _set_up_logging(arguments.log)
+    try:
+        code = main(arguments) or 0
+    except UserError as error:
+        _LOG.error("error: %s", error)
+        code = EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        _LOG.error("stopped by the keyboard; nothing half-written is left")
+        code = EXIT_INTERRUPTED
+    except Exception:
+        _LOG.exception("unexpected error: this is a bug in the program, please report it with this log")
+        code = EXIT_BUG
+    logging.shutdown()
+    sys.exit(code)
+
+
+def _set_up_logging(log: Path | None) -> None:
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    _LOG.setLevel(logging.INFO)
+    script = Path(sys.argv[0]).stem
+    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal.setFormatter(logging.Formatter(f"[{script}] %(message)s"))
+    root.addHandler(to_terminal)
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        to_file = logging.FileHandler(log, mode="a", encoding="utf-8")
+        to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        root.addHandler(to_file)

@@ -1,0 +1,54 @@
+"""What is measured on held-out books."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mamba_narrative.config.base import Section
+
+
+class LikelihoodSettings(Section):
+    """Bits per byte, token and word perplexity on whole held-out books."""
+
+    max_tokens_per_book: int | None = Field(default=None, ge=64)
+    """Only the beginning of longer books is scored; null: whole books."""
+    context_tokens: int = Field(default=2_048, ge=16)
+    """Tokens computed at once; the state is carried along the book, so this changes memory, not results."""
+    bootstrap_samples: int = Field(default=2_000, ge=100)
+    """Resamples of books behind each 95 % interval."""
+    seed: int = 1
+    """Seed of the bootstrap."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where there is one."""
+
+
+class GenerationSettings(Section):
+    """Repetition and diversity of continuations of passages from held-out books."""
+
+    prompts: int = Field(default=32, ge=1)
+    """Number of passages, spread over the test books."""
+    prompt_tokens: int = Field(default=128, ge=8)
+    """Length of each passage."""
+    continuation_tokens: int = Field(default=256, ge=16)
+    """Length of each continuation."""
+    temperature: float = Field(default=0.9, gt=0)
+    """Sampling temperature."""
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    """Nucleus sampling: the most likely tokens with this total probability."""
+    seeds: tuple[int, ...] = Field(default=(1, 2), min_length=1)
+    """One continuation a passage and seed."""
+    bootstrap_samples: int = Field(default=2_000, ge=100)
+    """Resamples of books behind each 95 % interval."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where there is one."""
+
+
+class EvaluationSettings(Section):
+    """The measurements, one group a rule."""
+
+    likelihood: LikelihoodSettings = LikelihoodSettings()
+    """How surprising the held-out books are."""
+    generation: GenerationSettings = GenerationSettings()
+    """What the model writes by itself."""

@@ -1,0 +1,24 @@
+"""How clusters of books are divided into training, validation and test."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from mamba_narrative.config.base import Section
+
+
+class SplitsSettings(Section):
+    """A cluster's split depends on its identity and the seed alone."""
+
+    seed: int = 1
+    """Changes which clusters are held out."""
+    validation_share: float = Field(default=0.1, gt=0, lt=1)
+    """Expected share of clusters in validation."""
+    test_share: float = Field(default=0.1, gt=0, lt=1)
+    """Expected share of clusters in test."""
+
+    @model_validator(mode="after")
+    def _something_is_left_for_training(self) -> SplitsSettings:
+        if self.validation_share + self.test_share >= 1:
+            raise ValueError("splits.validation_share + splits.test_share must be below 1, else nothing is trained on")
+        return self

@@ -1,0 +1,61 @@
+"""How a run is trained."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from mamba_narrative.config.base import Section
+
+
+class TrainingSettings(Section):
+    """Recipe of a training run. One step is one update of the weights."""
+
+    seed: int = 1
+    """Seed of the initial weights and of the order of the data."""
+    steps: int = Field(default=10_000, ge=1)
+    """Number of updates."""
+    sequence_length: int = Field(default=2_048, ge=8)
+    """Tokens of one training window."""
+    batch_sequences: int = Field(default=32, ge=1)
+    """Windows of one update."""
+    micro_batch_sequences: int | None = Field(default=None, ge=1)
+    """Windows computed at once; null: all of a batch. Smaller ones are accumulated, with the same result."""
+    learning_rate: float = Field(default=6e-4, gt=0)
+    """Peak learning rate."""
+    min_learning_rate_share: float = Field(default=0.1, ge=0, le=1)
+    """The cosine ends at this share of the peak."""
+    warmup_steps: int = Field(default=500, ge=0)
+    """Steps of linear warmup."""
+    weight_decay: float = Field(default=0.1, ge=0)
+    """On matrices only: not on A_log, D, biases and norms."""
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    """AdamW's first moment."""
+    beta2: float = Field(default=0.95, ge=0, lt=1)
+    """AdamW's second moment."""
+    clip_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are scaled down to this norm."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Compute type; parameters and optimiser state are float32 always."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where there is one."""
+    validate_every_steps: int = Field(default=500, ge=1)
+    """Steps between validations; one more at the end."""
+    validation_tokens: int = Field(default=200_000, ge=1)
+    """Tokens of the validation books that one validation reads (the same ones each time)."""
+    checkpoint_every_steps: int = Field(default=500, ge=1)
+    """Steps between checkpoints."""
+    keep_checkpoints: int = Field(default=2, ge=1)
+    """Newest checkpoints kept."""
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> TrainingSettings:
+        if self.warmup_steps > self.steps:
+            raise ValueError(f"warmup_steps ({self.warmup_steps}) must not exceed steps ({self.steps})")
+        if self.micro_batch_sequences and self.batch_sequences % self.micro_batch_sequences:
+            raise ValueError(
+                f"batch_sequences ({self.batch_sequences}) must be a multiple of "
+                f"micro_batch_sequences ({self.micro_batch_sequences})"
+            )
+        return self

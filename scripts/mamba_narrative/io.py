@@ -1,0 +1,209 @@
+"""Reading and writing files so that a reader never sees half of one.
+
+Everything is written beside its target, synced to disk and renamed. Tables are tab-separated UTF-8 with
+one header line; backslash, tab and line ends inside a field are escaped as ``\\\\``, ``\\t``, ``\\n``, ``\\r``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mamba_narrative.errors import FileFormatError, UserError
+
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_UNESCAPES = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a rename inside ``directory`` durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Force the content of ``path`` to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a path beside ``target``; on success sync it and rename it to ``target``, on error remove it."""
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name[:200]}.{os.getpid()}.tmp")
+    try:
+        yield beside
+        sync_file(beside)
+        os.replace(beside, target)
+        sync_directory(target.parent)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_directory(target: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``target``; on success it replaces ``target``, on error it is removed."""
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    try:
+        yield beside
+        for path in beside.rglob("*"):
+            if path.is_file():
+                sync_file(path)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(beside, target)
+        sync_directory(target.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` atomically."""
+    with atomic_path(path) as beside:
+        beside.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` atomically as UTF-8, line ends as they are."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` atomically as indented JSON; NaN and infinity are refused (ValueError)."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def canonical_json(value: Any) -> str:
+    """One line of JSON with sorted keys: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON file. Raises FileFormatError with path and line where it is not JSON."""
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise FileFormatError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from None
+
+
+def read_text(path: Path) -> str:
+    """Read one UTF-8 file, line ends as they are. Raises UserError where it cannot be read."""
+    try:
+        return Path(path).read_bytes().decode("utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise FileFormatError(f"{path}: not UTF-8 at byte {error.start}") from None
+
+
+def write_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write one JSON object a line, atomically."""
+    with atomic_path(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as stream:
+        for record in records:
+            stream.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Read a file of one JSON object a line. Raises FileFormatError with path and line."""
+    records = []
+    # Split at "\n" alone: str.splitlines would also cut at characters such as U+2028 inside a JSON string.
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if line:
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise FileFormatError(f"{path}:{number}: not valid JSON ({error.msg})") from None
+    return records
+
+
+def _escape(value: object) -> str:
+    if value is None:
+        return ""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return "".join(_ESCAPES.get(character, character) for character in text)
+
+
+def _unescape(field: str) -> str:
+    if "\\" not in field:
+        return field
+    characters = iter(field)
+    return "".join(
+        _UNESCAPES.get(following := next(characters, ""), following) if character == "\\" else character
+        for character in characters
+    )
+
+
+def format_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Tab-separated text of ``rows``; a missing key or None is an empty field, floats have six digits."""
+    lines = ["\t".join(columns)]
+    lines += ["\t".join(_escape(row.get(column)) for column in columns) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a tab-separated table atomically (see ``format_table``)."""
+    write_text(path, format_table(columns, rows))
+
+
+def read_table(path: Path, required: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Read a tab-separated table as one dict of strings a row.
+
+    Raises FileFormatError where the header lacks one of ``required`` or a row has another number of fields.
+    """
+    header, *lines = read_text(path).split("\n")
+    columns = header.split("\t")
+    if missing := [name for name in required if name not in columns]:
+        raise FileFormatError(f"{path}: column {', '.join(missing)} missing; found {', '.join(columns)}")
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        if line:
+            fields = line.split("\t")
+            if len(fields) != len(columns):
+                raise FileFormatError(f"{path}:{number}: {len(fields)} fields, expected {len(columns)}")
+            rows.append({name: _unescape(field) for name, field in zip(columns, fields, strict=True)})
+    return rows
+
+
+def write_hashes(target: Path, paths: Iterable[Path]) -> None:
+    """List the SHA-256 of files, and of all files in folders, in the form that ``sha256sum -c`` checks.
+
+    Paths are written relative to the folder of ``target``. The list stands for files too large to compare.
+    """
+    files = [
+        file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()
+    ]
+    root = Path(target).parent
+    write_text(target, "".join(f"{sha256_file(file)}  {os.path.relpath(file, root)}\n" for file in files))
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hexadecimal SHA-256 of ``data``."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_text(text: str) -> str:
+    """Hexadecimal SHA-256 of ``text`` in UTF-8."""
+    return sha256_bytes(text.encode("utf-8"))
+
+
+def sha256_file(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file, read in pieces."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,84 @@
+"""A configuration is complete and right, or refused with the key, the value and what was expected."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mamba_narrative.config.experiment import ExperimentSettings, resolve_experiment
+from mamba_narrative.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[3]
+RUNS = {"a": {"architecture": "mamba"}}
+
+
+def refused(configuration: dict) -> str:
+    with pytest.raises(UserError) as error:
+        resolve_experiment(configuration)
+    return str(error.value)
+
+
+def test_the_default_configuration_is_valid():
+    resolve_experiment(yaml.safe_load((ROOT / "config.yaml").read_text()))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_experiment_is_valid_on_top_of_the_defaults(path):
+    def merge(base, top):
+        return {
+            **base,
+            **{
+                key: merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+                for key, value in top.items()
+            },
+        }
+
+    resolve_experiment(merge(yaml.safe_load((ROOT / "config.yaml").read_text()), yaml.safe_load(path.read_text())))
+
+
+def test_the_schema_on_disk_is_the_schema_of_the_code():
+    on_disk = json.loads((ROOT / "workflow" / "schemas" / "config.schema.json").read_text())
+    del on_disk["$schema"]
+    assert on_disk == ExperimentSettings.model_json_schema(), "run `make schema`"
+
+
+def test_shared_training_settings_reach_every_run_and_a_run_overrides_single_keys():
+    experiment = resolve_experiment(
+        {
+            "training": {"steps": 700, "warmup_steps": 7},
+            "runs": {**RUNS, "b": {"architecture": "mamba", "training": {"steps": 800}}},
+        }
+    )
+    training = {name: run.training for name, run in experiment.runs.items() if run is not None}
+    assert (training["a"].steps, training["b"].steps) == (700, 800)
+    assert training["a"].warmup_steps == training["b"].warmup_steps == 7
+
+
+def test_null_takes_a_run_of_a_lower_configuration_out():
+    assert resolve_experiment({"runs": {**RUNS, "b": None}}).runs["b"] is None
+    assert "every run is null" in refused({"runs": {"b": None}})
+
+
+@pytest.mark.parametrize(
+    ("configuration", "message"),
+    [
+        ({"runs": RUNS, "corpsu": {}}, "corpsu: unknown key"),
+        ({"runs": RUNS, "corpus": {"shards": "many"}}, "corpus.shards: .*found 'many'"),
+        ({"runs": RUNS, "corpus": {"shards": 0}}, "corpus.shards: .*greater than or equal to 1, found 0"),
+        ({"runs": RUNS, "corpus": {"source": "directory"}}, "corpus.directory must name the folder"),
+        ({"runs": RUNS, "splits": {"test_share": 0.7, "validation_share": 0.5}}, "nothing is trained on"),
+        ({"runs": {"a": {"architecture": "lstm"}}}, "runs.a.architecture: Input should be 'mamba', found 'lstm'"),
+        ({"runs": {"a": {}}}, "runs.a.architecture: missing"),
+        ({"runs": {"a": {"architecture": "mamba", "model": {"d_modle": 1}}}}, "runs.a.model.d_modle: unknown key"),
+        ({"runs": {"a b": RUNS["a"]}}, "run name 'a b'"),
+        ({"runs": {"human": RUNS["a"]}}, "run name 'human'.*they name baselines"),
+        ({"runs": RUNS, "training": {"learning_rate": float("nan")}}, "learning_rate: .*finite"),
+        ({"runs": RUNS, "training": {"steps": 5, "warmup_steps": 6}}, r"warmup_steps \(6\) must not exceed steps"),
+        ({}, "runs: missing"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_key_and_what_was_expected(configuration, message):
+    import re
+
+    assert re.search(message, refused(configuration)), refused(configuration)

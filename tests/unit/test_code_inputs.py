@@ -1,0 +1,86 @@
+"""The code that a rule declares is the code that its command runs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mamba_narrative.code_inputs import code_inputs
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+COMMANDS = sorted(path.stem for path in SCRIPTS.glob("*.py"))
+
+REPORT_LOADED_MODULES = """
+import runpy, sys
+sys.argv = ["command", "--help"]
+try:
+    runpy.run_path({script!r}, run_name="__main__")
+except SystemExit:
+    pass
+for module in list(sys.modules.values()):
+    name = getattr(module, "__name__", "")
+    if name.split(".")[0] == "mamba_narrative" and getattr(module, "__file__", None):
+        print(module.__file__, file=sys.stderr)
+"""
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def names(paths: list[Path], root: Path) -> list[str]:
+    return [str(path.relative_to(root)) for path in paths]
+
+
+def test_imports_are_followed_through_modules_packages_and_functions(tmp_path):
+    root = write(
+        tmp_path,
+        {
+            "go.py": "from mamba_narrative.a import f\nimport os\n",
+            "mamba_narrative/__init__.py": "",
+            "mamba_narrative/a.py": "def f():\n    from mamba_narrative.deep import b\n",
+            "mamba_narrative/deep/__init__.py": "",
+            "mamba_narrative/deep/b.py": "import mamba_narrative.c as c\n",
+            "mamba_narrative/c.py": "",
+            "mamba_narrative/unused.py": "",
+        },
+    )
+    assert names(code_inputs(root, "go"), root) == [
+        "go.py",
+        "mamba_narrative/__init__.py",
+        "mamba_narrative/a.py",
+        "mamba_narrative/c.py",
+        "mamba_narrative/deep/__init__.py",
+        "mamba_narrative/deep/b.py",
+    ]
+
+
+def test_modules_imported_by_name_are_added_with_what_they_import(tmp_path):
+    root = write(
+        tmp_path,
+        {
+            "go.py": "",
+            "mamba_narrative/__init__.py": "",
+            "mamba_narrative/plot.py": "from mamba_narrative.style import x\n",
+            "mamba_narrative/style.py": "x = 1\n",
+        },
+    )
+    found = names(code_inputs(root, "go", ["mamba_narrative.plot"]), root)
+    assert "mamba_narrative/plot.py" in found
+    assert "mamba_narrative/style.py" in found
+    with pytest.raises(FileNotFoundError, match="no_such_plot"):
+        code_inputs(root, "go", ["mamba_narrative.no_such_plot"])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_module_that_a_command_loads_is_declared(command):
+    script = str(SCRIPTS / f"{command}.py")
+    program = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r})" + REPORT_LOADED_MODULES.format(script=script)
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stderr
+    declared = {str(path) for path in code_inputs(SCRIPTS, command)}
+    assert {line for line in loaded.splitlines() if line.endswith(".py")} <= declared

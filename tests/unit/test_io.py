@@ -1,0 +1,110 @@
+"""Files appear whole or not at all; tables and hashes survive odd content."""
+
+import json
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mamba_narrative import io
+from mamba_narrative.errors import FileFormatError, UserError
+
+any_text = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    target = tmp_path / "table.tsv"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), io.atomic_path(target) as beside:
+        beside.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_failed_folder_leaves_the_old_folder(tmp_path):
+    target = tmp_path / "texts"
+    target.mkdir()
+    (target / "old.txt").write_text("old")
+    with pytest.raises(RuntimeError), io.atomic_directory(target) as beside:
+        (beside / "new.txt").write_text("half")
+        raise RuntimeError
+    assert [path.name for path in target.iterdir()] == ["old.txt"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_written_folder_replaces_the_old_one_whole(tmp_path):
+    target = tmp_path / "texts"
+    target.mkdir()
+    (target / "old.txt").write_text("old")
+    with io.atomic_directory(target) as beside:
+        (beside / "new.txt").write_text("new")
+    assert [path.name for path in target.iterdir()] == ["new.txt"]
+
+
+@given(st.lists(st.fixed_dictionaries({"id": any_text, "note": any_text}), max_size=5))
+def test_any_text_survives_a_table(rows):
+    lines = io.format_table(["id", "note"], rows)
+    assert lines.count("\n") == len(rows) + 1
+    assert all(line.count("\t") == 1 for line in lines.split("\n")[:-1])
+
+
+@given(st.lists(st.fixed_dictionaries({"id": any_text, "note": any_text}), max_size=5))
+def test_a_table_read_back_is_the_table_written(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("table") / "x.tsv"
+    io.write_table(path, ["id", "note"], rows)
+    # A row of nothing but empty fields is still a row, because its tab remains.
+    assert io.read_table(path) == rows
+
+
+@given(st.lists(st.fixed_dictionaries({"text": any_text}), max_size=5))
+def test_json_lines_hold_line_separators_of_every_kind(tmp_path_factory, records):
+    path = tmp_path_factory.mktemp("lines") / "x.jsonl"
+    io.write_json_lines(path, records)
+    assert io.read_json_lines(path) == records
+
+
+def test_a_missing_column_is_named_with_what_was_found(tmp_path):
+    (tmp_path / "x.tsv").write_text("id\tsize\n1\t2\n")
+    with pytest.raises(FileFormatError, match=r"x\.tsv: column cluster missing; found id, size"):
+        io.read_table(tmp_path / "x.tsv", required=["id", "cluster"])
+
+
+def test_a_row_of_another_length_is_named_by_its_line(tmp_path):
+    (tmp_path / "x.tsv").write_text("id\tsize\n1\t2\n3\n")
+    with pytest.raises(FileFormatError, match=r"x\.tsv:3: 1 fields, expected 2"):
+        io.read_table(tmp_path / "x.tsv")
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"{", "not valid JSON"), (b"\xff", "not UTF-8 at byte 0")])
+def test_an_unreadable_json_file_is_named(tmp_path, content, message):
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(FileFormatError, match=message):
+        io.read_json(tmp_path / "x.json")
+
+
+def test_a_missing_file_is_a_user_error(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        io.read_json(tmp_path / "none.json")
+
+
+def test_nan_is_refused_because_it_is_not_json(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        io.write_json(tmp_path / "x.json", {"loss": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_canonical_json_does_not_depend_on_the_order_of_keys():
+    assert io.canonical_json({"b": 1, "a": [2]}) == io.canonical_json(json.loads('{"a": [2], "b": 1}'))
+
+
+def test_the_list_of_hashes_is_checked_by_sha256sum(tmp_path):
+    (tmp_path / "shard").mkdir()
+    (tmp_path / "shard" / "1.txt").write_text("one")
+    (tmp_path / "audit.jsonl").write_text("{}")
+    io.write_hashes(tmp_path / "x.sha256", [tmp_path / "shard", tmp_path / "audit.jsonl"])
+    check = ["sha256sum", "--check", "--strict", "x.sha256"]
+    assert subprocess.run(check, cwd=tmp_path, capture_output=True).returncode == 0
+    (tmp_path / "shard" / "1.txt").write_text("two")
+    assert subprocess.run(check, cwd=tmp_path, capture_output=True).returncode == 1

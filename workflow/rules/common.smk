@@ -1,0 +1,133 @@
+"""Settings, paths and helpers that all rules share. Nothing here runs anything.
+
+Three conventions keep reruns to what is outdated:
+
+* a rule names the code it runs as input (``code``), so that edits count and ``touch`` does not;
+* it gets its own section of the settings as one JSON parameter (``settings``), and no other;
+* Snakemake compares files above 1 MB by time only, so what may grow large is listed with its hash in a
+  small ``.sha256`` file or manifest that counts, while the large file itself is ``ancient`` (``pinned``).
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(os.path.relpath(workflow.basedir))
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from mamba_narrative.code_inputs import code_inputs
+from mamba_narrative.config.experiment import resolve_experiment
+from mamba_narrative.corpus.inventory import books_by_shard
+from mamba_narrative.errors import UserError
+from mamba_narrative.io import canonical_json
+from mamba_narrative.rerun_record import restore_record, save_record
+
+# Commands run with this interpreter's python unless a software deployment method puts another one first.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+try:
+    EXPERIMENT = resolve_experiment(config)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+RESULTS = os.path.normpath(EXPERIMENT.results_dir)
+RUNS = {name: run for name, run in EXPERIMENT.runs.items() if run is not None}
+SCRIPTS = ROOT / "scripts"
+SPLITS = ["train", "validation", "test"]
+
+if EXPERIMENT.corpus.source == "sample":
+    RAW_BOOKS = ROOT / "workflow" / "sample" / "raw"
+    CATALOGUE = str(ROOT / "workflow" / "sample" / "catalog.csv")
+else:
+    RAW_BOOKS = Path(EXPERIMENT.corpus.directory)
+    CATALOGUE = EXPERIMENT.corpus.catalogue
+
+try:
+    BOOKS = books_by_shard(RAW_BOOKS, EXPERIMENT.corpus.shards)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+if not BOOKS:
+    raise WorkflowError(
+        f"{RAW_BOOKS}: no raw books found; expected files such as 1342.txt, pg1342.txt, 1342-0.txt, 1342.zip"
+    )
+if CATALOGUE is not None and not os.path.isfile(CATALOGUE):
+    raise WorkflowError(
+        f"corpus.catalogue: {CATALOGUE} does not exist; expected a CSV file or null"
+    )
+SHARDS = list(BOOKS)
+
+# Before Snakemake looks for outdated results: a results folder from elsewhere brings its record along.
+restore_record(Path(".snakemake"), Path(RESULTS))
+
+
+wildcard_constraints:
+    shard=r"\d{3,}",
+    run=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    figure=r"[a-z_]+",
+
+
+def code(script: str, *modules: str) -> list[str]:
+    """The files that ``python scripts/<script>.py`` runs, with modules that it imports by name."""
+    return [str(path) for path in code_inputs(SCRIPTS, script, modules)]
+
+
+def command(script: str) -> str:
+    """The beginning of a rule's shell command."""
+    return f"python {SCRIPTS / script}.py --log {{log:q}}"
+
+
+def settings(section):
+    """A section of the settings as one line of JSON with sorted keys, as a parameter."""
+    line = canonical_json(section.model_dump(mode="json"))
+    # A function, because Snakemake would take the braces of a plain string for wildcards.
+    return lambda wildcards: line
+
+
+def pinned(hashes: str, *files: str) -> list:
+    """``hashes`` decides whether a rule is outdated; the large ``files`` whose hashes it holds do not."""
+    return [hashes, *(ancient(path) for path in files)]
+
+
+def token_files(*splits: str):
+    """Token arrays as inputs, looked at only when they have been assembled."""
+
+    def inputs(wildcards) -> list:
+        checkpoints.assemble_tokens.get()
+        return [
+            path
+            for split in splits
+            for path in pinned(
+                f"{RESULTS}/tokens/{split}.json",
+                f"{RESULTS}/tokens/{split}.bin",
+                f"{RESULTS}/tokens/{split}.books.tsv",
+            )
+        ]
+
+    return inputs
+
+
+def gpus(device: str) -> int:
+    """GPUs to ask a scheduler for; a local run takes what is there."""
+    return 0 if device == "cpu" else 1
+
+
+def stripped(shard: str = "{shard}") -> list:
+    """The stripped texts of a shard with their audit, as inputs."""
+    return pinned(
+        f"{RESULTS}/stripped/{shard}.sha256",
+        f"{RESULTS}/stripped/{shard}",
+        f"{RESULTS}/stripped/{shard}.manifest.tsv",
+        f"{RESULTS}/stripped/{shard}.audit.jsonl",
+    )
+
+
+onsuccess:
+    save_record(Path(".snakemake"), Path(RESULTS))
+    if os.path.isfile(f"{RESULTS}/report/index.html"):
+        print(f"The report: {RESULTS}/report/index.html", file=sys.stderr)
+
+
+onerror:
+    save_record(Path(".snakemake"), Path(RESULTS))

@@ -1,0 +1,145 @@
+"""Measure every run on the held-out test books, beside a human row and a unigram baseline.
+
+Inputs: a trained run, the test tokens. Outputs: evaluation/<run>/*.json and *.csv, each number with its
+definition, n and a 95 % interval over books.
+"""
+
+
+def trained(wildcards) -> list:
+    """The weights of a run; run.json holds their hash."""
+    return pinned(
+        f"{RESULTS}/runs/{wildcards.run}/run.json",
+        f"{RESULTS}/runs/{wildcards.run}/model/model.safetensors",
+        f"{RESULTS}/runs/{wildcards.run}/model/config.json",
+    )
+
+
+rule evaluate_likelihood:
+    """Bits per byte, token and word perplexity, and loss by position, on whole test books."""
+    input:
+        code=code("evaluate_likelihood"),
+        run=trained,
+        tokens=token_files("test"),
+    output:
+        metrics=f"{RESULTS}/evaluation/{{run}}/likelihood.json",
+        books=f"{RESULTS}/evaluation/{{run}}/likelihood_books.csv",
+        position=f"{RESULTS}/evaluation/{{run}}/position.csv",
+    log:
+        f"{RESULTS}/logs/evaluation/{{run}}/evaluate_likelihood.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/{{run}}/evaluate_likelihood.tsv"
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 8
+    resources:
+        mem_mb=16000,
+        runtime=240,
+        gpu=gpus(EXPERIMENT.evaluation.likelihood.device),
+    params:
+        settings=settings(EXPERIMENT.evaluation.likelihood),
+        results=RESULTS,
+    shell:
+        command("evaluate_likelihood")
+        + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
+        " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
+
+
+rule evaluate_generation:
+    """Repetition, diversity and copying in continuations of passages from the test books."""
+    input:
+        code=code("evaluate_generation"),
+        run=trained,
+        tokens=token_files("train", "test"),
+    output:
+        metrics=f"{RESULTS}/evaluation/{{run}}/generation.json",
+        samples=f"{RESULTS}/evaluation/{{run}}/samples.json",
+    log:
+        f"{RESULTS}/logs/evaluation/{{run}}/evaluate_generation.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/{{run}}/evaluate_generation.tsv"
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 8
+    resources:
+        mem_mb=16000,
+        runtime=240,
+        gpu=gpus(EXPERIMENT.evaluation.generation.device),
+    params:
+        settings=settings(EXPERIMENT.evaluation.generation),
+        results=RESULTS,
+    shell:
+        command("evaluate_generation")
+        + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
+        " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
+
+
+rule evaluate_unigram:
+    """The same measures of a model that knows word frequencies alone."""
+    input:
+        code=code("evaluate_unigram"),
+        tokens=token_files("train", "test"),
+    output:
+        likelihood=f"{RESULTS}/evaluation/unigram/likelihood.json",
+        books=f"{RESULTS}/evaluation/unigram/likelihood_books.csv",
+        position=f"{RESULTS}/evaluation/unigram/position.csv",
+        generation=f"{RESULTS}/evaluation/unigram/generation.json",
+        samples=f"{RESULTS}/evaluation/unigram/samples.json",
+    log:
+        f"{RESULTS}/logs/evaluation/unigram.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/unigram.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings(EXPERIMENT.evaluation),
+        results=RESULTS,
+    shell:
+        command("evaluate_unigram")
+        + " --tokens {params.results:q}/tokens --settings {params.settings:q}"
+        " --output-directory {params.results:q}/evaluation/unigram"
+
+
+rule evaluate_human:
+    """The measures of continuations, on what the authors really wrote."""
+    input:
+        code=code("evaluate_human"),
+        tokens=token_files("train", "test"),
+    output:
+        f"{RESULTS}/evaluation/human/generation.json",
+    log:
+        f"{RESULTS}/logs/evaluation/human.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/human.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings(EXPERIMENT.evaluation.generation),
+        results=RESULTS,
+    shell:
+        command("evaluate_human")
+        + " --tokens {params.results:q}/tokens --settings {params.settings:q}"
+        " --output-directory {params.results:q}/evaluation/human"
+
+
+EVALUATIONS = [
+    *expand(
+        f"{RESULTS}/evaluation/{{run}}/{{name}}.json",
+        run=[*RUNS, "unigram"],
+        name=["likelihood", "generation"],
+    ),
+    f"{RESULTS}/evaluation/human/generation.json",
+]
+
+
+rule evaluate:
+    """Target: all measurements."""
+    input:
+        EVALUATIONS,

@@ -1,0 +1,178 @@
+"""Tables, figures and the page that people read.
+
+Inputs: the small files that earlier stages wrote. Outputs: report/. A figure depends on its own module and
+on the files it draws, so an edited plot redraws that plot alone.
+"""
+
+CORPUS_FILES = pinned(f"{RESULTS}/corpus/books.sha256", f"{RESULTS}/corpus/books.tsv")
+
+# What each figure draws; its module is mamba_narrative.reporting.figures.<name>.
+FIGURES = {
+    "training_curve": [
+        expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),
+        [
+            ancient(path)
+            for path in expand(
+                f"{RESULTS}/runs/{{run}}/{{log}}.csv",
+                run=RUNS,
+                log=["train", "validation"],
+            )
+        ],
+    ],
+    "loss_by_position": expand(
+        f"{RESULTS}/evaluation/{{run}}/position.csv", run=[*RUNS, "unigram"]
+    ),
+    "corpus_composition": CORPUS_FILES,
+}
+
+
+rule make_tables:
+    """All tables as CSV and Markdown."""
+    input:
+        code=code("make_tables"),
+        corpus=CORPUS_FILES,
+        splits=f"{RESULTS}/splits/summary.json",
+        runs=expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),
+        evaluations=EVALUATIONS,
+    output:
+        report(
+            expand(
+                f"{RESULTS}/report/tables/{{table}}.csv",
+                table=["corpus", "selection", "splits", "runs"],
+            ),
+            caption="../report/tables.rst",
+            category="Tables",
+        ),
+        report(
+            expand(
+                f"{RESULTS}/report/tables/{{table}}.csv",
+                table=["likelihood", "generation"],
+            ),
+            caption="../report/tables.rst",
+            category="Evaluation",
+        ),
+        expand(
+            f"{RESULTS}/report/tables/{{table}}.md",
+            table=[
+                "corpus",
+                "selection",
+                "splits",
+                "runs",
+                "likelihood",
+                "generation",
+            ],
+        ),
+    log:
+        f"{RESULTS}/logs/report/make_tables.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/report/make_tables.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        results=RESULTS,
+        runs=list(RUNS),
+    shell:
+        command("make_tables")
+        + " --results {params.results:q} --runs {params.runs}"
+        " --output {params.results:q}/report/tables"
+
+
+for name, inputs in FIGURES.items():
+
+    rule:
+        name:
+            f"draw_{name}"
+        input:
+            code=code("draw_figure", f"mamba_narrative.reporting.figures.{name}"),
+            data=inputs,
+        output:
+            svg=report(
+                f"{RESULTS}/report/figures/{name}.svg",
+                caption=f"../report/{name}.rst",
+                category="Figures",
+            ),
+            png=f"{RESULTS}/report/figures/{name}.png",
+        log:
+            f"{RESULTS}/logs/report/figures/{name}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/report/figures/{name}.tsv"
+        conda:
+            "../../envs/cpu.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=15,
+        params:
+            figure=name,
+            results=RESULTS,
+            runs=list(RUNS),
+        shell:
+            command("draw_figure")
+            + " --figure {params.figure} --results {params.results:q} --runs {params.runs}"
+            " --svg {output.svg:q} --png {output.png:q}"
+
+
+rule figures:
+    """Target: all figures."""
+    input:
+        expand(f"{RESULTS}/report/figures/{{figure}}.svg", figure=FIGURES),
+
+
+rule write_report:
+    """One self-contained page: corpus, runs, measurements, figures, samples, environment."""
+    input:
+        code=code("write_report"),
+        templates=sorted(
+            str(path)
+            for path in SCRIPTS.glob("mamba_narrative/reporting/templates/*")
+        ),
+        corpus=CORPUS_FILES,
+        duplicates=pinned(
+            f"{RESULTS}/corpus/clusters.sha256", f"{RESULTS}/corpus/duplicates.tsv"
+        ),
+        splits=f"{RESULTS}/splits/summary.json",
+        runs=expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),
+        evaluations=EVALUATIONS,
+        samples=expand(f"{RESULTS}/evaluation/{{run}}/samples.json", run=RUNS),
+        tables=rules.make_tables.output,
+        figures=expand(
+            f"{RESULTS}/report/figures/{{figure}}.{{ending}}",
+            figure=FIGURES,
+            ending=["svg", "png"],
+        ),
+        environment=f"{RESULTS}/environment/report.json",
+    output:
+        report(
+            f"{RESULTS}/report/index.html",
+            caption="../report/page.rst",
+            category="Report",
+        ),
+    log:
+        f"{RESULTS}/logs/report/write_report.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/report/write_report.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        settings=settings(EXPERIMENT.report),
+        configuration=settings(EXPERIMENT),
+        results=RESULTS,
+        runs=list(RUNS),
+    shell:
+        command("write_report")
+        + " --results {params.results:q} --runs {params.runs} --settings {params.settings:q}"
+        " --configuration {params.configuration:q} --output {output:q}"
+
+
+rule report:
+    """Target: the report."""
+    input:
+        rules.write_report.output,

@@ -1,0 +1,104 @@
+"""Which books are English narrative prose, and which of them share text.
+
+Inputs: stripped texts, the catalogue where there is one. Outputs: a decision with reasons for every raw
+book (one job a shard), then clusters of kept books that share text (one job for the whole corpus).
+"""
+
+
+rule select_books:
+    """Keep or drop each book of a shard, with reason codes and scores."""
+    input:
+        code=code("select_books"),
+        stripped=stripped(),
+        catalogue=[CATALOGUE] if CATALOGUE else [],
+    output:
+        f"{RESULTS}/corpus/selection/{{shard}}.tsv",
+    log:
+        f"{RESULTS}/logs/corpus/selection/{{shard}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/corpus/selection/{{shard}}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        settings=settings(EXPERIMENT.selection),
+        stripped=f"{RESULTS}/stripped",
+        catalogue=f"--catalogue '{CATALOGUE}'" if CATALOGUE else "",
+    shell:
+        command("select_books")
+        + " --stripped {params.stripped:q}/{wildcards.shard}"
+        " --audit {params.stripped:q}/{wildcards.shard}.audit.jsonl"
+        " --manifest {params.stripped:q}/{wildcards.shard}.manifest.tsv"
+        " {params.catalogue} --settings {params.settings:q} --output {output:q}"
+
+
+rule sketch_books:
+    """A small sketch of the word shingles of each kept book."""
+    input:
+        code=code("sketch_books"),
+        stripped=stripped(),
+        selection=f"{RESULTS}/corpus/selection/{{shard}}.tsv",
+    output:
+        sketches=f"{RESULTS}/corpus/sketches/{{shard}}.npz",
+        hashes=f"{RESULTS}/corpus/sketches/{{shard}}.sha256",
+    log:
+        f"{RESULTS}/logs/corpus/sketches/{{shard}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/corpus/sketches/{{shard}}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        settings=settings(EXPERIMENT.duplicates),
+        stripped=f"{RESULTS}/stripped",
+    shell:
+        command("sketch_books")
+        + " --selection {input.selection:q} --stripped {params.stripped:q}/{wildcards.shard}"
+        " --manifest {params.stripped:q}/{wildcards.shard}.manifest.tsv"
+        " --settings {params.settings:q} --output {output.sketches:q} --hashes {output.hashes:q}"
+
+
+rule find_duplicates:
+    """Clusters of kept books that share text; candidates from the sketches are confirmed on the texts."""
+    input:
+        code=code("find_duplicates"),
+        sketches=[
+            pinned(
+                f"{RESULTS}/corpus/sketches/{shard}.sha256",
+                f"{RESULTS}/corpus/sketches/{shard}.npz",
+            )
+            for shard in SHARDS
+        ],
+        selections=expand(f"{RESULTS}/corpus/selection/{{shard}}.tsv", shard=SHARDS),
+        stripped=[stripped(shard) for shard in SHARDS],
+    output:
+        clusters=f"{RESULTS}/corpus/clusters.tsv",
+        duplicates=f"{RESULTS}/corpus/duplicates.tsv",
+        hashes=f"{RESULTS}/corpus/clusters.sha256",
+    log:
+        f"{RESULTS}/logs/corpus/find_duplicates.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/corpus/find_duplicates.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        settings=settings(EXPERIMENT.duplicates),
+        results=RESULTS,
+        shards=SHARDS,
+    shell:
+        command("find_duplicates")
+        + " --sketch-directory {params.results:q}/corpus/sketches"
+        " --selection-directory {params.results:q}/corpus/selection"
+        " --stripped-root {params.results:q}/stripped --shard-names {params.shards}"
+        " --settings {params.settings:q} --clusters {output.clusters:q}"
+        " --duplicates {output.duplicates:q} --hashes {output.hashes:q}"

@@ -1,0 +1,52 @@
+"""Train the named runs of the configuration.
+
+Inputs: the token arrays of training and validation. Outputs: the model as a Hugging Face folder, the log,
+run.json. Checkpoints live in results/work, which no rule declares: Snakemake deletes declared outputs of
+a job that failed, and a run must be able to die at any instant and go on.
+"""
+
+
+def settings_of_run(wildcards) -> str:
+    """Everything that defines the run, as one line of JSON."""
+    return canonical_json(RUNS[wildcards.run].model_dump(mode="json"))
+
+
+rule train_run:
+    """One run from its first step, or from its newest whole checkpoint, to its last step."""
+    input:
+        code=code("train_run"),
+        tokens=token_files("train", "validation"),
+    output:
+        record=f"{RESULTS}/runs/{{run}}/run.json",
+        log=f"{RESULTS}/runs/{{run}}/train.csv",
+        validation=f"{RESULTS}/runs/{{run}}/validation.csv",
+        model=f"{RESULTS}/runs/{{run}}/model/model.safetensors",
+        config=f"{RESULTS}/runs/{{run}}/model/config.json",
+        generation=f"{RESULTS}/runs/{{run}}/model/generation_config.json",
+        tokenizer=f"{RESULTS}/runs/{{run}}/model/tokenizer.json",
+        tokenizer_config=f"{RESULTS}/runs/{{run}}/model/tokenizer_config.json",
+        card=f"{RESULTS}/runs/{{run}}/model/README.md",
+    log:
+        f"{RESULTS}/logs/runs/{{run}}/train_run.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/runs/{{run}}/train_run.tsv"
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 8
+    resources:
+        mem_mb=16000,
+        runtime=1440,
+        gpu=lambda wildcards: gpus(RUNS[wildcards.run].training.device),
+    params:
+        settings=settings_of_run,
+        results=RESULTS,
+    shell:
+        command("train_run")
+        + " --run {wildcards.run} --settings {params.settings:q} --tokens {params.results:q}/tokens"
+        " --output {params.results:q}/runs/{wildcards.run} --work {params.results:q}/work/{wildcards.run}"
+
+
+rule train:
+    """Target: all runs trained."""
+    input:
+        expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),
