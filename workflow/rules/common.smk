@@ -10,6 +10,7 @@ Three conventions keep reruns to what is outdated:
 
 import os
 import sys
+from os import environ
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -25,7 +26,7 @@ from mamba_narrative.io import canonical_json
 from mamba_narrative.rerun_record import restore_record, save_record
 
 # Commands run with this interpreter's python unless a software deployment method puts another one first.
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', '')}"
 
 try:
     EXPERIMENT = resolve_experiment(config)
@@ -63,7 +64,7 @@ restore_record(Path(".snakemake"), Path(RESULTS))
 
 
 wildcard_constraints:
-    shard=r"\d{3,}",
+    shard=r"\d\d\d+",
     run=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     figure=r"[a-z_]+",
 
@@ -83,6 +84,11 @@ def settings(section):
     line = canonical_json(section.model_dump(mode="json"))
     # A function, because Snakemake would take the braces of a plain string for wildcards.
     return lambda wildcards: line
+
+
+def results_folder(wildcards) -> str:
+    """The results folder, as a parameter of commands that read several files of it."""
+    return RESULTS
 
 
 def pinned(hashes: str, *files: str) -> list:
@@ -113,13 +119,52 @@ def gpus(device: str) -> int:
     return 0 if device == "cpu" else 1
 
 
-def stripped(shard: str = "{shard}") -> list:
-    """The stripped texts of a shard with their audit, as inputs."""
+def stripped(shard: str = "{shard}") -> dict:
+    """The stripped texts of a shard with their audit, as named inputs."""
+    return {
+        "stripped": f"{RESULTS}/stripped/{shard}.sha256",
+        "texts": ancient(f"{RESULTS}/stripped/{shard}"),
+        "manifest": ancient(f"{RESULTS}/stripped/{shard}.manifest.tsv"),
+        "audit": ancient(f"{RESULTS}/stripped/{shard}.audit.jsonl"),
+    }
+
+
+def sketches(wildcards) -> list:
+    """The sketches of all shards."""
+    folder = f"{RESULTS}/corpus/sketches"
+    return [
+        path
+        for shard in SHARDS
+        for path in pinned(f"{folder}/{shard}.sha256", f"{folder}/{shard}.npz")
+    ]
+
+
+def all_stripped(wildcards) -> list:
+    """The stripped texts of all shards."""
+    return [path for shard in SHARDS for path in stripped(shard).values()]
+
+
+def raw_books_of_shard(wildcards) -> list[str]:
+    """Raw files whose change reruns the shard; files that cannot be used are rows of the audit, not inputs."""
+    return [
+        str(RAW_BOOKS / book.path)
+        for book in BOOKS[wildcards.shard]
+        if book.problem is None
+    ]
+
+
+def settings_of_run(wildcards) -> str:
+    """Everything that defines a run, as one line of JSON."""
+    return canonical_json(RUNS[wildcards.run].model_dump(mode="json"))
+
+
+def trained(wildcards) -> list:
+    """The weights of a run; run.json holds their hash."""
+    folder = f"{RESULTS}/runs/{wildcards.run}"
     return pinned(
-        f"{RESULTS}/stripped/{shard}.sha256",
-        f"{RESULTS}/stripped/{shard}",
-        f"{RESULTS}/stripped/{shard}.manifest.tsv",
-        f"{RESULTS}/stripped/{shard}.audit.jsonl",
+        f"{folder}/run.json",
+        f"{folder}/model/model.safetensors",
+        f"{folder}/model/config.json",
     )
 
 

@@ -5,15 +5,6 @@ definition, n and a 95 % interval over books.
 """
 
 
-def trained(wildcards) -> list:
-    """The weights of a run; run.json holds their hash."""
-    return pinned(
-        f"{RESULTS}/runs/{wildcards.run}/run.json",
-        f"{RESULTS}/runs/{wildcards.run}/model/model.safetensors",
-        f"{RESULTS}/runs/{wildcards.run}/model/config.json",
-    )
-
-
 rule evaluate_likelihood:
     """Bits per byte, token and word perplexity, and loss by position, on whole test books."""
     input:
@@ -37,7 +28,7 @@ rule evaluate_likelihood:
         gpu=gpus(EXPERIMENT.evaluation.likelihood.device),
     params:
         settings=settings(EXPERIMENT.evaluation.likelihood),
-        results=RESULTS,
+        results=results_folder,
     shell:
         command("evaluate_likelihood")
         + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
@@ -66,7 +57,7 @@ rule evaluate_generation:
         gpu=gpus(EXPERIMENT.evaluation.generation.device),
     params:
         settings=settings(EXPERIMENT.evaluation.generation),
-        results=RESULTS,
+        results=results_folder,
     shell:
         command("evaluate_generation")
         + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
@@ -96,7 +87,7 @@ rule evaluate_unigram:
         runtime=60,
     params:
         settings=settings(EXPERIMENT.evaluation),
-        results=RESULTS,
+        results=results_folder,
     shell:
         command("evaluate_unigram")
         + " --tokens {params.results:q}/tokens --settings {params.settings:q}"
@@ -122,7 +113,7 @@ rule evaluate_human:
         runtime=60,
     params:
         settings=settings(EXPERIMENT.evaluation.generation),
-        results=RESULTS,
+        results=results_folder,
     shell:
         command("evaluate_human")
         + " --tokens {params.results:q}/tokens --settings {params.settings:q}"

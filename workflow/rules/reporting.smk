@@ -73,11 +73,10 @@ rule make_tables:
         mem_mb=2000,
         runtime=15,
     params:
-        results=RESULTS,
+        results=results_folder,
         runs=list(RUNS),
     shell:
-        command("make_tables")
-        + " --results {params.results:q} --runs {params.runs}"
+        command("make_tables") + " --results {params.results:q} --runs {params.runs}"
         " --output {params.results:q}/report/tables"
 
 
@@ -108,7 +107,7 @@ for name, inputs in FIGURES.items():
             runtime=15,
         params:
             figure=name,
-            results=RESULTS,
+            results=results_folder,
             runs=list(RUNS),
         shell:
             command("draw_figure")
@@ -127,8 +126,7 @@ rule write_report:
     input:
         code=code("write_report"),
         templates=sorted(
-            str(path)
-            for path in SCRIPTS.glob("mamba_narrative/reporting/templates/*")
+            str(path) for path in SCRIPTS.glob("mamba_narrative/reporting/templates/*")
         ),
         corpus=CORPUS_FILES,
         duplicates=pinned(
@@ -164,7 +162,7 @@ rule write_report:
     params:
         settings=settings(EXPERIMENT.report),
         configuration=settings(EXPERIMENT),
-        results=RESULTS,
+        results=results_folder,
         runs=list(RUNS),
     shell:
         command("write_report")

@@ -8,8 +8,8 @@ book (one job a shard), then clusters of kept books that share text (one job for
 rule select_books:
     """Keep or drop each book of a shard, with reason codes and scores."""
     input:
+        **stripped(),
         code=code("select_books"),
-        stripped=stripped(),
         catalogue=[CATALOGUE] if CATALOGUE else [],
     output:
         f"{RESULTS}/corpus/selection/{{shard}}.tsv",
@@ -25,21 +25,18 @@ rule select_books:
         runtime=60,
     params:
         settings=settings(EXPERIMENT.selection),
-        stripped=f"{RESULTS}/stripped",
         catalogue=f"--catalogue '{CATALOGUE}'" if CATALOGUE else "",
     shell:
         command("select_books")
-        + " --stripped {params.stripped:q}/{wildcards.shard}"
-        " --audit {params.stripped:q}/{wildcards.shard}.audit.jsonl"
-        " --manifest {params.stripped:q}/{wildcards.shard}.manifest.tsv"
+        + " --stripped {input.texts:q} --audit {input.audit:q} --manifest {input.manifest:q}"
         " {params.catalogue} --settings {params.settings:q} --output {output:q}"
 
 
 rule sketch_books:
     """A small sketch of the word shingles of each kept book."""
     input:
+        **stripped(),
         code=code("sketch_books"),
-        stripped=stripped(),
         selection=f"{RESULTS}/corpus/selection/{{shard}}.tsv",
     output:
         sketches=f"{RESULTS}/corpus/sketches/{{shard}}.npz",
@@ -56,11 +53,9 @@ rule sketch_books:
         runtime=60,
     params:
         settings=settings(EXPERIMENT.duplicates),
-        stripped=f"{RESULTS}/stripped",
     shell:
         command("sketch_books")
-        + " --selection {input.selection:q} --stripped {params.stripped:q}/{wildcards.shard}"
-        " --manifest {params.stripped:q}/{wildcards.shard}.manifest.tsv"
+        + " --selection {input.selection:q} --stripped {input.texts:q} --manifest {input.manifest:q}"
         " --settings {params.settings:q} --output {output.sketches:q} --hashes {output.hashes:q}"
 
 
@@ -68,15 +63,9 @@ rule find_duplicates:
     """Clusters of kept books that share text; candidates from the sketches are confirmed on the texts."""
     input:
         code=code("find_duplicates"),
-        sketches=[
-            pinned(
-                f"{RESULTS}/corpus/sketches/{shard}.sha256",
-                f"{RESULTS}/corpus/sketches/{shard}.npz",
-            )
-            for shard in SHARDS
-        ],
+        sketches=sketches,
         selections=expand(f"{RESULTS}/corpus/selection/{{shard}}.tsv", shard=SHARDS),
-        stripped=[stripped(shard) for shard in SHARDS],
+        stripped=all_stripped,
     output:
         clusters=f"{RESULTS}/corpus/clusters.tsv",
         duplicates=f"{RESULTS}/corpus/duplicates.tsv",
@@ -93,7 +82,7 @@ rule find_duplicates:
         runtime=120,
     params:
         settings=settings(EXPERIMENT.duplicates),
-        results=RESULTS,
+        results=results_folder,
         shards=SHARDS,
     shell:
         command("find_duplicates")

@@ -13,13 +13,7 @@ rule split_books:
             f"{RESULTS}/corpus/clusters.sha256",
             f"{RESULTS}/corpus/clusters.tsv",
         ),
-        sketches=[
-            pinned(
-                f"{RESULTS}/corpus/sketches/{shard}.sha256",
-                f"{RESULTS}/corpus/sketches/{shard}.npz",
-            )
-            for shard in SHARDS
-        ],
+        sketches=sketches,
         selections=expand(f"{RESULTS}/corpus/selection/{{shard}}.tsv", shard=SHARDS),
     output:
         train=f"{RESULTS}/splits/train.tsv",
@@ -39,11 +33,10 @@ rule split_books:
         runtime=60,
     params:
         settings=settings(EXPERIMENT.splits),
-        results=RESULTS,
+        results=results_folder,
         shards=SHARDS,
     shell:
-        command("split_books")
-        + " --clusters {params.results:q}/corpus/clusters.tsv"
+        command("split_books") + " --clusters {params.results:q}/corpus/clusters.tsv"
         " --sketch-directory {params.results:q}/corpus/sketches"
         " --selection-directory {params.results:q}/corpus/selection --shard-names {params.shards}"
         " --settings {params.settings:q} --train {output.train:q} --validation {output.validation:q}"
@@ -78,7 +71,7 @@ rule join_books:
         mem_mb=2000,
         runtime=30,
     params:
-        results=RESULTS,
+        results=results_folder,
         shards=SHARDS,
     shell:
         command("join_books")

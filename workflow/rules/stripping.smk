@@ -5,15 +5,6 @@ headings. The job lists the source folder itself: a command line could not hold 
 """
 
 
-def raw_books_of_shard(wildcards) -> list[str]:
-    """Raw files whose change reruns the shard; files that cannot be used are rows of the audit, not inputs."""
-    return [
-        str(RAW_BOOKS / book.path)
-        for book in BOOKS[wildcards.shard]
-        if book.problem is None
-    ]
-
-
 rule strip_books:
     """Decode, cut header and footer, remove apparatus, find chapters; every removal has a reason."""
     input:

@@ -9,8 +9,8 @@ corpus that changed without changing any token retrains nothing.
 rule encode_books:
     """Tokens of every kept book of a shard; they do not depend on which split the book is in."""
     input:
+        **stripped(),
         code=code("encode_books"),
-        stripped=stripped(),
         selection=f"{RESULTS}/corpus/selection/{{shard}}.tsv",
     output:
         tokens=f"{RESULTS}/tokens/shards/{{shard}}.bin",
@@ -28,11 +28,10 @@ rule encode_books:
         runtime=60,
     params:
         settings=settings(EXPERIMENT.tokens),
-        stripped=f"{RESULTS}/stripped",
     shell:
         command("encode_books")
-        + " --selection {input.selection:q} --stripped {params.stripped:q}/{wildcards.shard}"
-        " --manifest {params.stripped:q}/{wildcards.shard}.manifest.tsv --settings {params.settings:q}"
+        + " --selection {input.selection:q} --stripped {input.texts:q} --manifest {input.manifest:q}"
+        " --settings {params.settings:q}"
         " --tokens {output.tokens:q} --books {output.books:q} --hashes {output.hashes:q}"
 
 
@@ -70,7 +69,7 @@ checkpoint assemble_tokens:
         runtime=60,
     params:
         settings=settings(EXPERIMENT.tokens),
-        results=RESULTS,
+        results=results_folder,
     shell:
         command("assemble_tokens")
         + " --train {params.results:q}/splits/train.tsv --validation {params.results:q}/splits/validation.tsv"

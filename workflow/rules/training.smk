@@ -6,11 +6,6 @@ a job that failed, and a run must be able to die at any instant and go on.
 """
 
 
-def settings_of_run(wildcards) -> str:
-    """Everything that defines the run, as one line of JSON."""
-    return canonical_json(RUNS[wildcards.run].model_dump(mode="json"))
-
-
 rule train_run:
     """One run from its first step, or from its newest whole checkpoint, to its last step."""
     input:
@@ -39,7 +34,7 @@ rule train_run:
         gpu=lambda wildcards: gpus(RUNS[wildcards.run].training.device),
     params:
         settings=settings_of_run,
-        results=RESULTS,
+        results=results_folder,
     shell:
         command("train_run")
         + " --run {wildcards.run} --settings {params.settings:q} --tokens {params.results:q}/tokens"

@@ -1,0 +1,137 @@
+"""One call of snakemake makes everything that the contract of files names."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+from workflow_project import REPOSITORY
+
+from mamba_narrative.io import read_json, read_table
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+TARGETS = ["environment", "corpus", "tokens", "train", "evaluate", "figures", "report"]
+
+
+def test_every_raw_book_of_the_sample_gets_the_expected_decision(finished):
+    rows = {row["book_id"]: row for row in read_table(finished.folder / "results" / "corpus" / "books.tsv")}
+    expected = read_table(REPOSITORY / "tests" / "data" / "sample_expectations.tsv")
+    assert set(rows) == {row["book_id"] for row in expected}
+    for row in expected:
+        found = rows[row["book_id"]]
+        if row["duplicate_of"]:
+            assert (found["role"], found["duplicate_of"]) == ("duplicate", row["duplicate_of"])
+            assert found["split"] == ""
+        else:
+            assert found["decision"] == row["decision"], (row["book_id"], found["reasons"])
+            assert bool(found["split"]) == (row["decision"] == "keep")
+
+
+def test_the_splits_hold_whole_books_and_share_nothing(finished):
+    splits = {
+        split: {row["book_id"] for row in read_table(finished.folder / "results" / "splits" / f"{split}.tsv")}
+        for split in ("train", "validation", "test")
+    }
+    assert all(splits.values())
+    assert sum(map(len, splits.values())) == len(set.union(*splits.values()))
+
+
+def test_tokens_decode_to_the_stripped_texts(finished):
+    from mamba_narrative.tokens.reader import TokenFile
+    from mamba_narrative.tokens.tokenizer import load_tokenizer
+
+    results, tokenizer = finished.folder / "results", load_tokenizer("gpt2")
+    for split in ("train", "validation", "test"):
+        tokens = TokenFile(results / "tokens", split)
+        shards = {row["book_id"]: row["shard"] for row in read_table(results / "splits" / f"{split}.tsv")}
+        for row in tokens.books:
+            ids = tokens.ids[row.first_token : row.first_token + row.tokens].tolist()
+            assert ids.pop() == tokenizer.end_of_text_id
+            text = (results / "stripped" / shards[row.book_id] / f"{row.book_id}.txt").read_bytes().decode("utf-8")
+            assert tokenizer.decode(ids) == text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "environment/report.json",
+        "environment/report.md",
+        "corpus/clusters.tsv",
+        "corpus/duplicates.tsv",
+        "splits/summary.json",
+        "runs/tiny-a/train.csv",
+        "runs/tiny-a/validation.csv",
+        "runs/tiny-a/model/README.md",
+        "evaluation/tiny-a/samples.json",
+        "evaluation/unigram/likelihood.json",
+        "evaluation/human/generation.json",
+        "report/tables/likelihood.md",
+        "report/tables/generation.csv",
+        "report/figures/training_curve.png",
+        "logs/runs/tiny-a/train_run.log",
+        "benchmarks/runs/tiny-a/train_run.tsv",
+    ],
+)
+def test_the_files_of_the_contract_exist(finished, path):
+    assert (finished.folder / "results" / path).stat().st_size > 0
+
+
+def test_every_metric_has_definition_n_and_a_finite_interval(finished):
+    for run in ("tiny-a", "tiny-b", "unigram"):
+        metrics = read_json(finished.folder / "results" / "evaluation" / run / "likelihood.json")["metrics"]
+        for metric in metrics.values():
+            low, high = metric["interval_95"]
+            assert low <= metric["value"] <= high
+            assert metric["n"] >= 1
+            assert metric["definition"]
+
+
+def test_the_page_needs_no_other_file(finished):
+    class Links(HTMLParser):
+        found: list[str]
+
+        def handle_starttag(self, tag, attrs):
+            found.extend(value or "" for name, value in attrs if name in ("src", "href") and tag != "a")
+
+    found: list[str] = []
+    parser = Links()
+    parser.feed((finished.folder / "results" / "report" / "index.html").read_text(encoding="utf-8"))
+    assert all(link.startswith("data:") for link in found), found
+
+
+def test_snakemakes_own_report_works(finished, tmp_path):
+    finished.snakemake("--report", str(tmp_path / "report.zip"))
+    assert (tmp_path / "report.zip").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_each_target_can_be_asked_for_by_name(finished, target):
+    assert finished.plan(target) <= {target}
+
+
+def test_lint_has_nothing_to_say():
+    done = subprocess.run([sys.executable, "-m", "snakemake", "--lint"], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config", "corpsu=1"], "corpsu: unknown key"),
+        (["--config", "splits={seed: many}"], "splits.seed:"),
+        (["--config", "corpus={source: directory, directory: nowhere}"], "nowhere is not a folder"),
+        (["--config", "corpus={source: directory, directory: scripts}"], "no raw books found"),
+        (
+            ["--config", "corpus={source: directory, directory: workflow/sample/raw, catalogue: none.csv}"],
+            "corpus.catalogue: none.csv does not exist",
+        ),
+    ],
+)
+def test_a_wrong_configuration_is_refused_before_any_job_starts(finished, arguments, message):
+    outcome = finished.snakemake("--dry-run", *arguments, check=False)
+    assert outcome.code != 0
+    assert message in outcome.text
+    assert not outcome.jobs
