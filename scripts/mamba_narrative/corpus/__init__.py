@@ -1,0 +1,1 @@
+"""Raw books in; narrative text, decisions with reasons, duplicate clusters and splits out."""

@@ -1,0 +1,72 @@
+"""Bracketed tags such as ``[Illustration: ...]``, nested and over several lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mamba_narrative.corpus.spans import Span
+
+_MAX_LENGTH = 6_000
+# Words that also begin a stage direction ("[Drawing his sword.]") count only before a colon, a number or the end.
+_ILLUSTRATION = re.compile(
+    r"""\[[\ _*=]*(?:full[-\ ]page\ )?(?:
+    (?:il+ustra\w+|illus\.|frontispiece|vignette|headpiece|tailpiece|colophon)(?![\w'’])
+    |(?:image|picture|plate|map|decoration|ornament|cover|music|photograph|portrait|drawing|drop[-\ ]cap|abbildung)
+        (?=[_*=]*(?:\]|:|\ ?\d|\ [ivxlc]+\b))
+    )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_FOOTNOTE = re.compile(r"\[[ _*=]*(?:footnotes?|fn\.?|sidenote|side note|note) ?(?:\d+|[A-Z*†‡])?[.:,]", re.IGNORECASE)
+_NOTE = re.compile(
+    r"\[[ _*=]*(?:transcri|tr\. ?note|tn\b|t/n|e-?text|e-?book|project gutenberg|proofread|"
+    r"the following e-?(?:text|book))",
+    re.IGNORECASE,
+)
+_ANY_NOTE = re.compile(r"project\s+gutenberg|\be-?texts?\b|\be-?books?\b|transcriber|\w@\w+\.\w", re.IGNORECASE)
+_BRACKET = re.compile(r"[\[\]]")
+
+
+def bracketed(text: str, start: int, end: int, rules: frozenset[str]) -> Iterator[Span]:
+    """Spans of the tags in ``text[start:end]``; rules: ``illustration``, ``footnote``, ``transcriber_note``."""
+    position = start
+    while (position := text.find("[", position, end)) >= 0:
+        close = matching_bracket(text, position, end)
+        if close is None and _ILLUSTRATION.match(text, position):
+            close = _end_of_unclosed(text, position, end)
+        rule = None if close is None else _rule(text, position, close)
+        if close is not None and rule in rules:
+            yield Span(position, close, rule)
+            position = close
+        else:
+            position += 1
+
+
+def matching_bracket(text: str, opening: int, end: int) -> int | None:
+    """The offset behind the bracket that closes the one at ``opening``; None where there is none nearby."""
+    depth = 0
+    for match in _BRACKET.finditer(text, opening, min(end, opening + _MAX_LENGTH)):
+        depth += 1 if match[0] == "[" else -1
+        if depth == 0:
+            return match.end()
+    return None
+
+
+def _end_of_unclosed(text: str, opening: int, end: int) -> int:
+    """Where a tag ends whose brackets do not pair: at the first closing one of its paragraph, or with the paragraph."""
+    paragraph_end = text.find("\n\n", opening, end)
+    paragraph_end = end if paragraph_end < 0 else paragraph_end
+    close = text.find("]", opening, paragraph_end)
+    return paragraph_end if close < 0 else close + 1
+
+
+def _rule(text: str, opening: int, close: int) -> str | None:
+    if _ILLUSTRATION.match(text, opening):
+        return "illustration"
+    if _NOTE.match(text, opening):
+        return "transcriber_note"
+    if close - opening > 60 and _ANY_NOTE.search(text, opening, close):
+        return "transcriber_note"
+    if _FOOTNOTE.match(text, opening):
+        return "footnote"
+    return None

@@ -1,0 +1,171 @@
+"""Tables of contents and lists of illustrations in front of a book."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from mamba_narrative.corpus.paragraphs import Block
+from mamba_narrative.corpus.spans import Span
+
+_HEADING = re.compile(
+    r"[\W_]*(?:(?:the |a )?(?:table|list) of )?(?:contents|illustrations|full[- ]page illustrations|plates|maps)"
+    r"(?: (?:of|to) .{1,40})?[\W_]*",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(
+    r"(?i)^\W*(?:(?:chapter|chap\.?|book|part|volume|vol\.?|letter|section|canto|act|scene|no\.?)\W+)?"
+    r"(?:[ivxlcdm]+|\d{1,3}|(?:the )?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|one|two|three|"
+    r"four|five|six|seven|eight|nine|ten|eleven|twelve|last))(?:[.:)\]—-]|\s|$)"
+)
+_PAGE_AT_END = re.compile(r"(?i)(?:[\s.]{2,}|\s)(?:\d{1,4}|[ivxlc]{1,7}|frontispiece|facing page \d+)\W*$")
+_NOT_KEY = re.compile(r"[\W_]+")
+_SENTENCE_END = re.compile(r"[.!?][\"'”’)_]*$")
+_FIRST_OF_TEXT = re.compile(
+    r"(?i)[\W_]*(?:chapter|chap\.|book|part|volume|preface|introduct\w+|prologue|foreword|contents|(?:[ivxlcdm]+|\d{1,3})\.?$)"
+)
+_FRONT = 40_000
+_MAX_BLOCKS = 1_500
+_MAX_SHARE = 0.2
+
+
+def find_contents(blocks: Sequence[Block], length: int) -> tuple[list[Span], frozenset[str]]:
+    """Spans of the lists in front of the text, and the keys (see ``title_key``) of what they list.
+
+    ``length`` is the number of characters of the whole book. A list ends before the first paragraph of prose;
+    headings between the two that repeat an entry belong to the text.
+    """
+    front = [b for b in blocks if b.start - blocks[0].start < min(_FRONT, 0.25 * length)]
+    if not any(_HEADING.fullmatch(block.lines[0].strip()) for block in front):
+        return [], frozenset()
+    occurrences = _occurrences(blocks)
+    spans: list[Span] = []
+    titles: set[str] = set()
+    number = 0
+    while number < len(front):
+        if _HEADING.fullmatch(blocks[number].lines[0].strip()):
+            last = _last_entry(blocks, number, occurrences)
+            if last is not None and blocks[last].end - blocks[number].start <= max(_MAX_SHARE * length, 2_000):
+                rule = "list_of_illustrations" if "contents" not in blocks[number].lines[0].lower() else "contents"
+                spans.append(Span(blocks[number].start, blocks[last].end, rule))
+                titles |= {
+                    key for block in blocks[number : last + 1] for line in block.lines if (key := title_key(line))
+                }
+                number = last
+        number += 1
+    return spans, frozenset(titles - {"contents", "chapter", "page"})
+
+
+def title_key(line: str) -> str:
+    """What a heading says: lower case, without number, page and punctuation."""
+    without_page = _PAGE_AT_END.sub("", line)
+    without_number = _NUMBERED.sub("", without_page)
+    return _NOT_KEY.sub(" ", (without_number or without_page).lower()).strip()
+
+
+def _occurrences(blocks: Sequence[Block]) -> dict[str, list[int]]:
+    """The blocks in which each key stands as a short line."""
+    found: dict[str, list[int]] = {}
+    for number, block in enumerate(blocks):
+        if len(block.lines) <= 4:
+            for line in {*block.lines, " ".join(block.lines)}:
+                if len(line) < 150 and (key := title_key(line)):
+                    found.setdefault(key, []).append(number)
+    return found
+
+
+def _last_entry(blocks: Sequence[Block], heading: int, occurrences: dict[str, list[int]]) -> int | None:
+    """The last block of the list that begins at block ``heading``; None where it does not look like one."""
+    stop = min(len(blocks), heading + _MAX_BLOCKS)
+    evidence = [len(blocks[heading].lines) > 1 and _looks_like_entries(blocks[heading].lines[1:], heading, occurrences)]
+    seen: set[str] = set(_keys(blocks[heading]))
+    lists_pictures = "contents" not in blocks[heading].lines[0].lower()
+    number = heading + 1
+    while number < stop:
+        block = blocks[number]
+        if _HEADING.fullmatch(block.lines[0].strip()):
+            break
+        if lists_pictures and _FIRST_OF_TEXT.match(block.text):
+            break
+        is_entry = _looks_like_entries(block.lines, number, occurrences) or (lists_pictures and len(block.text) < 80)
+        if not is_entry and _is_prose(block):
+            break
+        if is_entry and number > heading + 1 and _begins_text(blocks, number, seen):
+            break
+        evidence.append(is_entry)
+        seen |= _keys(block)
+        number += 1
+    while evidence and not evidence[-1]:
+        evidence.pop()
+    entries = sum(evidence)
+    if not entries or entries < 0.5 * len(evidence) - 1:
+        return None
+    return _before_first_heading(blocks, heading, heading + len(evidence) - 1)
+
+
+def _before_first_heading(blocks: Sequence[Block], heading: int, last: int) -> int | None:
+    """``last``, moved before the headings of the first chapter, which look like entries and repeat some."""
+    for number in range(max(heading + 1, last - 2), last + 1):
+        earlier = [line for block in blocks[heading:number] for line in block.lines]
+        titles = {title_key(line) for line in earlier} - {""}
+        if len(blocks[number].lines) <= 4 and any(
+            (_is_bare_number(line) and _number(line) in {_number(other) for other in earlier})
+            or (not _is_bare_number(line) and title_key(line) in titles)
+            for line in blocks[number].lines
+        ):
+            return number - 1 if number - 1 > heading or len(blocks[heading].lines) > 1 else None
+    return last
+
+
+def _number(line: str) -> str | None:
+    """The number a line begins with, in lower case (``CHAPTER IV.`` gives ``iv``)."""
+    match = _NUMBERED.match(line)
+    return None if match is None else _NOT_KEY.sub(" ", match[0].lower()).split()[-1]
+
+
+def _is_bare_number(line: str) -> bool:
+    match = _NUMBERED.match(line)
+    return match is not None and not _NOT_KEY.sub("", line[match.end() :])
+
+
+def _looks_like_entries(lines: Sequence[str], number: int, occurrences: dict[str, list[int]]) -> bool:
+    entries = sum(
+        bool(_NUMBERED.match(line)) or bool(_PAGE_AT_END.search(line)) or _occurs_later(line, number, occurrences)
+        for line in lines
+    )
+    if len(lines) > 1 and _occurs_later(" ".join(lines), number, occurrences):
+        return True
+    # An entry may go on for lines (a summary of the chapter): its number is enough if it is short.
+    return entries >= 0.5 * len(lines) or (bool(_NUMBERED.match(lines[0])) and len(lines) <= 8)
+
+
+def _occurs_later(line: str, number: int, occurrences: dict[str, list[int]]) -> bool:
+    places = occurrences.get(title_key(line), ())
+    return bool(places) and places[-1] > number + 1
+
+
+def _keys(block: Block) -> set[str]:
+    return {_NOT_KEY.sub(" ", _PAGE_AT_END.sub("", line).lower()).strip() for line in block.lines}
+
+
+def _begins_text(blocks: Sequence[Block], number: int, seen: set[str]) -> bool:
+    """Whether block ``number`` repeats an entry and leads to prose: the first heading of the text itself."""
+    block = blocks[number]
+    if len(block.lines) > 4:
+        return False
+    repeats = bool(_keys(block) & seen) or any(
+        title_key(line) and title_key(line) in _titles(seen) for line in block.lines
+    )
+    following = blocks[number + 1 : number + 4]
+    return repeats and any(_is_prose(later) for later in following)
+
+
+def _titles(seen: set[str]) -> set[str]:
+    return {title_key(key) for key in seen}
+
+
+def _is_prose(block: Block) -> bool:
+    text = " ".join(line.strip() for line in block.lines)
+    if _NUMBERED.match(text) and len(block.lines) <= 8:
+        return False
+    return (len(text) > 160 and bool(_SENTENCE_END.search(text))) or len(text) > 700

@@ -1,0 +1,79 @@
+"""What a Project Gutenberg header says about its book."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_FIELD = re.compile(r"(?i)^[ \t*]*(title|author|language|release date|posting date)[ \t]*:[ \t]*(.*)$")
+_ANY_FIELD = re.compile(r"^[ \t*]*[A-Z][A-Za-z ]{2,30}:")
+_FIRST_LINE = re.compile(
+    r"(?is)^\W*(?:the\s+)?project\s+gutenberg(?:'s|’s)?(?:\s+(?:e-?text|ebook)s?)?(?:\s*,|\s+of\b|\s+of\s+the\s+etext)?\s+(.+)$"
+)
+_NUMBER = re.compile(r"\s*[\[(](?:e-?text|e-?book|etext)?\s*#?\s*\d+[\])].*$", re.IGNORECASE | re.DOTALL)
+_OLD_DATE = re.compile(
+    r"^[ \t]*((?:january|february|march|april|may|june|july|august|september|october|november|december)"
+    r"[ ,]+(?:\d{1,2}[ ,]+)?\d{4})[ \t]*[\[(](?:e-?text|e-?book)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_MAX_FIELD_LINES = 6
+
+
+@dataclass(frozen=True)
+class Header:
+    """The fields of a header as written, joined to one line; None where there is none."""
+
+    title: str | None = None
+    author: str | None = None
+    language: str | None = None
+    release_date: str | None = None
+
+
+def parse_header(header: str) -> Header:
+    """Read the fields from the text before the book."""
+    fields = _fields(header)
+    title, author = fields.get("title"), fields.get("author")
+    if title is None:
+        first_title, first_author = _from_first_line(header)
+        title, author = first_title, author or first_author
+    date = fields.get("release date") or fields.get("posting date")
+    if date is None and (old := _OLD_DATE.search(header)):
+        date = old[1]
+    if date is not None:
+        date = _NUMBER.sub("", date).strip() or None
+    return Header(title, author, fields.get("language"), date)
+
+
+def _fields(header: str) -> dict[str, str]:
+    lines = header.split("\n")
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines):
+        match = _FIELD.match(line)
+        if match is None or match[1].lower() in found:
+            continue
+        parts = [match[2]]
+        for following in lines[number + 1 : number + _MAX_FIELD_LINES]:
+            if not following.strip() or _ANY_FIELD.match(following):
+                break
+            # Some headers do not indent the second line of a long title; a line of asterisks is a marker.
+            if following.lstrip().startswith("*"):
+                break
+            parts.append(following)
+        value = " ".join(" ".join(parts).split())
+        if value:
+            found[match[1].lower()] = value
+    return found
+
+
+def _from_first_line(header: str) -> tuple[str | None, str | None]:
+    """Title and author of ``The Project Gutenberg Etext of Title, by Author`` (which may wrap)."""
+    for paragraph in re.split(r"\n[ \t]*\n", header.strip()[:3_000]):
+        for candidate in (paragraph, paragraph.split("\n")[0]):
+            whole = " ".join(line.strip(" *#") for line in candidate.split("\n")[:3] if "file should be" not in line)
+            match = _FIRST_LINE.match(whole)
+            if match and len(match[1]) < 250:
+                title, separator, author = match[1].rpartition(" by ")
+                if not separator:
+                    title, author = match[1], ""
+                return title.strip(" ,*.") or None, author.strip(" ,*.") or None
+    return None, None

@@ -1,0 +1,56 @@
+"""The language of a book: what catalogue and header declare, and what samples of the text say."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+SAMPLES = 9
+SAMPLE_CHARACTERS = 600
+_CODES = {
+    "english": "en", "french": "fr", "german": "de", "finnish": "fi", "dutch": "nl", "italian": "it",
+    "spanish": "es", "portuguese": "pt", "latin": "la", "greek": "el", "swedish": "sv", "danish": "da",
+    "norwegian": "no", "hungarian": "hu", "chinese": "zh", "japanese": "ja", "russian": "ru", "polish": "pl",
+    "czech": "cs", "esperanto": "eo", "welsh": "cy", "irish": "ga", "gaelic": "gd", "catalan": "ca",
+    "romanian": "ro", "icelandic": "is", "tagalog": "tl", "hebrew": "he", "yiddish": "yi", "bulgarian": "bg",
+    "serbian": "sr", "afrikaans": "af", "frisian": "fy", "galician": "gl", "estonian": "et", "lithuanian": "lt",
+    "slovenian": "sl", "slovak": "sk", "ukrainian": "uk", "turkish": "tr", "arabic": "ar", "persian": "fa",
+    "sanskrit": "sa", "korean": "ko", "breton": "br", "scots": "sco", "maori": "mi",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DetectedLanguage:
+    """The commonest language of the samples; ``share`` is the part of the samples that is in it."""
+
+    language: str
+    share: float
+    samples: int
+
+
+def codes_of_header(field: str | None) -> tuple[str, ...]:
+    """ISO 639-1 codes of a header's language field such as ``English, French``; unknown names are left out."""
+    names = re.split(r"[^\w]+", (field or "").lower())
+    return tuple(dict.fromkeys(code for name in names if (code := _CODES.get(name))))
+
+
+def detect_language(text: str) -> DetectedLanguage | None:
+    """The language of samples spread evenly over ``text``; None for a text without 20 letters in any of them."""
+    from py3langid import classify  # here, because its model takes more than a second to load
+
+    languages: Counter[str] = Counter()
+    for sample in sample_text(text):
+        if sum(map(str.isalpha, sample)) >= 20:
+            languages[classify(sample)[0]] += 1
+    if not languages:
+        return None
+    language, number = min(languages.items(), key=lambda item: (-item[1], item[0]))
+    return DetectedLanguage(language, number / languages.total(), languages.total())
+
+
+def sample_text(text: str) -> list[str]:
+    """Up to ``SAMPLES`` stretches of ``SAMPLE_CHARACTERS`` characters, spread evenly; a short text is one sample."""
+    number = max(1, min(SAMPLES, len(text) // SAMPLE_CHARACTERS))
+    step = len(text) / number
+    return [text[int(part * step) : int(part * step) + SAMPLE_CHARACTERS] for part in range(number)]

@@ -1,0 +1,46 @@
+"""Decide which books of one shard are English narrative prose: keep, partial or drop, with reasons and scores."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mamba_narrative.command import command_parser, run_command, settings_argument
+from mamba_narrative.config.selection import SelectionSettings
+from mamba_narrative.corpus.selection import select_shard
+
+EXAMPLE = (
+    "python scripts/select_books.py --audit results/stripped/000.audit.jsonl --stripped results/stripped/000 "
+    "--manifest results/stripped/000.manifest.tsv --catalogue pg_catalog.csv --output 000.tsv"
+)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    select_shard(
+        arguments.audit,
+        arguments.stripped,
+        arguments.manifest,
+        arguments.catalogue,
+        arguments.settings,
+        arguments.output,
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = command_parser(__doc__ or "", EXAMPLE)
+    parser.add_argument("--audit", type=Path, required=True, help="audit of strip_books, one record a raw book")
+    parser.add_argument("--stripped", type=Path, required=True, help="folder of the shard's stripped texts")
+    parser.add_argument("--manifest", type=Path, required=True, help="table of the books that have a text")
+    parser.add_argument("--catalogue", type=Path, help="CSV file with Project Gutenberg's own columns")
+    parser.add_argument(
+        "--settings",
+        type=settings_argument(SelectionSettings),
+        default=SelectionSettings(),
+        help="section `selection` as JSON or a file",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="table to write")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main, parser())

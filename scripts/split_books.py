@@ -1,0 +1,59 @@
+"""Divide the clusters of kept books into training, validation and test, and measure the overlap that is left."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mamba_narrative.command import command_parser, run_command, settings_argument
+from mamba_narrative.config.splits import SplitsSettings
+from mamba_narrative.corpus.splits import Split, write_splits
+from mamba_narrative.io import write_hashes
+
+EXAMPLE = (
+    "python scripts/split_books.py --clusters results/corpus/clusters.tsv --sketch-directory results/corpus/sketches "
+    "--selection-directory results/corpus/selection --shard-names 000 001 --train train.tsv "
+    "--validation validation.tsv --test test.tsv --summary summary.json"
+)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    manifests: dict[Split, Path] = {
+        "train": arguments.train,
+        "validation": arguments.validation,
+        "test": arguments.test,
+    }
+    write_splits(
+        arguments.clusters,
+        arguments.sketch_directory,
+        arguments.selection_directory,
+        arguments.shard_names,
+        arguments.settings,
+        manifests,
+        arguments.summary,
+    )
+    if arguments.hashes is not None:
+        write_hashes(arguments.hashes, manifests.values())
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = command_parser(__doc__ or "", EXAMPLE)
+    parser.add_argument("--clusters", type=Path, required=True, help="table of find_duplicates")
+    parser.add_argument("--sketch-directory", type=Path, required=True, help="folder of <shard>.npz")
+    parser.add_argument("--selection-directory", type=Path, required=True, help="folder of <shard>.tsv")
+    parser.add_argument("--shard-names", nargs="+", required=True, help="names of all shards")
+    parser.add_argument(
+        "--settings",
+        type=settings_argument(SplitsSettings),
+        default=SplitsSettings(),
+        help="section `splits` as JSON or a file",
+    )
+    for split in ("train", "validation", "test"):
+        parser.add_argument(f"--{split}", type=Path, required=True, help=f"manifest of the {split} books to write")
+    parser.add_argument("--summary", type=Path, required=True, help="JSON file to write: shares, repairs, overlap")
+    parser.add_argument("--hashes", type=Path, help="list of the manifests' SHA-256 to write")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main, parser())
