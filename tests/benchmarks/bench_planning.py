@@ -32,26 +32,17 @@ def main() -> None:
             f"results_dir: {folder}/results\n"
             f"corpus: {{source: directory, directory: {raw}, shards: {arguments.shards}}}\n"
         )
+        snakemake = [sys.executable, "-m", "snakemake"]
         started = time.perf_counter()
         planned = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "snakemake",
-                "--dry-run",
-                "--quiet",
-                "rules",
-                "--cores",
-                "1",
-                "--configfile",
-                str(configuration),
-            ],
+            [*snakemake, "--dry-run", "--quiet", "rules", "--cores", "1", "--configfile", str(configuration)],
             cwd=REPOSITORY,
             capture_output=True,
             text=True,
-            check=True,
         )
         seconds = time.perf_counter() - started
+    if planned.returncode:
+        sys.exit(planned.stdout + planned.stderr)
     jobs = next(line.split()[1] for line in planned.stdout.splitlines() if line.startswith("total"))
     memory_mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"{arguments.books:,} books in {arguments.shards} shards: {jobs} jobs, {seconds:.1f} s, {memory_mib:.0f} MiB")

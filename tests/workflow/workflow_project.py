@@ -39,7 +39,7 @@ class Project:
 
     def snakemake(self, *arguments: str, check: bool = True) -> Outcome:
         done = subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", self.configuration, *arguments],
+            [sys.executable, "-m", "snakemake", "--configfile", self.configuration, "--cores", "2", *arguments],
             cwd=self.folder,
             capture_output=True,
             text=True,

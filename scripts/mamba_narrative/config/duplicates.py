@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mamba_narrative.config.base import Section
 
@@ -14,7 +14,15 @@ class DuplicatesSettings(Section):
     """Length of a shingle in words."""
     sketch_fraction: float = Field(default=1 / 32, gt=0, le=1)
     """Share of all shingle hashes kept in a book's sketch (FracMinHash)."""
+    max_books_per_shingle: int = Field(default=50, ge=2)
+    """A shingle of more books than this (boilerplate, a proverb) does not make all of them candidates."""
     cluster_containment: float = Field(default=0.1, gt=0, le=1)
     """Books that share at least this part of the smaller one's shingles form one cluster and one split."""
     duplicate_containment: float = Field(default=0.8, gt=0, le=1)
     """A book contained to at least this part in another book of its cluster is a duplicate and is left out."""
+
+    @model_validator(mode="after")
+    def _duplicates_are_clusters(self) -> DuplicatesSettings:
+        if self.duplicate_containment < self.cluster_containment:
+            raise ValueError("duplicates.duplicate_containment must not be below duplicates.cluster_containment")
+        return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mamba_narrative.config.base import Section
 
@@ -10,9 +10,25 @@ from mamba_narrative.config.base import Section
 class SelectionSettings(Section):
     """Thresholds of the selection; every drop has a reason code in `corpus/selection`."""
 
-    languages: tuple[str, ...] = ("en",)
-    """Languages kept, as ISO 639-1 codes."""
+    languages: tuple[str, ...] = Field(default=("en",), min_length=1)
+    """Languages kept, as ISO 639-1 codes. The narrative measures know English words only."""
+    min_language_share: float = Field(default=0.6, ge=0, le=1)
+    """Least share of samples of the text that are in a wanted language, whatever is declared."""
     min_words: int = Field(default=1_000, ge=0)
     """Shorter books are dropped."""
-    min_narrative_share: float = Field(default=0.5, ge=0, le=1)
-    """Least share of words in paragraphs of prose (not verse, list, table, play or index)."""
+    min_narrative_share: float = Field(default=0.4, ge=0, le=1)
+    """Least share of words in passages of prose that read as narration, where no catalogue says fiction."""
+    min_narrative_share_of_fiction: float = Field(default=0.15, ge=0, le=1)
+    """The same where the catalogue says fiction: letters and present-tense stories are narrative, too."""
+    max_other_form_share: float = Field(default=0.5, ge=0, le=1)
+    """Books with more of their words in verse, plays, lists, tables or indexes are dropped."""
+    partial_other_form_share: float = Field(default=0.2, ge=0, le=1)
+    """Kept books with more of their words in such forms are marked `partial` (and are still used whole)."""
+
+    @model_validator(mode="after")
+    def _thresholds_are_in_order(self) -> SelectionSettings:
+        if self.min_narrative_share_of_fiction > self.min_narrative_share:
+            raise ValueError("selection.min_narrative_share_of_fiction must not exceed selection.min_narrative_share")
+        if self.partial_other_form_share > self.max_other_form_share:
+            raise ValueError("selection.partial_other_form_share must not exceed selection.max_other_form_share")
+        return self

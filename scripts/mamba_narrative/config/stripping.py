@@ -8,9 +8,30 @@ from mamba_narrative.config.base import Section
 
 
 class StrippingSettings(Section):
-    """Switches of the text cleaning; every removal is written to the audit with its rule."""
+    """Switches of the text cleaning; every removal is written to the audit with its rule.
+
+    Project Gutenberg's licence, headers and footers are always removed.
+    """
 
     unwrap_paragraphs: bool = True
     """Join the hard-wrapped lines of a prose paragraph; verse, letters, lists and tables keep their lines."""
     max_cut_share: float = Field(default=0.4, gt=0, lt=1)
     """A header or footer larger than this share of the file is not cut without a second opinion and a warning."""
+    remove_credits: bool = True
+    """Remove the lines that name who produced the electronic text."""
+    remove_transcriber_notes: bool = True
+    """Remove notes of transcribers and of Project Gutenberg's editors, and their lists of corrections."""
+    remove_illustrations: bool = True
+    """Remove `[Illustration: ...]` and the like with their captions."""
+    remove_page_numbers: bool = True
+    """Remove `[Pg 12]`, `{12}` and the like."""
+    remove_contents: bool = True
+    """Remove tables of contents and lists of illustrations in front of the text."""
+    remove_footnotes: bool = True
+    """Remove `[Footnote 1: ...]`, blocks of footnotes, and the marks `[1]` in the text."""
+    remove_title_page: bool = True
+    """Remove title, author and imprint in front of the text where they repeat the header."""
+    remove_markup: bool = True
+    """Remove the signs of `_italics_` and `=bold=`, not the words."""
+    normalise_scene_breaks: bool = True
+    """Write every line of asterisks or dashes as `* * *`."""

@@ -1,0 +1,1 @@
+"""Language models behind one interface, and the scans that make them fast."""

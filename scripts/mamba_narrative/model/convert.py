@@ -1,0 +1,120 @@
+"""Between this project's Mamba and the two other forms in which people keep one.
+
+mamba-ssm's ``MambaLMHeadModel`` has the same names and stores the tied head again. transformers' ``MambaForCausalLM``
+says ``backbone.embeddings`` and leaves the tied head out of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.errors import FileFormatError
+from mamba_narrative.model.mamba import DT_FLOOR, DT_MAX, DT_MIN, EMBEDDING_STD, NORM_EPSILON, MambaLanguageModel
+
+_EMBEDDING, _HUGGING_FACE_EMBEDDING = "backbone.embedding.weight", "backbone.embeddings.weight"
+_HEAD = "lm_head.weight"
+
+
+def to_hugging_face(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our state dict under the names of transformers' ``MambaForCausalLM``."""
+    return {_HUGGING_FACE_EMBEDDING if name == _EMBEDDING else name: tensor for name, tensor in weights.items()}
+
+
+def from_hugging_face(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of ``to_hugging_face``; a stored copy of the tied head is left out."""
+    return {
+        _EMBEDDING if name == _HUGGING_FACE_EMBEDDING else name: tensor
+        for name, tensor in weights.items()
+        if name != _HEAD
+    }
+
+
+def to_mamba_ssm(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our state dict as mamba-ssm's ``MambaLMHeadModel.load_state_dict`` takes it."""
+    return {**weights, _HEAD: weights[_EMBEDDING]}
+
+
+def from_mamba_ssm(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of ``to_mamba_ssm``."""
+    return {name: tensor for name, tensor in weights.items() if name != _HEAD}
+
+
+def hugging_face_config(model: MambaLanguageModel, end_of_text_id: int | None) -> dict[str, Any]:
+    """``config.json`` for transformers with every field of its ``MambaConfig``.
+
+    None is left to a default: defaults differ between versions, and some are not mamba-ssm's. ``vocab_size`` counts
+    the padded rows, as the weights do.
+    """
+    settings = model.settings
+    return {
+        "architectures": ["MambaForCausalLM"],
+        "model_type": "mamba",
+        "dtype": "float32",
+        "vocab_size": model.padded_vocab_size,
+        "hidden_size": settings.d_model,
+        "intermediate_size": settings.expand * settings.d_model,
+        "expand": settings.expand,
+        "num_hidden_layers": settings.n_layer,
+        "state_size": settings.d_state,
+        "conv_kernel": settings.d_conv,
+        "time_step_rank": settings.resolved_dt_rank,
+        "time_step_scale": 1.0,
+        "time_step_min": DT_MIN,
+        "time_step_max": DT_MAX,
+        "time_step_init_scheme": "random",
+        "time_step_floor": DT_FLOOR,
+        "use_bias": False,
+        "use_conv_bias": True,
+        "hidden_act": "silu",
+        "initializer_range": EMBEDDING_STD,
+        # The weights were initialised with the rescaling, but true would make transformers (5.23) divide the
+        # loaded `out_proj` weights by sqrt(n_layer) once more: its initialisation runs after loading, unguarded there.
+        "rescale_prenorm_residual": False,
+        "residual_in_fp32": True,
+        "layer_norm_epsilon": NORM_EPSILON,
+        "tie_word_embeddings": True,
+        "use_cache": True,
+        "use_mambapy": False,
+        "use_associative_scan": True,
+        "bos_token_id": end_of_text_id,
+        "eos_token_id": end_of_text_id,
+        "pad_token_id": end_of_text_id,
+    }
+
+
+_ONLY_SUPPORTED: dict[str, Any] = {
+    "model_type": "mamba",
+    "use_bias": False,
+    "use_conv_bias": True,
+    "hidden_act": "silu",
+    "layer_norm_epsilon": NORM_EPSILON,
+    "tie_word_embeddings": True,
+}
+
+
+def settings_from_hugging_face(config: Mapping[str, Any]) -> tuple[MambaSettings, int]:
+    """Settings and vocabulary size of a published checkpoint's ``config.json``.
+
+    Its ``vocab_size`` may count padding; nothing says so, hence all rows are taken as tokens. Raises FileFormatError
+    where a field is missing or asks for something that this model does not do.
+    """
+    for field, supported in _ONLY_SUPPORTED.items():
+        if config.get(field, supported) != supported:
+            raise FileFormatError(f"{field} is {config[field]!r}; only {supported!r} is supported")
+    try:
+        settings = MambaSettings(
+            d_model=config["hidden_size"],
+            n_layer=config["num_hidden_layers"],
+            d_state=config["state_size"],
+            d_conv=config["conv_kernel"],
+            expand=config["expand"],
+            dt_rank=config["time_step_rank"],
+            pad_vocab_size_multiple=1,
+        )
+        return settings, int(config["vocab_size"])
+    except KeyError as error:
+        raise FileFormatError(f"field {error.args[0]!r} is missing") from None

@@ -1,0 +1,86 @@
+"""What training, evaluation and export know of a language model, whatever its architecture."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mamba_narrative.config.base import Section
+
+State = dict[str, Tensor]
+"""What a model remembers of the tokens before. Names are the architecture's own; every tensor has the batch
+as its first dimension, so rows can be selected, repeated or zeroed, and the whole be saved by name."""
+
+
+class LanguageModel(nn.Module, ABC):
+    """A causal language model that reads a text in pieces.
+
+    ``forward`` gives hidden states, ``logits`` scores of the next token. The vocabulary is padded to a round number
+    of rows; the scores of padding are -inf, so they never win and take no probability.
+    """
+
+    architecture: str
+    """Name in the architecture table."""
+    vocab_size: int
+    """Number of tokens; valid ids are below it."""
+    padded_vocab_size: int
+    """Rows of the head and length of ``logits``."""
+    d_model: int
+    """Length of a hidden vector."""
+
+    @property
+    @abstractmethod
+    def settings(self) -> Section:
+        """Size of the model, as configured."""
+
+    @abstractmethod
+    def forward(self, ids: Tensor, state: State | None = None, resets: Tensor | None = None) -> tuple[Tensor, State]:
+        """Read ``ids`` after what ``state`` remembers.
+
+        ids: int64 [batch, length]. state: from an earlier call; None is the state before any text.
+        resets: bool [batch, length]; True where a new book starts: nothing before that position changes any output
+        at or after it. Returns hidden states float32 [batch, length, d_model] and the state after the last token.
+        Gradients flow from the returned state to the weights and to the state that was passed in.
+        """
+
+    @abstractmethod
+    def head_weight(self) -> Tensor:
+        """The matrix [padded_vocab_size, d_model] that turns hidden states into scores."""
+
+    @abstractmethod
+    def initialise(self, generator: torch.Generator) -> None:
+        """Overwrite every parameter with its initial value, drawing random numbers from ``generator`` alone."""
+
+    @property
+    @abstractmethod
+    def no_weight_decay(self) -> frozenset[str]:
+        """Names of the parameters that the optimiser must not shrink."""
+
+    def head_bias(self) -> Tensor | None:
+        """[padded_vocab_size], 0 for tokens and -inf for padding; None where nothing is padded.
+
+        For losses in pieces: scores are ``F.linear(hidden, head_weight(), head_bias())``.
+        """
+        if self.padded_vocab_size == self.vocab_size:
+            return None
+        weight = self.head_weight()
+        bias = torch.zeros(self.padded_vocab_size, dtype=weight.dtype, device=weight.device)
+        bias[self.vocab_size :] = float("-inf")
+        return bias
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores [..., padded_vocab_size] of the next token, float32 (float64 for a float64 model)."""
+        scores = F.linear(hidden, self.head_weight(), self.head_bias())
+        return scores if scores.dtype == torch.float64 else scores.float()
+
+    def parameter_count(self) -> int:
+        """Number of trained values; shared ones count once."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
+def detach_state(state: State | None) -> State | None:
+    """The same state, through which no gradient flows."""
+    return None if state is None else {name: tensor.detach() for name, tensor in state.items()}

@@ -1,0 +1,185 @@
+"""Mamba-1 language model (Gu and Dao 2023, arXiv 2312.00752).
+
+Parameter names, shapes and initialisation are those of mamba-ssm's ``MambaLMHeadModel`` (mixer_seq_simple.py,
+mamba_simple.py), but the tied head ``lm_head.weight`` is not stored a second time. Unlike there, the state is an
+ordinary input and output, books can start anywhere in a row, and the scan may be any backend of ``scan/dispatch``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.model.interface import LanguageModel, State
+from mamba_narrative.model.scan.convolution import causal_conv
+from mamba_narrative.model.scan.dispatch import selective_scan
+
+NORM_EPSILON = 1e-5
+EMBEDDING_STD = 0.02
+DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 0.1, 1e-4
+"""Initial step sizes are log-uniform between the first two and never below the third."""
+
+
+class RMSNorm(nn.Module):
+    """Root mean square normalisation; the input and the result are at least float32."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(d_model))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise the last dimension of ``x`` [..., d_model]."""
+        return F.rms_norm(x, self.weight.shape, self.weight, NORM_EPSILON)
+
+
+class MambaMixer(nn.Module):
+    """Projection, causal convolution, selective scan, gate, projection back."""
+
+    def __init__(self, settings: MambaSettings) -> None:
+        super().__init__()
+        self.d_inner = settings.expand * settings.d_model
+        self.d_state = settings.d_state
+        self.dt_rank = settings.resolved_dt_rank
+        self.scan_backend = settings.scan_backend
+        self.in_proj = nn.Linear(settings.d_model, 2 * self.d_inner, bias=False)
+        # A module for its parameters alone (mamba-ssm's names and shapes); it is computed by `causal_conv`.
+        self.conv1d = nn.Conv1d(self.d_inner, self.d_inner, settings.d_conv, groups=self.d_inner)
+        self.x_proj = nn.Linear(self.d_inner, self.dt_rank + 2 * self.d_state, bias=False)
+        self.dt_proj = nn.Linear(self.dt_rank, self.d_inner)
+        self.A_log = nn.Parameter(torch.empty(self.d_inner, self.d_state))
+        self.D = nn.Parameter(torch.empty(self.d_inner))
+        self.out_proj = nn.Linear(self.d_inner, settings.d_model, bias=False)
+
+    def forward(
+        self, hidden: Tensor, window: Tensor | None, scan_state: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Mix ``hidden`` [batch, length, d_model] along time.
+
+        window: the convolution's last inputs [batch, d_conv - 1, d_inner]; scan_state: [batch, d_inner, d_state].
+        Returns the output [batch, length, d_model] and both states after the last position.
+        """
+        x, gate = self.in_proj(hidden).chunk(2, dim=-1)
+        x, window = causal_conv(x, self.conv1d.weight.squeeze(1), self.conv1d.bias, window, resets)
+        x = F.silu(x)
+        dt, b, c = self.x_proj(x).split([self.dt_rank, self.d_state, self.d_state], dim=-1)
+        y, scan_state = selective_scan(
+            x,
+            # The bias is added inside the scan, in its precision: step sizes are as small as 1e-4.
+            F.linear(dt, self.dt_proj.weight),
+            -torch.exp(self.A_log),
+            b,
+            c,
+            D=self.D,
+            z=gate,
+            delta_bias=self.dt_proj.bias,
+            softplus=True,
+            initial_state=scan_state,
+            resets=resets,
+            backend=self.scan_backend,
+        )
+        return self.out_proj(y), window, scan_state
+
+    @torch.no_grad()
+    def initialise(self, n_layer: int, generator: torch.Generator) -> None:
+        """Initial values of mamba_simple.py and, for ``out_proj``, of mixer_seq_simple.py (1 / sqrt(n_layer))."""
+
+        def as_torch_does(weight: Tensor) -> None:
+            nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
+
+        as_torch_does(self.in_proj.weight)
+        as_torch_does(self.conv1d.weight)
+        if self.conv1d.bias is not None:
+            bound = 1 / math.sqrt(self.conv1d.kernel_size[0])
+            nn.init.uniform_(self.conv1d.bias, -bound, bound, generator=generator)
+        as_torch_does(self.x_proj.weight)
+        bound = self.dt_rank**-0.5
+        nn.init.uniform_(self.dt_proj.weight, -bound, bound, generator=generator)
+        uniform = torch.rand(self.d_inner, generator=generator)
+        dt = torch.exp(math.log(DT_MIN) + uniform * (math.log(DT_MAX) - math.log(DT_MIN))).clamp(min=DT_FLOOR)
+        self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # the inverse of softplus
+        self.A_log.copy_(torch.log(torch.arange(1, self.d_state + 1, dtype=torch.float32)).expand(self.d_inner, -1))
+        self.D.fill_(1.0)
+        as_torch_does(self.out_proj.weight)
+        self.out_proj.weight.div_(math.sqrt(n_layer))
+
+
+class MambaBlock(nn.Module):
+    """Normalise, mix; the residual is added outside."""
+
+    def __init__(self, settings: MambaSettings) -> None:
+        super().__init__()
+        self.norm = RMSNorm(settings.d_model)
+        self.mixer = MambaMixer(settings)
+
+
+class MambaBackbone(nn.Module):
+    """Embedding, blocks, final norm."""
+
+    def __init__(self, settings: MambaSettings, padded_vocab_size: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(padded_vocab_size, settings.d_model)
+        self.layers = nn.ModuleList(MambaBlock(settings) for _ in range(settings.n_layer))
+        self.norm_f = RMSNorm(settings.d_model)
+
+
+class MambaLanguageModel(LanguageModel):
+    """Mamba-1 with a head tied to the embedding.
+
+    State: ``{layer}.window`` [batch, d_conv - 1, d_inner] and ``{layer}.scan`` [batch, d_inner, d_state].
+    """
+
+    architecture = "mamba"
+
+    def __init__(self, settings: MambaSettings, vocab_size: int) -> None:
+        super().__init__()
+        self._settings = settings
+        self.d_model = settings.d_model
+        self.vocab_size = vocab_size
+        multiple = settings.pad_vocab_size_multiple
+        self.padded_vocab_size = -(-vocab_size // multiple) * multiple
+        self.backbone = MambaBackbone(settings, self.padded_vocab_size)
+
+    @property
+    def settings(self) -> MambaSettings:
+        """Size of the model, as configured."""
+        return self._settings
+
+    def forward(self, ids: Tensor, state: State | None = None, resets: Tensor | None = None) -> tuple[Tensor, State]:
+        """See ``LanguageModel.forward``."""
+        if resets is not None and resets.device.type == "cpu" and not resets.any():
+            resets = None  # asking a GPU would make it wait
+        residual = self.backbone.embedding(ids)
+        after: State = {}
+        for index, layer in enumerate(self.backbone.layers):
+            assert isinstance(layer, MambaBlock)
+            window, scan_state = (None, None) if state is None else (state[f"{index}.window"], state[f"{index}.scan"])
+            mixed, after[f"{index}.window"], after[f"{index}.scan"] = layer.mixer(
+                layer.norm(residual), window, scan_state, resets
+            )
+            residual = residual + mixed  # stays float32 (or wider) under autocast
+        return self.backbone.norm_f(residual), after
+
+    def head_weight(self) -> Tensor:
+        """The embedding."""
+        return self.backbone.embedding.weight
+
+    @property
+    def no_weight_decay(self) -> frozenset[str]:
+        """A_log and D as in mamba-ssm, and every vector (biases, norms)."""
+        return frozenset(
+            name for name, parameter in self.named_parameters() if parameter.ndim < 2 or name.endswith(".A_log")
+        )
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Initial values of mamba-ssm."""
+        nn.init.normal_(self.backbone.embedding.weight, std=EMBEDDING_STD, generator=generator)
+        for layer in self.backbone.layers:
+            assert isinstance(layer, MambaBlock)
+            layer.norm.weight.fill_(1.0)
+            layer.mixer.initialise(self.settings.n_layer, generator)
+        self.backbone.norm_f.weight.fill_(1.0)

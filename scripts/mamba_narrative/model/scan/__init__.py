@@ -1,0 +1,1 @@
+"""The selective scan: one definition, several backends."""

@@ -1,0 +1,131 @@
+"""Models on disk: a folder that transformers opens, and from which this project gets its own model back.
+
+``config.json`` has transformers' fields and, under ``mamba_narrative``, the architecture, the run's settings and the
+size of the vocabulary without padding. The same model gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from torch import Tensor
+
+from mamba_narrative.config.base import Section, explain
+from mamba_narrative.errors import FileFormatError, UserError
+from mamba_narrative.io import atomic_directory, read_json, sha256_bytes, write_bytes, write_json
+from mamba_narrative.model.convert import (
+    from_hugging_face,
+    hugging_face_config,
+    settings_from_hugging_face,
+    to_hugging_face,
+)
+from mamba_narrative.model.interface import LanguageModel
+from mamba_narrative.model.mamba import MambaLanguageModel
+from mamba_narrative.model.registry import find_architecture, outline_model
+
+CONFIG, WEIGHTS, GENERATION = "config.json", "model.safetensors", "generation_config.json"
+_OURS = "mamba_narrative"
+
+
+def weights_bytes(model: LanguageModel) -> bytes:
+    """The content of ``model.safetensors``: float32 weights under transformers' names."""
+    tensors = {
+        name: tensor.detach().to("cpu", torch.float32).contiguous()
+        for name, tensor in to_hugging_face(model.state_dict()).items()
+    }
+    return safetensors.torch.save(tensors, metadata={"format": "pt"})
+
+
+def weights_sha256(model: LanguageModel) -> str:
+    """SHA-256 of the weights file that ``save_model`` would write."""
+    return sha256_bytes(weights_bytes(model))
+
+
+def save_model(
+    model: LanguageModel,
+    run: Section,
+    directory: Path,
+    end_of_text_id: int | None = None,
+    extra_files: Mapping[str, bytes] | None = None,
+) -> str:
+    """Write the model's folder in one go; an older one is replaced. Returns the SHA-256 of the weights file.
+
+    run: the settings of the run, with its ``architecture`` and ``model``. end_of_text_id: begins and ends a text, or
+    None. extra_files: further files by name, such as the tokeniser's and the model card.
+    """
+    if not isinstance(model, MambaLanguageModel):
+        raise TypeError(f"there is no Hugging Face form of {type(model).__name__}")
+    config = hugging_face_config(model, end_of_text_id)
+    config[_OURS] = {"vocab_size": model.vocab_size, "run": run.model_dump(mode="json")}
+    ends = {"bos_token_id": end_of_text_id, "eos_token_id": end_of_text_id, "pad_token_id": end_of_text_id}
+    weights = weights_bytes(model)
+    with atomic_directory(directory) as beside:
+        write_json(beside / CONFIG, config)
+        write_json(beside / GENERATION, {"do_sample": True, **ends})
+        write_bytes(beside / WEIGHTS, weights)
+        for name, content in sorted((extra_files or {}).items()):
+            write_bytes(beside / name, content)
+    return sha256_bytes(weights)
+
+
+def load_model(directory: Path, device: torch.device | str = "cpu") -> LanguageModel:
+    """The model in ``directory``, float32, in evaluation mode, on ``device``.
+
+    Reads what ``save_model`` wrote and published Mamba-1 checkpoints in the form of transformers. Raises UserError
+    where a file is missing or unreadable, or names or shapes of the weights do not fit ``config.json``.
+    """
+    directory = Path(directory)
+    model = _outline(directory / CONFIG)
+    weights = _read_weights(directory / WEIGHTS)
+    _check_fit(directory / WEIGHTS, model.state_dict(), weights)
+    model.load_state_dict({name: tensor.to(device, torch.float32) for name, tensor in weights.items()}, assign=True)
+    return model.requires_grad_().eval()
+
+
+def _outline(path: Path) -> LanguageModel:
+    config = read_json(path)
+    if not isinstance(config, dict):
+        raise FileFormatError(f"{path}: expected a JSON object")
+    try:
+        if _OURS not in config:
+            settings, vocab_size = settings_from_hugging_face(config)
+            return outline_model("mamba", settings, vocab_size)
+        ours: dict[str, Any] = config[_OURS]
+        architecture, vocab_size = ours["run"]["architecture"], int(ours["vocab_size"])
+        settings = find_architecture(architecture).settings.model_validate(ours["run"]["model"])
+        return outline_model(architecture, settings, vocab_size)
+    except ValidationError as error:
+        raise FileFormatError(f"{path}: the model's settings are not usable: {explain(error)}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{path}: the entry {_OURS!r} is incomplete ({error})") from None
+    except UserError as error:
+        raise FileFormatError(f"{path}: {error}") from None
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise UserError(f"{path}: not found; a model folder has {CONFIG} and {WEIGHTS} (pickled weights are not read)")
+    try:
+        return from_hugging_face(safetensors.torch.load_file(path))
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise FileFormatError(f"{path}: not a complete safetensors file ({error}); copy or train it again") from None
+
+
+def _check_fit(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    faults = [f"{name} is missing" for name in expected if name not in found]
+    faults += [f"{name} is unknown" for name in found if name not in expected]
+    faults += [
+        f"{name} has shape {tuple(found[name].shape)}, expected {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in found and found[name].shape != tensor.shape
+    ]
+    if faults:
+        shown = "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
+        raise FileFormatError(f"{path}: the weights do not fit {CONFIG}: {shown}")
