@@ -1,0 +1,44 @@
+"""Copy the books of each split from the shards' token files into one token file a split."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mamba_narrative.command import command_parser, run_command, settings_argument
+from mamba_narrative.config.tokens import TokensSettings
+from mamba_narrative.tokens.tokenizer import load_tokenizer
+from mamba_narrative.tokens.writer import assemble_splits
+
+
+def main(arguments: argparse.Namespace) -> None:
+    assemble_splits(
+        {"train": arguments.train, "validation": arguments.validation, "test": arguments.test},
+        arguments.shard_tokens_directory,
+        load_tokenizer(arguments.settings.tokenizer).describe(),
+        arguments.output,
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = command_parser(
+        __doc__ or "",
+        "python scripts/assemble_tokens.py --train results/splits/train.tsv --validation "
+        "results/splits/validation.tsv --test results/splits/test.tsv --shard-tokens-directory results/tokens/shards "
+        "--output results/tokens",
+    )
+    for split in ("train", "validation", "test"):
+        parser.add_argument(f"--{split}", type=Path, required=True, help=f"table of the {split} books and their shards")
+    parser.add_argument("--shard-tokens-directory", type=Path, required=True, help="folder of <shard>.bin, .books.tsv")
+    parser.add_argument(
+        "--settings",
+        type=settings_argument(TokensSettings),
+        default=TokensSettings(),
+        help="section `tokens` as JSON or a file",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="folder for {split}.bin, .json and .books.tsv")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main, parser())

@@ -1,0 +1,1 @@
+"""GPT-2 tokens in memory-mapped arrays: writer, reader and window sampler."""
