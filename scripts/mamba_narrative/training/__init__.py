@@ -1,0 +1,1 @@
+"""Training that can die at any instant and resume exactly."""

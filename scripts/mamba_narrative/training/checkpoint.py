@@ -1,0 +1,105 @@
+"""Checkpoints that are whole or do not count.
+
+One folder a checkpoint, ``step-<number>``: safetensors and text files, and ``manifest.json`` with the SHA-256 of
+each. It is written beside, synced and renamed, and every hash is checked before anything of it is used. No pickle.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mamba_narrative.errors import FileFormatError, UserError
+from mamba_narrative.io import atomic_directory, read_json, read_text, sha256_file, write_json, write_text
+
+FORMAT = 1
+_MANIFEST = "manifest.json"
+_TENSORS_SUFFIX = ".safetensors"
+_FOLDER = re.compile(r"step-(\d{9,})")
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that a run needs to continue after ``step`` updates."""
+
+    step: int
+    tensors: Mapping[str, Mapping[str, Tensor]]
+    """Groups of tensors by name; each becomes one safetensors file."""
+    texts: Mapping[str, str]
+    """Text files by name."""
+
+
+class CheckpointStore:
+    """The newest checkpoints of one run in one folder."""
+
+    def __init__(self, directory: Path, keep: int) -> None:
+        self.directory, self.keep = Path(directory), keep
+
+    def save(self, checkpoint: Checkpoint) -> Path:
+        """Write ``checkpoint``, then remove all but the newest ``keep``."""
+        target = self.directory / f"step-{checkpoint.step:09d}"
+        with atomic_directory(target) as beside:
+            for name, tensors in checkpoint.tensors.items():
+                # Contiguous, unshared copies on the CPU are what the format takes.
+                save_file(
+                    {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()},
+                    beside / f"{name}{_TENSORS_SUFFIX}",
+                )
+            for name, text in checkpoint.texts.items():
+                write_text(beside / name, text)
+            hashes = {path.name: sha256_file(path) for path in sorted(beside.iterdir())}
+            write_json(beside / _MANIFEST, {"format": FORMAT, "step": checkpoint.step, "sha256": hashes})
+        self._remove_others(checkpoint.step)
+        return target
+
+    def newest(self) -> Checkpoint | None:
+        """The newest whole checkpoint; None where there is none. Damaged ones are passed over with a warning."""
+        for step, folder in sorted(self._folders().items(), reverse=True):
+            try:
+                return _load(folder, step)
+            except (UserError, OSError, KeyError, TypeError) as error:
+                _LOG.warning("%s: this checkpoint is not whole and is passed over (%s)", folder, error)
+        return None
+
+    def _folders(self) -> dict[int, Path]:
+        if not self.directory.is_dir():
+            return {}
+        matches = {path: _FOLDER.fullmatch(path.name) for path in self.directory.iterdir()}
+        return {int(match[1]): path for path, match in matches.items() if match}
+
+    def _remove_others(self, newest: int) -> None:
+        folders = self._folders()
+        # Later ones than the one just written were passed over as damaged.
+        kept = sorted(step for step in folders if step <= newest)[-self.keep :]
+        for step, folder in folders.items():
+            if step not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+        for leftover in self.directory.glob(".step-*.tmp"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _load(folder: Path, step: int) -> Checkpoint:
+    manifest = read_json(folder / _MANIFEST)
+    if manifest["format"] != FORMAT or manifest["step"] != step:
+        raise FileFormatError(f"format {manifest['format']}, step {manifest['step']}; expected {FORMAT}, {step}")
+    for name, expected in manifest["sha256"].items():
+        if sha256_file(folder / name) != expected:
+            raise FileFormatError(f"{name} has another sha256 than in the manifest")
+    names = manifest["sha256"]
+    return Checkpoint(
+        step,
+        {
+            name.removesuffix(_TENSORS_SUFFIX): load_file(folder / name)
+            for name in names
+            if name.endswith(_TENSORS_SUFFIX)
+        },
+        {name: read_text(folder / name) for name in names if not name.endswith(_TENSORS_SUFFIX)},
+    )

@@ -1,0 +1,141 @@
+"""A whole run: token files in; trained model, tables and record out."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mamba_narrative.config.runs import AnyRun
+from mamba_narrative.errors import FileFormatError, UserError
+from mamba_narrative.io import canonical_json, sha256_text, write_json, write_text
+from mamba_narrative.model.registry import build_model
+from mamba_narrative.model.storage import save_model
+from mamba_narrative.tokens.reader import TokenFile
+from mamba_narrative.tokens.tokenizer import Tokenizer, load_tokenizer, write_hugging_face_files
+from mamba_narrative.tokens.windows import WindowSampler
+from mamba_narrative.training.compute import Compute, choose_compute
+from mamba_narrative.training.loop import Trainer
+from mamba_narrative.training.run_record import describe_hardware, describe_versions, model_card
+from mamba_narrative.training.stop import EXIT_STOPPED, StopRequest
+from mamba_narrative.training.validation import choose_passages
+
+# Settings without influence on what is computed (but for rounding): a stopped run may continue with others.
+_NEUTRAL_SETTINGS = frozenset({"device", "micro_batch_sequences", "checkpoint_every_steps", "keep_checkpoints"})
+_LOG = logging.getLogger(__name__)
+
+
+def train_run(name: str, run: AnyRun, tokens: Path, output: Path, work: Path) -> int:
+    """Train ``run`` on the files in ``tokens`` and write its results to ``output``.
+
+    ``work`` keeps the state of unfinished runs, one folder for each combination of settings and data; a run that
+    stopped there is continued, a finished one leaves nothing. Returns 0, or ``EXIT_STOPPED`` (75) where a signal
+    stopped the run after its state was saved.
+    Raises UserError for unusable token files, a GPU that is missing or too small, and a loss that is not finite.
+    """
+    train, validation = (_open_tokens(tokens, split) for split in ("train", "validation"))
+    tokenizer = load_tokenizer(train.manifest["tokenizer"]["name"])
+    for part in (train, validation):
+        if part.manifest["tokenizer"] != tokenizer.describe():
+            raise FileFormatError(
+                f"{part.path}: encoded with another tokenizer than the installed {tokenizer.name!r} "
+                f"(sha256 {part.manifest['tokenizer']['sha256']}, here {tokenizer.sha256}): encode the books again"
+            )
+    compute = choose_compute(run.training)
+    folder = _work_folder(work, run, train, validation)
+    sampler = WindowSampler(
+        train.ids, train.books, run.training.sequence_length, run.training.seed, train.end_of_text_id
+    )
+    with StopRequest() as stop:
+        model = build_model(run.architecture, run.model, tokenizer.vocab_size, run.training.seed)
+        _LOG.info(
+            "%s: %s parameters on %s; %s tokens of %s books, %.1f epochs",
+            name,
+            f"{model.parameter_count():,}",
+            compute.device.type,
+            f"{len(train):,}",
+            f"{len(train.books):,}",
+            run.training.steps * run.training.batch_sequences / sampler.windows_per_epoch,
+        )
+        passages = choose_passages(validation, tokenizer, run.training.validation_tokens)
+        trainer = Trainer(model, run.training, sampler, passages, compute, folder)
+        if not trainer.run(name, lambda: stop.requested):
+            _LOG.warning("stopped after step %d of %d; start it again to continue", trainer.step, run.training.steps)
+            return EXIT_STOPPED
+        _write_results(name, run, trainer, compute, {"train": train, "validation": validation}, tokenizer, output)
+    shutil.rmtree(folder)
+    return 0
+
+
+def work_key(run: AnyRun, data: Mapping[str, Any]) -> str:
+    """Name of the folder for a run's state: a hash of everything that its numbers depend on, but for the code."""
+    settings = run.model_dump(mode="json")
+    settings["training"] = {key: value for key, value in settings["training"].items() if key not in _NEUTRAL_SETTINGS}
+    return sha256_text(canonical_json({"settings": settings, "data": data}))[:16]
+
+
+def _open_tokens(directory: Path, split: str) -> TokenFile:
+    tokens = TokenFile(directory, split, verify_hash=True)
+    if not len(tokens):
+        raise UserError(f"{tokens.path}: no books; training needs at least one in this split: add books")
+    return tokens
+
+
+def _work_folder(work: Path, run: AnyRun, train: TokenFile, validation: TokenFile) -> Path:
+    data = {part.manifest["split"]: part.manifest["sha256"] for part in (train, validation)}
+    key = work_key(run, {**data, "tokenizer": train.manifest["tokenizer"]["sha256"]})
+    if work.is_dir() and (others := sorted(path.name for path in work.iterdir() if path.name != key)):
+        _LOG.info("%s: unfinished runs with other settings or data: %s; delete what is not needed", work, others)
+    return work / key
+
+
+def _write_results(
+    name: str,
+    run: AnyRun,
+    trainer: Trainer,
+    compute: Compute,
+    data: Mapping[str, TokenFile],
+    tokenizer: Tokenizer,
+    output: Path,
+) -> None:
+    last = trainer.validation_log.last()
+    assert last is not None, "a run ends with a validation"
+    record: dict[str, Any] = {
+        "run": name,
+        "architecture": run.architecture,
+        "settings": run.model_dump(mode="json"),
+        "data": {
+            split: {"sha256": part.manifest["sha256"], "books": len(part.books), "tokens": len(part)}
+            for split, part in data.items()
+        },
+        "parameters": trainer.model.parameter_count(),
+        "tokens_seen": trainer.tokens,
+        "steps": trainer.step,
+        "epochs": trainer.step * run.training.batch_sequences / trainer.sampler.windows_per_epoch,
+        "seconds": round(trainer.seconds, 3),
+        "tokens_per_second": round(trainer.tokens / trainer.seconds, 1),
+        "resumed": trainer.resumed,
+        "validation": {
+            "loss_nats": last["loss_nats"],
+            "bits_per_byte": last["bits_per_byte"],
+            "tokens": sum(len(passage.ids) for passage in trainer.passages),
+            "bytes": sum(passage.bytes for passage in trainer.passages),
+        },
+        "versions": describe_versions(),
+        "hardware": describe_hardware(compute),
+        "tokenizer": tokenizer.describe(),
+    }
+    extra_files = {**_tokenizer_files(tokenizer), "README.md": model_card(record).encode("utf-8")}
+    weights_sha256 = save_model(trainer.model, run, output / "model", tokenizer.end_of_text_id, extra_files)
+    write_text(output / "train.csv", trainer.train_log.text())
+    write_text(output / "validation.csv", trainer.validation_log.text())
+    write_json(output / "run.json", {**record, "weights_sha256": weights_sha256})
+
+
+def _tokenizer_files(tokenizer: Tokenizer) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        write_hugging_face_files(tokenizer, Path(folder))
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir() if path.is_file()}

@@ -1,0 +1,38 @@
+"""Train one named run and write its model, tables and record.
+
+SIGTERM, SIGUSR1 and Ctrl-C end the current step, save the state below --work and exit with code 75; the same command
+continues from there. A run that dies in any other way continues from its newest checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mamba_narrative.command import command_parser, run_command, settings_argument
+from mamba_narrative.config.runs import RunSettings
+from mamba_narrative.training.run_training import train_run
+
+
+def main(arguments: argparse.Namespace) -> int:
+    return train_run(arguments.run, arguments.settings.root, arguments.tokens, arguments.output, arguments.work)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = command_parser(
+        __doc__ or "",
+        """python scripts/train_run.py --run small --settings '{"architecture": "mamba", "model": {"d_model": 192}}' """
+        "--tokens results/tokens --output results/runs/small --work results/work/small",
+    )
+    parser.add_argument("--run", required=True, help="name of the run")
+    parser.add_argument(
+        "--settings", type=settings_argument(RunSettings), required=True, help="the run's settings as JSON or a file"
+    )
+    parser.add_argument("--tokens", type=Path, required=True, help="folder of train and validation token files")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--work", type=Path, required=True, help="folder for the state of an unfinished run")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main, parser())

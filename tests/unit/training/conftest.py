@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from mamba_narrative.tokens.windows import WindowSampler
+from mamba_narrative.training.validation import Passage
+from unit.training.stand_in import END_OF_TEXT, some_books
+
+
+@pytest.fixture
+def sampler() -> WindowSampler:
+    ids, books = some_books()
+    return WindowSampler(ids, books, sequence_length=16, seed=1, end_of_text_id=END_OF_TEXT)
+
+
+@pytest.fixture
+def passages() -> list[Passage]:
+    ids, books = some_books(seed=4)
+    return [
+        Passage(ids[book.first_token : book.first_token + book.tokens], book.bytes) for book in books if book.tokens > 1
+    ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    return tmp_path / "work"

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+from mamba_narrative.tokens.windows import IGNORED_TARGET
+from mamba_narrative.training import loss as module
+from mamba_narrative.training.loss import summed_cross_entropy
+
+
+def problem(rows: int, masked: int, dtype: torch.dtype, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    hidden = torch.randn(2, rows, 6, generator=generator, dtype=torch.float64).to(dtype).requires_grad_()
+    weight = torch.randn(24, 6, generator=generator, dtype=torch.float64).to(dtype).requires_grad_()
+    targets = torch.randint(0, 20, (2, rows), generator=generator)
+    targets.view(-1)[torch.randperm(2 * rows, generator=generator)[:masked]] = IGNORED_TARGET
+    return hidden, weight, targets
+
+
+def reference(hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    hidden, weight = (tensor.detach().double().requires_grad_() for tensor in (hidden, weight))
+    logits = hidden @ weight[:20].T
+    total = F.cross_entropy(logits.view(-1, 20), targets.view(-1), ignore_index=IGNORED_TARGET, reduction="sum")
+    total.backward()
+    assert hidden.grad is not None
+    assert weight.grad is not None
+    return total, hidden.grad, weight.grad
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=st.integers(1, 9), masked=st.integers(0, 12), chunk=st.integers(1, 20))
+def test_sum_and_gradients_are_those_of_the_plain_formula_however_it_is_cut(rows: int, masked: int, chunk: int) -> None:
+    hidden, weight, targets = problem(rows, min(masked, 2 * rows), torch.float64)
+    expected = reference(hidden, weight, targets)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(module._CHUNK_ROWS, "cpu", chunk)
+        total, count = summed_cross_entropy(hidden, weight, 20, targets)
+    total.backward()
+    assert count == int((targets != IGNORED_TARGET).sum())
+    for found, wanted in zip((total, hidden.grad, weight.grad), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_the_derivative_is_right_to_first_order() -> None:
+    hidden, weight, targets = problem(3, 1, torch.float64)
+    assert torch.autograd.gradcheck(lambda h, w: summed_cross_entropy(h, w, 20, targets)[0] / 5, (hidden, weight))
+
+
+@pytest.mark.parametrize(("compute_dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
+def test_lower_precision_stays_near_float64(compute_dtype: torch.dtype, tolerance: float) -> None:
+    hidden, weight, targets = problem(40, 7, torch.float32)
+    wanted_total, wanted_hidden, wanted_weight = reference(hidden, weight, targets)
+    total, _ = summed_cross_entropy(hidden, weight, 20, targets, compute_dtype)
+    total.backward()
+    assert total.dtype == torch.float32
+    assert hidden.grad is not None
+    assert weight.grad is not None
+    assert hidden.grad.dtype == weight.grad.dtype == torch.float32
+    assert abs(total.item() - wanted_total.item()) <= tolerance * wanted_total.item()
+    for found, wanted in ((hidden.grad, wanted_hidden), (weight.grad, wanted_weight)):
+        assert (found - wanted).norm() <= tolerance * wanted.norm()
+
+
+def test_padding_rows_of_the_vocabulary_take_no_probability_and_no_gradient() -> None:
+    hidden, weight, targets = problem(5, 0, torch.float64)
+    total, _ = summed_cross_entropy(hidden, weight, 20, targets)
+    total.backward()
+    with torch.no_grad():
+        weight[20:] = 1e3
+    assert summed_cross_entropy(hidden, weight, 20, targets)[0].item() == total.item()
+    assert weight.grad is not None
+    assert torch.count_nonzero(weight.grad[20:]) == 0
+
+
+def test_without_gradients_the_sum_is_the_same() -> None:
+    hidden, weight, targets = problem(5, 2, torch.float64)
+    with torch.no_grad():
+        total, _ = summed_cross_entropy(hidden, weight, 20, targets)
+    assert not total.requires_grad
+    assert total.item() == summed_cross_entropy(hidden, weight, 20, targets)[0].item()
+
+
+def test_huge_scores_stay_finite() -> None:
+    hidden, weight, targets = problem(4, 0, torch.float32)
+    total, _ = summed_cross_entropy(hidden * 1e4, weight, 20, targets)
+    total.backward()
+    assert total.isfinite()
+    assert hidden.grad is not None
+    assert hidden.grad.isfinite().all()

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mamba_narrative.config.runs import MambaRun
+from mamba_narrative.errors import FileFormatError, UserError
+from mamba_narrative.io import sha256_file, sha256_text, write_table
+from mamba_narrative.model.storage import load_model
+from mamba_narrative.tokens.tokenizer import load_tokenizer
+from mamba_narrative.tokens.writer import assemble_splits, encode_books
+from mamba_narrative.training.loop import Trainer
+from mamba_narrative.training.metrics_log import TRAIN_COLUMNS, VALIDATION_COLUMNS
+from mamba_narrative.training.run_training import train_run, work_key
+
+SCRIPTS = Path(__file__).parents[3] / "scripts"
+RUN: dict[str, Any] = {
+    "architecture": "mamba",
+    "model": {"d_model": 8, "n_layer": 1, "d_state": 2},
+    "training": {
+        "steps": 4,
+        "sequence_length": 16,
+        "batch_sequences": 2,
+        "warmup_steps": 1,
+        "learning_rate": 0.01,
+        "validate_every_steps": 2,
+        "checkpoint_every_steps": 2,
+        "device": "cpu",
+    },
+}
+
+
+def settings_of(**training: object) -> MambaRun:
+    return MambaRun.model_validate({**RUN, "training": {**RUN["training"], **training}})
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("corpus")
+    (root / "000").mkdir()
+    texts = {"1": "The ferry left before dawn. " * 12, "2": "A door, a stair, another door.\n\n" * 5, "3": "Rain. " * 9}
+    for book_id, text in texts.items():
+        (root / "000" / f"{book_id}.txt").write_text(text, encoding="utf-8")
+    rows = [
+        {
+            "book_id": book_id,
+            "sha256": sha256_text(text),
+            "characters": len(text),
+            "bytes": len(text),
+            "words": len(text.split()),
+            "decision": "keep",
+            "shard": "000",
+        }
+        for book_id, text in texts.items()
+    ]
+    tokenizer = load_tokenizer("gpt2")
+    for name, chosen in (("books", rows), ("train", rows[:2]), ("validation", rows[2:]), ("test", [])):
+        write_table(root / f"{name}.tsv", tuple(rows[0]), chosen)
+    encode_books(
+        root / "books.tsv", root / "000", root / "books.tsv", tokenizer, root / "000.bin", root / "000.books.tsv"
+    )
+    splits = {split: root / f"{split}.tsv" for split in ("train", "validation", "test")}
+    assemble_splits(splits, root, tokenizer.describe(), root / "tokens")
+    return root / "tokens"
+
+
+@pytest.fixture(scope="module")
+def finished(tokens: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("run")
+    assert train_run("tiny", settings_of(), tokens, root / "output", root / "work") == 0
+    return root
+
+
+def read_rows(path: Path) -> list[Mapping[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_the_record_states_settings_data_and_outcome(finished: Path, tokens: Path) -> None:
+    record = json.loads((finished / "output" / "run.json").read_text(encoding="utf-8"))
+    assert MambaRun.model_validate(record["settings"]) == settings_of()
+    assert record["data"]["train"]["sha256"] == sha256_file(tokens / "train.bin")
+    assert record["data"]["validation"]["sha256"] == sha256_file(tokens / "validation.bin")
+    assert record["weights_sha256"] == sha256_file(finished / "output" / "model" / "model.safetensors")
+    assert record["parameters"] == load_model(finished / "output" / "model").parameter_count()
+    assert (record["steps"], record["resumed"], record["run"]) == (4, 0, "tiny")
+    assert record["versions"]["torch"] == torch.__version__
+    assert record["hardware"]["device"] == "cpu"
+
+
+def test_the_tables_have_the_agreed_columns(finished: Path) -> None:
+    train = read_rows(finished / "output" / "train.csv")
+    validation = read_rows(finished / "output" / "validation.csv")
+    record = json.loads((finished / "output" / "run.json").read_text(encoding="utf-8"))
+    assert tuple(train[0]) == TRAIN_COLUMNS
+    assert tuple(validation[0]) == VALIDATION_COLUMNS
+    assert [row["step"] for row in train] == ["1", "2", "3", "4"]
+    assert int(train[-1]["tokens"]) == record["tokens_seen"]
+    assert float(validation[-1]["bits_per_byte"]) == pytest.approx(record["validation"]["bits_per_byte"])
+
+
+def test_the_model_folder_is_complete_and_its_tokenizer_loads(finished: Path) -> None:
+    from transformers import AutoTokenizer
+
+    folder = finished / "output" / "model"
+    assert {
+        "README.md",
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    } == {path.name for path in folder.iterdir()}
+    loaded = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    assert loaded("The ferry").input_ids == load_tokenizer("gpt2").encode("The ferry")
+
+
+def test_the_model_card_warns_of_a_run_that_is_too_short(finished: Path) -> None:
+    card = (finished / "output" / "model" / "README.md").read_text(encoding="utf-8")
+    record = json.loads((finished / "output" / "run.json").read_text(encoding="utf-8"))
+    assert f"{record['tokens_seen']:,} tokens" in card
+    assert f"{record['validation']['bits_per_byte']:.4f}" in card
+    assert "not a model to use" in card
+
+
+def test_a_finished_run_leaves_no_state_and_the_same_weights_when_repeated(
+    finished: Path, tokens: Path, tmp_path: Path
+) -> None:
+    assert list((finished / "work").iterdir()) == []
+    train_run("tiny", settings_of(), tokens, tmp_path / "output", tmp_path / "work")
+    weights = [root / "output" / "model" / "model.safetensors" for root in (finished, tmp_path)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"checkpoint_every_steps": 1}, True),
+        ({"micro_batch_sequences": 1}, True),
+        ({"device": "auto"}, True),
+        ({"learning_rate": 0.02}, False),
+        ({"steps": 5}, False),
+        ({"seed": 2}, False),
+    ],
+)
+def test_state_is_shared_only_by_runs_with_the_same_numbers(change: dict[str, object], same: bool) -> None:
+    data = {"train": "a", "validation": "b"}
+    assert (work_key(settings_of(**change), data) == work_key(settings_of(), data)) is same
+    assert work_key(settings_of(), {**data, "train": "c"}) != work_key(settings_of(), data)
+
+
+def test_an_empty_split_is_refused(tokens: Path, tmp_path: Path) -> None:
+    for name in ("train.bin", "train.json", "train.books.tsv"):
+        (tmp_path / name).write_bytes((tokens / name).read_bytes())
+    for ending in (".bin", ".json", ".books.tsv"):
+        content = (tokens / f"test{ending}").read_text(encoding="utf-8").replace('"test"', '"validation"')
+        (tmp_path / f"validation{ending}").write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=r"validation\.bin: no books"):
+        train_run("tiny", settings_of(), tmp_path, tmp_path / "output", tmp_path / "work")
+
+
+def test_tokens_of_another_vocabulary_are_refused(tokens: Path, tmp_path: Path) -> None:
+    for path in tokens.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    manifest = json.loads((tmp_path / "train.json").read_text(encoding="utf-8"))
+    manifest["tokenizer"]["sha256"] = "0" * 64
+    (tmp_path / "train.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(FileFormatError, match="another tokenizer"):
+        train_run("tiny", settings_of(), tmp_path, tmp_path / "output", tmp_path / "work")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_a_missing_gpu_is_named(tokens: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"training\.device is 'cuda'"):
+        train_run("tiny", settings_of(device="cuda"), tokens, tmp_path / "output", tmp_path / "work")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_run_stopped_by_a_signal_and_continued_equals_an_uninterrupted_one(
+    number: signal.Signals, finished: Path, tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = Trainer._update
+
+    def update_and_signal(trainer: Trainer) -> str:
+        note = update(trainer)
+        if trainer.step == 3:
+            os.kill(os.getpid(), number)
+        return note
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_update", update_and_signal)
+        assert train_run("tiny", settings_of(), tokens, tmp_path / "output", tmp_path / "work") == 75
+    assert not (tmp_path / "output").exists()
+    assert [path.name for path in tmp_path.glob("work/*/checkpoints/step-*3")] == ["step-000000003"]
+    assert train_run("tiny", settings_of(), tokens, tmp_path / "output", tmp_path / "work") == 0
+    assert json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))["resumed"] == 1
+    for name in ("model/model.safetensors", "validation.csv"):
+        assert (tmp_path / "output" / name).read_bytes() == (finished / "output" / name).read_bytes()
+
+
+def test_the_command_ends_with_code_75_when_it_is_terminated(tokens: Path, tmp_path: Path) -> None:
+    run = settings_of(steps=3000, checkpoint_every_steps=100_000, validate_every_steps=100_000).model_dump_json()
+    command = [sys.executable, str(SCRIPTS / "train_run.py"), "--run", "tiny", "--settings", run]
+    command += ["--tokens", str(tokens), "--output", str(tmp_path / "output"), "--work", str(tmp_path / "work")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not (logs := list((tmp_path / "work").glob("*/train.csv"))) or len(read_rows(logs[0])) < 2:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.terminate()
+        _, messages = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 75, messages
+    assert "SIGTERM" in messages
+    (checkpoint,) = (tmp_path / "work").glob("*/checkpoints/step-*")
+    assert len(read_rows(logs[0])) == int(checkpoint.name.removeprefix("step-")) >= 2

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from mamba_narrative.io import sha256_text, write_table
+from mamba_narrative.tokens.reader import TokenFile
+from mamba_narrative.tokens.tokenizer import Tokenizer, load_tokenizer
+from mamba_narrative.tokens.writer import assemble_splits, encode_books
+from mamba_narrative.training import validation as module
+from mamba_narrative.training.compute import Compute
+from mamba_narrative.training.validation import Passage, choose_passages, validate
+from unit.training.stand_in import END_OF_TEXT, recurrent_model
+
+CPU = Compute(torch.device("cpu"), torch.float32)
+TEXTS = {"1": "Snow — again.", "2": "The gate stood open; nobody had seen it opened."}
+
+
+@pytest.fixture(scope="module")
+def gpt2() -> Tokenizer:
+    return load_tokenizer("gpt2")
+
+
+@pytest.fixture
+def tokens(tmp_path: Path, gpt2: Tokenizer) -> TokenFile:
+    (tmp_path / "000").mkdir()
+    for book_id, text in TEXTS.items():
+        (tmp_path / "000" / f"{book_id}.txt").write_text(text, encoding="utf-8")
+    rows = [
+        {
+            "book_id": book_id,
+            "sha256": sha256_text(text),
+            "characters": len(text),
+            "bytes": len(text.encode("utf-8")),
+            "words": len(text.split()),
+            "decision": "keep",
+            "shard": "000",
+        }
+        for book_id, text in TEXTS.items()
+    ]
+    table = tmp_path / "books.tsv"
+    write_table(table, tuple(rows[0]), rows)
+    encode_books(table, tmp_path / "000", table, gpt2, tmp_path / "000.bin", tmp_path / "000.books.tsv")
+    assemble_splits({"validation": table}, tmp_path, gpt2.describe(), tmp_path / "tokens")
+    return TokenFile(tmp_path / "tokens", "validation")
+
+
+@pytest.mark.parametrize("piece", [1, 5, 2048])
+def test_the_loss_is_that_of_each_whole_book_read_from_an_end_of_text(
+    passages: list[Passage], piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = recurrent_model(dropout=0.5).train()
+    nats, count = 0.0, 0
+    with torch.no_grad():
+        for passage in passages:
+            ids = torch.from_numpy(np.append(END_OF_TEXT, passage.ids.astype(np.int64)))
+            scores = model.eval().logits(model(ids[None, :-1])[0])[0, :, :50].double()
+            nats += F.cross_entropy(scores, ids[1:], reduction="sum").item()
+            count += len(passage.ids)
+    model.train()
+    monkeypatch.setattr(module, "_PIECE_TOKENS", piece)
+    result = validate(model, passages, END_OF_TEXT, CPU, lambda: False)
+    assert result is not None
+    assert result.loss_nats == pytest.approx(nats / count, rel=1e-5)
+    assert result.bits_per_byte == pytest.approx(
+        nats / math.log(2) / sum(passage.bytes for passage in passages), rel=1e-5
+    )
+    assert model.training
+
+
+def test_a_uniform_model_needs_the_logarithm_of_the_vocabulary(passages: list[Passage]) -> None:
+    model = recurrent_model()
+    with torch.no_grad():
+        model.embedding.weight.zero_()
+    result = validate(model, passages, END_OF_TEXT, CPU, lambda: False)
+    assert result is not None
+    assert result.loss_nats == pytest.approx(math.log(50), rel=1e-6)
+
+
+def test_a_stop_ends_a_validation_without_a_result(passages: list[Passage]) -> None:
+    calls = iter([False, False, True])
+    assert validate(recurrent_model(), passages, END_OF_TEXT, CPU, lambda: next(calls)) is None
+
+
+def test_whole_books_count_the_bytes_of_their_text(tokens: TokenFile, gpt2: Tokenizer) -> None:
+    passages = choose_passages(tokens, gpt2, 10_000)
+    assert [passage.bytes for passage in passages] == [len(text.encode("utf-8")) for text in TEXTS.values()]
+    assert [gpt2.decode(passage.ids.tolist()) for passage in passages] == list(TEXTS.values())
+
+
+def test_a_cut_book_counts_the_bytes_of_what_is_scored(tokens: TokenFile, gpt2: Tokenizer) -> None:
+    whole = tokens.books[0].tokens - 1
+    passages = choose_passages(tokens, gpt2, whole + 4)
+    assert [len(passage.ids) for passage in passages] == [whole, 4]
+    assert passages[1].bytes == len(gpt2.decode(passages[1].ids.tolist()).encode("utf-8"))
