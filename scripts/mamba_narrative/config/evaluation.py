@@ -16,6 +16,8 @@ class LikelihoodSettings(Section):
     """Only the beginning of longer books is scored; null: whole books."""
     context_tokens: int = Field(default=2_048, ge=16)
     """Tokens computed at once; the state is carried along the book, so this changes memory, not results."""
+    books_at_once: int = Field(default=4, ge=1)
+    """Books read side by side; more use a GPU better and take more memory, without changing results."""
     bootstrap_samples: int = Field(default=2_000, ge=100)
     """Resamples of books behind each 95 % interval."""
     seed: int = 1
@@ -39,6 +41,8 @@ class GenerationSettings(Section):
     """Nucleus sampling: the most likely tokens with this total probability."""
     seeds: tuple[int, ...] = Field(default=(1, 2), min_length=1)
     """One continuation a passage and seed."""
+    passage_seed: int = 1
+    """Seed of the choice of passages, and of the bootstrap."""
     bootstrap_samples: int = Field(default=2_000, ge=100)
     """Resamples of books behind each 95 % interval."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -1,0 +1,1 @@
+"""Measures of held-out books: likelihood, generation, and their intervals."""

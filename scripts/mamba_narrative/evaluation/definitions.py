@@ -1,0 +1,115 @@
+"""What every measured number means: the one table of metric ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_INTERVAL = "The interval is a bootstrap over books."
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A metric in words; an empty ``unit`` is a plain number."""
+
+    name: str
+    formula: str
+    unit: str
+    better: str
+    source: str
+
+
+DEFINITIONS: dict[str, Definition] = {
+    "bits_per_byte": Definition(
+        "Bits per byte",
+        "Sum of -log2 p(token) over the scored tokens, divided by the UTF-8 bytes of their text. Every book starts "
+        "from the empty state and an end-of-text token, so its first token is scored; the state is carried to the end. "
+        "The end-of-text token that closes a book is not scored: it has no bytes, and books cut short have none. "
+        + _INTERVAL,
+        "bits/byte",
+        "lower",
+        "Gao et al. 2020, The Pile",
+    ),
+    "token_perplexity": Definition(
+        "Token perplexity",
+        "exp(sum of -ln p(token) / number of scored tokens), over the same tokens as bits per byte. Comparable between "
+        "models with the same tokenizer only. " + _INTERVAL,
+        "",
+        "lower",
+        "Jelinek et al. 1977",
+    ),
+    "word_perplexity": Definition(
+        "Word perplexity",
+        "exp(sum of -ln p(token) / number of words), over the same tokens as bits per byte. Words are runs of "
+        "characters without white space in the scored text; one that is cut at the end of a shortened book counts. "
+        + _INTERVAL,
+        "",
+        "lower",
+        "Rae et al. 2019, PG-19",
+    ),
+    "loss_by_position": Definition(
+        "Loss by position",
+        "Sum of -ln p(token) / number of tokens, over the scored tokens with position_from <= position < position_to. "
+        "The position of a token is the number of tokens of its book before it. The interval is a bootstrap over the "
+        "books that reach the range.",
+        "nats/token",
+        "lower",
+        "Buitrago Ruiz and Gu 2025, arXiv 2507.02782",
+    ),
+    "seq_rep_4": Definition(
+        "Repeated 4-grams",
+        "1 - distinct 4-grams / 4-grams of the tokens of a continuation; mean over continuations. " + _INTERVAL,
+        "share",
+        "closer to human text",
+        "Welleck et al. 2020, Neural Text Generation with Unlikelihood Training",
+    ),
+    "distinct_2": Definition(
+        "Distinct 2-grams",
+        "Distinct 2-grams / 2-grams of the tokens of a continuation; mean over continuations, which all have the same "
+        "length. " + _INTERVAL,
+        "share",
+        "closer to human text",
+        "Li et al. 2016, A Diversity-Promoting Objective Function",
+    ),
+    "loop_share": Definition(
+        "Repetition loops",
+        "Share of continuations that end in a phrase of at least two tokens three times in a row. " + _INTERVAL,
+        "share",
+        "lower",
+        "Holtzman et al. 2020, The Curious Case of Neural Text Degeneration",
+    ),
+    "sentence_words": Definition(
+        "Sentence length",
+        "Words of all continuations / sentence ends in them, so that cut sentences do no harm. A sentence ends at "
+        "'.', '!', '?' or an ellipsis before a capital, a digit or the end of a paragraph, except after titles and "
+        "initials, and at a paragraph's end. " + _INTERVAL,
+        "words",
+        "closer to human text",
+        "this project",
+    ),
+    "dialogue_share": Definition(
+        "Dialogue",
+        "Characters inside double quotation marks, marks included, / characters of all continuations. A quotation open "
+        "at the end of the passage goes on; the end of a paragraph closes it. Speech in single quotation marks is not "
+        "counted. " + _INTERVAL,
+        "share",
+        "closer to human text",
+        "this project",
+    ),
+    "copied_8_share": Definition(
+        "Copied 8-grams",
+        "8-grams of the tokens of a continuation that occur in the training books / its 8-grams; mean over "
+        "continuations. Stock phrases are among them. " + _INTERVAL,
+        "share",
+        "closer to human text",
+        "n-gram novelty as in McCoy et al. 2023, RAVEN",
+    ),
+    "copied_32_share": Definition(
+        "Copied 32-grams",
+        "32-grams of the tokens of a continuation that occur in the training books / its 32-grams; mean over "
+        "continuations. So long a run is text learnt by heart. " + _INTERVAL,
+        "share",
+        "lower",
+        "n-gram novelty as in McCoy et al. 2023, RAVEN",
+    ),
+}
+"""Definitions by id. Readers find the id of a number in its entry ``definition``."""

@@ -1,0 +1,80 @@
+"""The baseline that knows how frequent tokens are and nothing of their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mamba_narrative.config.evaluation import EvaluationSettings
+from mamba_narrative.evaluation.generation_report import Continuations, write_generation, write_samples
+from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
+from mamba_narrative.evaluation.likelihood_report import BookLosses, write_likelihood
+from mamba_narrative.evaluation.passages import Passage, choose_passages
+from mamba_narrative.evaluation.position import range_count, sum_by_range
+from mamba_narrative.evaluation.sampling import draw, random_numbers
+from mamba_narrative.progress import track
+
+NAME = "unigram"
+_CHUNK_TOKENS = 1 << 24
+
+
+def evaluate_unigram(tokens: Path, settings: EvaluationSettings, output: Path) -> None:
+    """Write the same five files for token frequencies as `evaluate_likelihood` and `evaluate_generation` for a run.
+
+    Raises UserError where a token file is missing or broken, or no test book is long enough.
+    """
+    test, tokenizer = open_tokens(tokens, SPLIT)
+    train, _ = open_tokens(tokens, "train")
+    losses_of = token_losses(train.ids, tokenizer.vocab_size)
+    books = held_out_books(test, tokenizer, settings.likelihood.max_tokens_per_book)
+    write_likelihood(NAME, score_books(losses_of, books), settings.likelihood, output)
+    generation = settings.generation
+    passages = choose_passages(
+        test, generation.prompts, generation.prompt_tokens, generation.continuation_tokens, generation.passage_seed
+    )
+    ids = [
+        sample(losses_of, passages, seed, generation.continuation_tokens, test.end_of_text_id,
+               generation.temperature, generation.top_p)
+        for seed in generation.seeds
+    ]  # fmt: skip
+    continuations = Continuations(passages, np.stack(ids, axis=1))
+    write_samples(continuations, tokenizer, output)
+    write_generation(NAME, continuations, train.ids, tokenizer, generation, output)
+
+
+def token_losses(training: npt.NDArray[np.uint16], vocab_size: int) -> npt.NDArray[np.float64]:
+    """-ln p(token) float64 [vocab_size] with p = (count + 1) / (training tokens + vocab_size) (Laplace).
+
+    The end of text is a token like any other here, as it is for models.
+    """
+    counts = np.zeros(vocab_size, np.int64)
+    starts = range(0, len(training), _CHUNK_TOKENS)
+    for start in track(starts, "counting training tokens", len(starts), "pieces"):
+        counts += np.bincount(training[start : start + _CHUNK_TOKENS], minlength=vocab_size)
+    return np.log(len(training) + vocab_size) - np.log(counts + 1)
+
+
+def score_books(losses_of: npt.NDArray[np.float64], books: Sequence[HeldOutBook]) -> BookLosses:
+    """Losses of all tokens of ``books``; ``losses_of``: float64 [vocabulary]."""
+    ranges = range_count(max(len(book.ids) for book in books))
+    return BookLosses(books, np.stack([sum_by_range(0, losses_of[book.ids], ranges) for book in books]))
+
+
+def sample(
+    losses_of: npt.NDArray[np.float64],
+    passages: Sequence[Passage],
+    seed: int,
+    tokens: int,
+    end_of_text_id: int,
+    temperature: float,
+    top_p: float,
+) -> npt.NDArray[np.uint16]:
+    """Independent draws uint16 [passages, tokens], with the random numbers and the nucleus that models get."""
+    scores = -torch.from_numpy(losses_of)
+    scores[end_of_text_id] = float("-inf")
+    uniforms = random_numbers(passages, seed, tokens)
+    return draw(scores[None], uniforms.reshape(1, -1), temperature, top_p).reshape(-1, tokens).numpy().astype(np.uint16)

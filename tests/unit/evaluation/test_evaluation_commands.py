@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import csv
+import math
+
+import numpy as np
+import pytest
+
+import evaluate_generation
+import evaluate_human
+import evaluate_likelihood
+import evaluate_unigram
+from mamba_narrative.errors import UserError
+from mamba_narrative.evaluation.definitions import DEFINITIONS
+from mamba_narrative.evaluation.unigram import token_losses
+from mamba_narrative.io import read_json, write_json
+from mamba_narrative.tokens.reader import TokenFile
+
+LIKELIHOOD = '{"bootstrap_samples": 100, "device": "cpu"}'
+GENERATION = '{"prompts": 3, "prompt_tokens": 8, "continuation_tokens": 16, "bootstrap_samples": 100, "device": "cpu"}'
+
+
+def run(command, *arguments):
+    command.main(command.parser().parse_args([str(argument) for argument in arguments]))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory, token_directory, run_directory):
+    folder = tmp_path_factory.mktemp("evaluation")
+    of_run = ("--run-directory", run_directory, "--tokens", token_directory, "--output-directory", folder / "small")
+    run(evaluate_likelihood, *of_run, "--settings", LIKELIHOOD)
+    run(evaluate_generation, *of_run, "--settings", GENERATION)
+    both = f'{{"likelihood": {LIKELIHOOD}, "generation": {GENERATION}}}'
+    tokens = ("--tokens", token_directory)
+    run(evaluate_unigram, *tokens, "--settings", both, "--output-directory", folder / "unigram")
+    run(evaluate_human, *tokens, "--settings", GENERATION, "--output-directory", folder / "human")
+    return folder
+
+
+def rows(path):
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_all_files_of_the_contract_are_written(results):
+    five = {"likelihood.json", "likelihood_books.csv", "position.csv", "generation.json", "samples.json"}
+    assert {path.name for path in (results / "small").iterdir()} == five
+    assert {path.name for path in (results / "unigram").iterdir()} == five
+    assert {path.name for path in (results / "human").iterdir()} == {"generation.json"}
+
+
+def test_every_number_has_a_known_definition_and_is_finite_or_explained(results):
+    for path in results.glob("*/*n.json"):
+        for name, metric in read_json(path)["metrics"].items():
+            assert metric["definition"] in DEFINITIONS, name
+            assert metric["unit"] == DEFINITIONS[metric["definition"]].unit
+            if metric["value"] is None or metric["interval_95"] is None:
+                assert metric["reason"]
+            else:
+                assert metric["interval_95"][0] <= metric["value"] <= metric["interval_95"][1]
+
+
+def test_tables_add_up_to_the_totals(results):
+    for run_name in ("small", "unigram"):
+        record = read_json(results / run_name / "likelihood.json")
+        books = rows(results / run_name / "likelihood_books.csv")
+        for name in ("tokens", "bytes", "words"):
+            assert sum(int(row[name]) for row in books) == record[name]
+        nats = sum(float(row["nll_nats"]) for row in books)
+        assert record["metrics"]["bits_per_byte"]["value"] == pytest.approx(nats / math.log(2) / record["bytes"])
+        position = rows(results / run_name / "position.csv")
+        assert sum(float(row["loss_nats"]) * int(row["tokens"]) for row in position) == pytest.approx(nats)
+        assert [row["position_from"] for row in position[1:]] == [row["position_to"] for row in position[:-1]]
+
+
+def test_untrained_weights_are_about_as_good_as_chance(results):
+    perplexity = read_json(results / "small" / "likelihood.json")["metrics"]["token_perplexity"]["value"]
+    assert perplexity == pytest.approx(50_257, rel=0.2)
+
+
+def test_samples_continue_the_same_passages(results):
+    small, unigram = (read_json(results / name / "samples.json") for name in ("small", "unigram"))
+    assert [(s["book_id"], s["prompt"], s["human"]) for s in small] == [
+        (s["book_id"], s["prompt"], s["human"]) for s in unigram
+    ]
+    assert all(len(set(s["continuations"])) == 2 for s in small)
+
+
+def test_the_same_command_writes_the_same_bytes(results, token_directory, run_directory, tmp_path):
+    arguments = ("--run-directory", run_directory, "--tokens", token_directory, "--output-directory", tmp_path)
+    run(evaluate_generation, *arguments, "--settings", GENERATION)
+    for name in ("generation.json", "samples.json"):
+        assert (tmp_path / name).read_bytes() == (results / "small" / name).read_bytes()
+
+
+def test_the_unigram_is_the_smoothed_frequency_of_training_tokens(results, token_directory, tokenizer):
+    train, test = (TokenFile(token_directory, split) for split in ("train", "test"))
+    counts = np.bincount(train.ids, minlength=tokenizer.vocab_size)
+    losses = token_losses(train.ids, tokenizer.vocab_size)
+    assert np.exp(-losses).sum() == pytest.approx(1)
+    text = [token for token in test.ids.tolist() if token != tokenizer.end_of_text_id]
+    nats = sum(-math.log((counts[token] + 1) / (len(train) + tokenizer.vocab_size)) for token in text)
+    record = read_json(results / "unigram" / "likelihood.json")
+    assert record["tokens"] == len(text)
+    assert record["metrics"]["bits_per_byte"]["value"] == pytest.approx(nats / math.log(2) / record["bytes"])
+
+
+def test_a_run_of_another_tokenizer_is_refused(run_directory, token_directory, tmp_path):
+    write_json(tmp_path / "run.json", {"tokenizer": {"sha256": "0"}})
+    with pytest.raises(UserError, match="another tokenizer"):
+        run(evaluate_likelihood, "--run-directory", tmp_path, "--tokens", token_directory, "--output-directory",
+            tmp_path / "out", "--settings", LIKELIHOOD)  # fmt: skip
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from evaluation_inputs import random_text, small_model, write_split
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mamba_narrative.errors import UserError
+from mamba_narrative.evaluation.copying import copied_shares
+from mamba_narrative.evaluation.generation_report import Continuations, generation_metrics
+from mamba_narrative.evaluation.passages import Passage, choose_passages
+from mamba_narrative.evaluation.sampling import continue_passages, draw, random_numbers
+from mamba_narrative.progress import Progress
+from mamba_narrative.tokens.reader import TokenFile
+
+
+def sample(rows_at_once=64, rows=slice(None), top_p=0.9):
+    generator = np.random.default_rng(1)
+    prompts = generator.integers(0, 49, (6, 12)).astype(np.uint16)
+    passages = [Passage(str(n), n, row, row) for n, row in enumerate(prompts)]
+    uniforms = random_numbers(passages, seed=3, count=20)
+    with Progress("sampling", None, "tokens") as progress:
+        return continue_passages(small_model(), prompts[rows], uniforms[rows], 49, 0.9, top_p, progress, rows_at_once)
+
+
+def test_what_is_sampled_beside_a_passage_does_not_change_its_continuation():
+    together = sample()
+    assert (together == sample(rows_at_once=1)).all()
+    assert (together == sample(rows_at_once=4)).all()
+    assert (together[2:3] == sample(rows=slice(2, 3))).all()
+    assert len(np.unique(together, axis=0)) == 6
+
+
+def test_the_end_of_text_and_padding_are_never_drawn():
+    assert sample(top_p=1.0).max() < 49
+
+
+def test_stepping_with_carried_state_is_reading_the_whole_text_again():
+    model = small_model()
+    continuation = sample(rows=slice(0, 1))[0]
+    prompt = np.random.default_rng(1).integers(0, 49, (6, 12))[0]
+    uniforms = random_numbers([Passage("0", 0, np.empty(0), np.empty(0))], seed=3, count=20)
+    ids = prompt.tolist()
+    for step in range(20):
+        with torch.no_grad():
+            scores = model.logits(model(torch.tensor([ids]))[0][:, -1])
+        scores[:, 49] = float("-inf")
+        ids.append(int(draw(scores, uniforms[:, step : step + 1], 0.9, 0.9)))
+    assert ids[12:] == continuation.tolist()
+
+
+@pytest.mark.parametrize("vocabulary", [5, 3000])
+def test_draws_follow_the_nucleus_of_the_distribution(vocabulary):
+    scores = torch.from_numpy(np.random.default_rng(1).normal(size=(1, vocabulary)))
+    probabilities = (scores[0] / 0.8).softmax(-1)
+    order = probabilities.argsort(descending=True).tolist()
+    kept, mass = [], 0.0
+    while mass < 0.95:
+        kept.append(order[len(kept)])
+        mass += probabilities[kept[-1]].item()
+    drawn = draw(scores, torch.linspace(0, 1, 200_001, dtype=torch.float64)[None, :-1], 0.8, 0.95)[0]
+    shares = torch.bincount(drawn, minlength=vocabulary) / 200_000
+    assert set(drawn.tolist()) == set(kept)
+    for token in kept[:5]:
+        assert shares[token].item() == pytest.approx(probabilities[token].item() / mass, abs=2e-4)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=6),
+    passages=st.integers(1, 12),
+    prompt=st.integers(1, 8),
+    continuation=st.integers(1, 8),
+    seed=st.integers(0, 99),
+)
+def test_passages_lie_within_books_and_do_not_overlap(lengths, passages, prompt, continuation, seed):
+    tokens = books_of(lengths)
+    if max(lengths) - 1 < prompt + continuation:
+        with pytest.raises(UserError, match="prompt_tokens"):
+            choose_passages(tokens, passages, prompt, continuation, seed)
+        return
+    chosen = choose_passages(tokens, passages, prompt, continuation, seed)
+    room = sum((length - 1) // (prompt + continuation) for length in lengths)
+    assert len(chosen) == min(passages, room)
+    used = set()
+    for passage in chosen:
+        book = tokens.books[int(passage.book_id)]
+        text = tokens.book_ids(book)[:-1]
+        both = np.concatenate((passage.prompt, passage.human))
+        assert (text[passage.start : passage.start + prompt + continuation] == both).all()
+        places = {(passage.book_id, passage.start + offset) for offset in range(len(both))}
+        assert not places & used
+        used |= places
+    assert [(p.book_id, p.start) for p in chosen] == [
+        (p.book_id, p.start) for p in choose_passages(tokens, passages, prompt, continuation, seed)
+    ]
+
+
+def books_of(lengths):
+    from pathlib import Path
+
+    from mamba_narrative.tokens.reader import BookTokens
+
+    tokens = TokenFile.__new__(TokenFile)
+    firsts = np.cumsum([0, *lengths])
+    tokens.path = Path("test.bin")
+    tokens.ids = np.arange(firsts[-1], dtype=np.uint16)
+    tokens.books = [BookTokens(str(n), int(firsts[n]), length, 0, 0, 0) for n, length in enumerate(lengths)]
+    return tokens
+
+
+def test_passages_come_from_as_many_books_as_possible(tmp_path, tokenizer):
+    write_split(tmp_path, "test", {str(n): random_text(n, 200) for n in range(5)}, tokenizer)
+    chosen = choose_passages(TokenFile(tmp_path, "test"), 7, 8, 8, seed=1)
+    counts = [sum(p.book_id == str(n) for p in chosen) for n in range(5)]
+    assert sorted(counts) == [1, 1, 1, 2, 2]
+
+
+@given(
+    training=st.lists(st.integers(0, 2), min_size=0, max_size=80),
+    texts=st.lists(st.lists(st.integers(0, 2), min_size=0, max_size=30), min_size=1, max_size=3),
+)
+def test_copied_n_grams_are_those_that_a_plain_search_finds(training, texts):
+    found = copied_shares([np.array(t, np.uint16) for t in texts], np.array(training, np.uint16), (4, 8))
+    for n in (4, 8):
+        known = {tuple(training[i : i + n]) for i in range(len(training) - n + 1)}
+        for text, share in zip(texts, found[n], strict=True):
+            grams = [tuple(text[i : i + n]) for i in range(len(text) - n + 1)]
+            assert share == (pytest.approx(sum(g in known for g in grams) / len(grams)) if grams else None)
+
+
+def test_copies_across_the_pieces_of_the_training_tokens_are_found(monkeypatch):
+    training = np.random.default_rng(1).integers(0, 60_000, 100).astype(np.uint16)
+    monkeypatch.setattr("mamba_narrative.evaluation.copying._CHUNK_TOKENS", 16)
+    assert copied_shares([training], training, (8, 32)) == {8: [1.0], 32: [1.0]}
+
+
+def test_metrics_have_intervals_over_books_and_a_reason_where_they_are_missing(tokenizer):
+    ids = np.array(tokenizer.encode(" the end. The end" * 8)[:16], np.uint16)
+    passages = [Passage(str(n), 0, ids, ids) for n in (1, 1, 2)]
+    metrics = generation_metrics(Continuations(passages, np.stack([ids[None]] * 3)), ids, tokenizer, 100, 1)
+    assert metrics["seq_rep_4"].n == 2
+    assert metrics["copied_8_share"].value == 1.0
+    assert metrics["loop_share"].value == 1.0
+    assert metrics["copied_32_share"].value is None
+    assert metrics["copied_32_share"].reason
