@@ -1,0 +1,241 @@
+"""The page that people read: everything about one results folder in one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment as Templates
+from jinja2 import FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from mamba_narrative.config.report import ReportSettings
+from mamba_narrative.errors import UserError
+from mamba_narrative.evaluation.definitions import DEFINITIONS, Definition
+from mamba_narrative.io import read_json
+from mamba_narrative.reporting.comparison import Comparison, compare
+from mamba_narrative.reporting.environment import read_environment
+from mamba_narrative.reporting.formatting import amount, duration, flattened, plural, visible, with_interval
+from mamba_narrative.reporting.overlap import duplicate_pairs, overlap_between_splits
+from mamba_narrative.reporting.samples import Sample, choose_samples
+from mamba_narrative.reporting.sources import BASELINES, optional_json
+from mamba_narrative.reporting.summary import (
+    corpus_sentences,
+    likelihood_sentences,
+    repetition_sentences,
+    sample_size_note,
+)
+from mamba_narrative.reporting.tables.corpus import CORPUS, SELECTION, SPLITS_SCHEMA
+from mamba_narrative.reporting.tables.evaluation import GENERATION, LIKELIHOOD
+from mamba_narrative.reporting.tables.runs import RUNS
+from mamba_narrative.reporting.tables.stripping import STRIPPING
+from mamba_narrative.reporting.tables.table import Schema, Table, as_kind, read_csv_table
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_SCHEMAS: tuple[Schema, ...] = (STRIPPING, CORPUS, SELECTION, SPLITS_SCHEMA, RUNS, LIKELIHOOD, GENERATION)
+_FIGURES = ("training_curve", "loss_by_position", "corpus_composition")
+_POSITION = "loss_by_position"
+_SAMPLES_SHOWN = 6
+_COMMAND = "snakemake --cores all --configfile experiment.json"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One main number with its name above and its context below."""
+
+    name: str
+    value: str
+    detail: str
+
+
+def build_page(results: Path, runs: Sequence[str], settings: ReportSettings, configuration: Any | None) -> str:
+    """The whole page as HTML.
+
+    Reads `report/tables/*.csv`, `report/figures/*.svg`, `runs/<run>/run.json`, of `evaluation/<run>/` the files
+    `likelihood.json`, `generation.json` and `samples.json`, `splits/summary.json`, `corpus/duplicates.tsv`,
+    `corpus/books.tsv` (titles) and `environment/report.json`. What is missing is said on the page; a run without
+    `run.json` raises UserError, for the page would be about nothing.
+    """
+    tables = {schema.name: read_csv_table(schema, results / "report" / "tables") for schema in _SCHEMAS}
+    rows = {name: table.rows if table else () for name, table in tables.items()}
+    records = [_run_record(results, run) for run in runs]
+    corpus_known = all(rows[name] for name in ("corpus", "splits"))
+    environment = optional_json(results / "environment" / "report.json")
+    return (
+        _templates()
+        .get_template("index.html.j2")
+        .render(
+            settings=settings,
+            css=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
+            subtitle=_subtitle(records),
+            runs=list(runs),
+            tables=tables,
+            figures={name: _figure(results, name) for name in _FIGURES},
+            tiles=_tiles(rows),
+            likelihood_summary=likelihood_sentences(rows["likelihood"]),
+            repetition_summary=repetition_sentences(rows["generation"]),
+            corpus_summary=corpus_sentences(rows["corpus"], rows["selection"], rows["splits"]) if corpus_known else [],
+            caution=_caution(rows["likelihood"]),
+            missing=_missing(rows),
+            overlap=overlap_between_splits(results),
+            duplicates=duplicate_pairs(results),
+            run_columns=RUNS.columns[1:],
+            run_details=[_run_details(record) for record in records],
+            likelihood=_comparison(tables["likelihood"]),
+            generation=_comparison(tables["generation"]),
+            likelihood_definitions=_likelihood_definitions(tables["likelihood"]),
+            likelihood_scope=_likelihood_scope(results, runs),
+            generation_settings=_generation_settings(results, runs),
+            samples=_samples(results, runs),
+            environment=None if environment is None else read_environment(environment),
+            hashes=[pair for record in records for pair in _hashes(record)],
+            configuration=None if configuration is None else json.dumps(configuration, indent=2, ensure_ascii=False),
+            command=_COMMAND,
+        )
+    )
+
+
+def _templates() -> Templates:
+    templates = Templates(
+        loader=FileSystemLoader(_TEMPLATES),
+        # Everything is escaped whatever a template is called; the CSS alone is passed as markup.
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    templates.filters["visible"] = visible
+    templates.filters["duration"] = duration
+    templates.filters["as_kind"] = as_kind
+    return templates
+
+
+def _run_record(results: Path, run: str) -> Mapping[str, Any]:
+    path = results / "runs" / run / "run.json"
+    if not path.is_file():
+        raise UserError(f"{path}: missing; train the run {run!r} first, or leave it out of --runs")
+    return read_json(path)
+
+
+def _figure(results: Path, name: str) -> str | None:
+    path = results / "report" / "figures" / f"{name}.svg"
+    if not path.is_file():
+        return None
+    # As an image, not inline: ids of several figures would collide, and nothing in an image can run.
+    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+def _subtitle(records: Sequence[Mapping[str, Any]]) -> str:
+    names = ", ".join(f"{record['run']} ({amount(record['parameters'])} parameters)" for record in records)
+    return f"{'Run' if len(records) == 1 else 'Runs'}: {names}"
+
+
+def _tiles(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Tile]:
+    tiles = []
+    bits = {row["run"]: row for row in rows["likelihood"] if row["metric"] == "bits_per_byte"}
+    own = [row for run, row in bits.items() if run not in BASELINES]
+    if own:
+        best = min(own, key=lambda row: row["value"])
+        value, interval = _value(best)
+        lowest = " (lowest)" if len(own) > 1 else ""
+        tiles.append(
+            Tile(
+                f"Bits per byte, {best['run']}{lowest}",
+                value,
+                f"95 % interval {interval}" if interval else "no interval",
+            )
+        )
+    if baseline := bits.get("unigram"):
+        tiles.append(Tile("Bits per byte, unigram", _value(baseline)[0], "token frequencies alone"))
+    for row in rows["splits"]:
+        if row["split"] in ("train", "test"):
+            name = "Training books" if row["split"] == "train" else "Test books"
+            tiles.append(Tile(name, f"{row['books']:,.0f}", f"{amount(row['tokens'])} tokens"))
+    return tiles
+
+
+def _value(row: Mapping[str, Any]) -> tuple[str, str]:
+    return with_interval(row["value"], row["interval_low"], row["interval_high"])
+
+
+def _caution(likelihood: Sequence[Mapping[str, Any]]) -> str:
+    cases = [row["n"] for row in likelihood if row["metric"] == "bits_per_byte" and row["run"] not in BASELINES]
+    return sample_size_note(min(cases), "test book") if cases else ""
+
+
+def _missing(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    missing = []
+    if not any(row["metric"] == "bits_per_byte" for row in rows["likelihood"]):
+        missing.append("No bits per byte have been measured, so nothing is said here of how well the runs predict.")
+    if not rows["corpus"] or not rows["splits"]:
+        missing.append("The tables of the corpus are missing, so nothing is said here of the books.")
+    return missing
+
+
+def _comparison(table: Table | None) -> Comparison | None:
+    return None if table is None else compare(table.rows)
+
+
+def _likelihood_definitions(table: Table | None) -> dict[str, Definition | None]:
+    """Definitions of the columns, and of the figure that stands beside them."""
+    return {**(compare(table.rows).definitions if table else {}), _POSITION: DEFINITIONS.get(_POSITION)}
+
+
+def _run_details(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings, versions and hardware of a run, complete, for a fold-out."""
+    facts = [
+        *flattened(record.get("settings") or {}),
+        *flattened(record.get("hardware") or {}, "hardware"),
+        *flattened(record.get("versions") or {}, "version"),
+    ]
+    seconds, resumed = record.get("seconds"), record.get("resumed") or 0
+    about = f"all settings, hardware and versions; trained in {duration(seconds)}"
+    return {
+        "name": record["run"],
+        "about": about + (f", resumed {plural(resumed, 'time')}" * bool(resumed)),
+        "facts": facts,
+    }
+
+
+def _hashes(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Run, thing and hash: the token files it read, the tokenizer, the weights it wrote."""
+    run = record["run"]
+    found = [
+        (run, f"tokens/{split}.bin", data.get("sha256", "") if isinstance(data, Mapping) else str(data))
+        for split, data in (record.get("data") or {}).items()
+    ]
+    tokenizer = record.get("tokenizer") or {}
+    found.append((run, f"tokenizer {tokenizer.get('name', '')}", tokenizer.get("sha256", "")))
+    found.append((run, "weights", record.get("weights_sha256", "")))
+    return [(run, name, value) for run, name, value in found if value]
+
+
+def _likelihood_scope(results: Path, runs: Sequence[str]) -> str:
+    """How much text the likelihood was measured on; empty where no run has been measured."""
+    for run in runs:
+        report = optional_json(results / "evaluation" / run / "likelihood.json")
+        if report and all(report.get(size) for size in ("books", "tokens", "bytes", "words")):
+            return (
+                f"Scored: {plural(report['tokens'], 'token')} ({plural(report['words'], 'word')}, "
+                f"{plural(report['bytes'], 'byte')}) of {plural(report['books'], 'book')}."
+            )
+    return ""
+
+
+def _generation_settings(results: Path, runs: Sequence[str]) -> str:
+    for run in runs:
+        report = optional_json(results / "evaluation" / run / "generation.json")
+        if report and report.get("settings"):
+            facts = flattened(report["settings"])
+            return "Settings: " + "; ".join(f"{name} {value}" for name, value in facts) + "."
+    return ""
+
+
+def _samples(results: Path, runs: Sequence[str]) -> list[Sample]:
+    files = {run: optional_json(results / "evaluation" / run / "samples.json") for run in runs}
+    return choose_samples({run: records for run, records in files.items() if records}, _SAMPLES_SHOWN)

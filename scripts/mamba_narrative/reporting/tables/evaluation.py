@@ -1,0 +1,59 @@
+"""Measured values, one row a run and metric. From `evaluation/<run>/likelihood.json` and `generation.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mamba_narrative.errors import FileFormatError
+from mamba_narrative.reporting.tables.table import Column, Schema, Table
+
+_COLUMNS = (
+    Column("run", "Run"),
+    Column("metric", "Metric"),
+    Column("definition", "Definition"),
+    Column("value", "Value", "number"),
+    Column("interval_low", "95 % interval, low", "number"),
+    Column("interval_high", "95 % interval, high", "number"),
+    Column("n", "n", "count"),
+    Column("unit", "Unit"),
+)
+LIKELIHOOD = Schema("likelihood", "Likelihood of whole held-out books.", _COLUMNS)
+GENERATION = Schema("generation", "Continuations of passages from held-out books.", _COLUMNS)
+
+
+def likelihood_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
+    """How surprising the held-out books are, by run (and baselines), in the order given."""
+    return _table(LIKELIHOOD, reports)
+
+
+def generation_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Repetition and diversity of continuations, by run (and baselines), in the order given."""
+    return _table(GENERATION, reports)
+
+
+def _table(schema: Schema, reports: Mapping[str, Mapping[str, Any]]) -> Table:
+    rows = [row for run, report in reports.items() for row in _rows(schema.name, run, report)]
+    return Table(schema, tuple(rows))
+
+
+def _rows(name: str, run: str, report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    metrics = report.get("metrics")
+    if not isinstance(metrics, Mapping):
+        raise FileFormatError(f"evaluation/{run}/{name}.json: no object `metrics`; run its evaluation again")
+    rows = []
+    for metric, measured in metrics.items():
+        low, high = measured.get("interval_95") or (None, None)
+        rows.append(
+            {
+                "run": run,
+                "metric": metric,
+                "definition": measured.get("definition", metric),
+                "value": measured["value"],
+                "interval_low": low,
+                "interval_high": high,
+                "n": measured["n"],
+                "unit": measured.get("unit", ""),
+            }
+        )
+    return rows

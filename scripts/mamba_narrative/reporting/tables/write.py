@@ -1,0 +1,58 @@
+"""All tables of the report, made from a results folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mamba_narrative.io import read_json, read_json_lines, read_table, write_text
+from mamba_narrative.reporting.sources import BASELINES
+from mamba_narrative.reporting.tables.corpus import REQUIRED, corpus_table, selection_table, splits_table
+from mamba_narrative.reporting.tables.evaluation import generation_table, likelihood_table
+from mamba_narrative.reporting.tables.runs import runs_table
+from mamba_narrative.reporting.tables.stripping import stripping_table
+from mamba_narrative.reporting.tables.table import Table, to_csv, to_markdown
+
+
+def make_tables(results: Path, runs: Sequence[str], shards: Sequence[str] | None = None) -> list[Table]:
+    """The tables of ``results`` for ``runs``, in that order.
+
+    Reads `stripped/<shard>.audit.jsonl` (of all shards there where ``shards`` is None), `corpus/books.tsv`,
+    `runs/<run>/run.json` and `evaluation/<run>/*.json` of the runs and baselines. Raises UserError where a file of a
+    run or the corpus is missing; a baseline may be absent.
+    """
+    books = read_table(results / "corpus" / "books.tsv", REQUIRED)
+    return [
+        stripping_table(_audits(results, shards)),
+        corpus_table(books),
+        selection_table(books),
+        splits_table(books),
+        runs_table([read_json(results / "runs" / run / "run.json") for run in runs]),
+        likelihood_table(_reports(results, runs, "likelihood")),
+        generation_table(_reports(results, runs, "generation")),
+    ]
+
+
+def write_tables(results: Path, runs: Sequence[str], output: Path, shards: Sequence[str] | None = None) -> None:
+    """Write every table as ``output/<name>.csv`` and ``output/<name>.md`` (see ``make_tables``)."""
+    for table in make_tables(results, runs, shards):
+        write_text(output / f"{table.schema.name}.csv", to_csv(table))
+        write_text(output / f"{table.schema.name}.md", to_markdown(table))
+
+
+def _audits(results: Path, shards: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    stripped = results / "stripped"
+    paths = (
+        sorted(stripped.glob("*.audit.jsonl"))
+        if shards is None
+        else [stripped / f"{shard}.audit.jsonl" for shard in shards]
+    )
+    for path in paths:
+        yield from read_json_lines(path)
+
+
+def _reports(results: Path, runs: Sequence[str], name: str) -> dict[str, dict[str, Any]]:
+    """Reports by run: runs first, then the baselines that have one."""
+    paths = {run: results / "evaluation" / run / f"{name}.json" for run in (*runs, *BASELINES)}
+    return {run: read_json(path) for run, path in paths.items() if run in runs or path.is_file()}
