@@ -18,8 +18,9 @@ class SelectionSettings(Section):
     """Shorter books are dropped."""
     min_narrative_share: float = Field(default=0.4, ge=0, le=1)
     """Least share of words in passages of prose that read as narration, where no catalogue says fiction."""
-    min_narrative_share_of_fiction: float = Field(default=0.15, ge=0, le=1)
-    """The same where the catalogue says fiction: letters and present-tense stories are narrative, too."""
+    min_person_rate_of_fiction: float = Field(default=0.05, ge=0, le=1)
+    """Where the catalogue says fiction, this many personal pronouns a word are enough: letters and stories in the
+    present tense lack the signs of narration."""
     max_other_form_share: float = Field(default=0.5, ge=0, le=1)
     """Books with more of their words in verse, plays, lists, tables or indexes are dropped."""
     partial_other_form_share: float = Field(default=0.2, ge=0, le=1)
@@ -27,8 +28,6 @@ class SelectionSettings(Section):
 
     @model_validator(mode="after")
     def _thresholds_are_in_order(self) -> SelectionSettings:
-        if self.min_narrative_share_of_fiction > self.min_narrative_share:
-            raise ValueError("selection.min_narrative_share_of_fiction must not exceed selection.min_narrative_share")
         if self.partial_other_form_share > self.max_other_form_share:
             raise ValueError("selection.partial_other_form_share must not exceed selection.max_other_form_share")
         return self

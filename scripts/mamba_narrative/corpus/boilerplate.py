@@ -19,14 +19,15 @@ from mamba_narrative.corpus.spans import Span
 _PROJECT = r"pro[jgy]\w{2,4}t?o?[\s-]+gutenb[eu]rg"
 _BEGIN_WORDS = r"start|begin|beginning|d[ée]but|anfang|comienzo|inicio|in[ií]cio|inizio|alku|b[öo]rjan"
 _END_WORDS = r"end|ende|fin|fine|fim|einde|slut|loppu|koniec"
-_START_MARK = re.compile(rf"\W*\*\W*(?:{_BEGIN_WORDS})\b(?!\W*\w*\W*full licen).{{0,40}}?{_PROJECT}", re.IGNORECASE)
-_END_MARK = re.compile(rf"\W*\*\W*(?:{_END_WORDS})\b.{{0,40}}?{_PROJECT}", re.IGNORECASE)
-_END_LINE = re.compile(rf"\W*(?:{_END_WORDS})\b.{{0,40}}?{_PROJECT}", re.IGNORECASE)
-_SMALL_PRINT_START = re.compile(r"\W*\*\W*start\W+(?:of )?(?:the )?small print", re.IGNORECASE)
-_SMALL_PRINT_END = re.compile(r"\W*\*\W*end\W+(?:of )?(?:the )?small print", re.IGNORECASE)
-_LICENCE_START = re.compile(r"\W*\*\W*start\W+full licen[sc]e", re.IGNORECASE)
-_LICENCE_END = re.compile(r"\W*\*\W*end\W+full licen[sc]e", re.IGNORECASE)
-_HALF_MARK = re.compile(rf"\W*\*\*\W*(?:{_BEGIN_WORDS}|{_END_WORDS})\b", re.IGNORECASE)
+# The repetitions before the first word are bounded: a line of a million asterisks must not take minutes.
+_START_MARK = re.compile(rf"\W{{0,80}}\*\W{{0,80}}(?:{_BEGIN_WORDS})\b.{{0,40}}?{_PROJECT}", re.IGNORECASE)
+_END_MARK = re.compile(rf"\W{{0,80}}\*\W{{0,80}}(?:{_END_WORDS})\b.{{0,40}}?{_PROJECT}", re.IGNORECASE)
+_END_LINE = re.compile(rf"\W{{0,80}}(?:{_END_WORDS})\b.{{0,40}}?{_PROJECT}", re.IGNORECASE)
+_SMALL_PRINT_START = re.compile(r"\W{0,80}\*\W{0,80}start\W+(?:of )?(?:the )?small print", re.IGNORECASE)
+_SMALL_PRINT_END = re.compile(r"\W{0,80}\*\W{0,80}end\W+(?:of )?(?:the )?small print", re.IGNORECASE)
+_LICENCE_START = re.compile(r"\W{0,80}\*\W{0,80}start\W+full licen[sc]e", re.IGNORECASE)
+_LICENCE_END = re.compile(r"\W{0,80}\*\W{0,80}end\W+full licen[sc]e", re.IGNORECASE)
+_HALF_MARK = re.compile(rf"\W{{0,80}}\*\*\W{{0,80}}(?:{_BEGIN_WORDS}|{_END_WORDS})\b", re.IGNORECASE)
 _CLOSED = re.compile(r"\*\s*$")
 _MAX_MARKER_LINES = 5
 

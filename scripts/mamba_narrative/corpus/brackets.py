@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mamba_narrative.corpus.spans import Span
 
-_MAX_LENGTH = 6_000
+_MIN_NOTE_LENGTH, _MAX_LENGTH = 60, 6_000
 # Words that also begin a stage direction ("[Drawing his sword.]") count only before a colon, a number or the end.
 _ILLUSTRATION = re.compile(
     r"""\[[\ _*=]*(?:full[-\ ]page\ )?(?:
@@ -30,26 +30,32 @@ _BRACKET = re.compile(r"[\[\]]")
 def bracketed(text: str, start: int, end: int, rules: frozenset[str]) -> Iterator[Span]:
     """Spans of the tags in ``text[start:end]``; rules: ``illustration``, ``footnote``, ``transcriber_note``."""
     position = start
-    while (position := text.find("[", position, end)) >= 0:
-        close = matching_bracket(text, position, end)
-        if close is None and _ILLUSTRATION.match(text, position):
-            close = _end_of_unclosed(text, position, end)
-        rule = None if close is None else _rule(text, position, close)
-        if close is not None and rule in rules:
-            yield Span(position, close, rule)
+    for opening, (close, outermost) in sorted(_pairs(text, start, end).items()):
+        if opening < position:
+            continue
+        if close is None and _ILLUSTRATION.match(text, opening):
+            close = _end_of_unclosed(text, opening, end)
+        rule = None if close is None else _rule(text, opening, close, outermost)
+        if close is not None and rule is not None and rule in rules:
+            yield Span(opening, close, rule)
             position = close
-        else:
-            position += 1
 
 
-def matching_bracket(text: str, opening: int, end: int) -> int | None:
-    """The offset behind the bracket that closes the one at ``opening``; None where there is none nearby."""
-    depth = 0
-    for match in _BRACKET.finditer(text, opening, min(end, opening + _MAX_LENGTH)):
-        depth += 1 if match[0] == "[" else -1
-        if depth == 0:
-            return match.end()
-    return None
+def _pairs(text: str, start: int, end: int) -> dict[int, tuple[int | None, bool]]:
+    """For every opening bracket the offset behind its closing one (None: not nearby) and whether it is outermost."""
+    pairs: dict[int, tuple[int | None, bool]] = {}
+    stack: list[int] = []
+    for match in _BRACKET.finditer(text, start, end):
+        position = match.start()
+        while stack and position - stack[0] > _MAX_LENGTH:
+            stack.pop(0)
+        if match[0] == "[":
+            pairs[position] = (None, not stack)
+            stack.append(position)
+        elif stack:
+            opening = stack.pop()
+            pairs[opening] = (position + 1, pairs[opening][1])
+    return pairs
 
 
 def _end_of_unclosed(text: str, opening: int, end: int) -> int:
@@ -60,12 +66,12 @@ def _end_of_unclosed(text: str, opening: int, end: int) -> int:
     return paragraph_end if close < 0 else close + 1
 
 
-def _rule(text: str, opening: int, close: int) -> str | None:
+def _rule(text: str, opening: int, close: int, outermost: bool) -> str | None:
     if _ILLUSTRATION.match(text, opening):
         return "illustration"
     if _NOTE.match(text, opening):
         return "transcriber_note"
-    if close - opening > 60 and _ANY_NOTE.search(text, opening, close):
+    if outermost and close - opening > _MIN_NOTE_LENGTH and _ANY_NOTE.search(text, opening, close):
         return "transcriber_note"
     if _FOOTNOTE.match(text, opening):
         return "footnote"

@@ -57,7 +57,30 @@ def find_chapters(text: str, listed: frozenset[str] = frozenset()) -> list[Chapt
             elif (value := _numeral(paragraph)) is not None:
                 numerals.append((value, chapter))
         offset += len(paragraph) + 2
-    return sorted([*sure, *_ascending(numerals)], key=lambda chapter: chapter.offset)
+    found = sorted([*sure, *_ascending(numerals)], key=lambda chapter: chapter.offset)
+    return _with_titles(found)
+
+
+def _with_titles(chapters: Iterable[Chapter]) -> list[Chapter]:
+    """A number and the title in the paragraph right below it are one heading."""
+    merged: list[Chapter] = []
+    for chapter in chapters:
+        above = merged[-1] if merged else None
+        if (
+            above is not None
+            and above.offset + len(above.heading) + 2 == chapter.offset
+            and _says_number(above.heading)
+            and not _says_number(chapter.heading)
+            and _NAMED.fullmatch(chapter.heading.strip()) is None
+        ):
+            merged[-1] = Chapter(above.offset, f"{above.heading}\n\n{chapter.heading}")
+        else:
+            merged.append(chapter)
+    return merged
+
+
+def _says_number(heading: str) -> bool:
+    return bool(_NUMBERED.match(heading) or _ORDINAL.match(heading)) or _numeral(heading) is not None
 
 
 def _is_heading(paragraph: str, listed: frozenset[str]) -> bool:

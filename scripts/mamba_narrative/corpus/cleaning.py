@@ -48,13 +48,14 @@ def find_apparatus(text: str, start: int, end: int, header: Header, settings: St
     found = list(bracketed(text, start, end, frozenset(rule for rule, wanted in switches.items() if wanted)))
     masked = mask(text, found)
     blocks = list(split_blocks(masked, start, end))
-    found += find_project_notes(blocks)
     if settings.remove_credits:
         found += find_credits(blocks)
     if settings.remove_transcriber_notes:
         found += find_notes(blocks)
     if settings.remove_footnotes:
         found += find_footnotes(blocks, masked)
+    blocks = _outside(blocks, found)
+    found += find_project_notes(blocks)
     blocks = _outside(blocks, found)
     titles: frozenset[str] = frozenset()
     if settings.remove_contents:

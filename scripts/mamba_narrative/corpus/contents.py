@@ -10,7 +10,7 @@ from mamba_narrative.corpus.spans import Span
 
 _HEADING = re.compile(
     r"[\W_]*(?:(?:the |a )?(?:table|list) of )?(?:contents|illustrations|full[- ]page illustrations|plates|maps)"
-    r"(?: (?:of|to) .{1,40})?[\W_]*",
+    r"(?: (?:of|to) (?:the )?(?:vol|volume|book|part|first|second|third|fourth)\b.{0,30})?[\W_]*",
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(
@@ -113,7 +113,10 @@ def _before_first_heading(blocks: Sequence[Block], heading: int, last: int) -> i
             or (not _is_bare_number(line) and title_key(line) in titles)
             for line in blocks[number].lines
         ):
-            return number - 1 if number - 1 > heading or len(blocks[heading].lines) > 1 else None
+            before = number - 1
+            if before > heading and len(blocks[before].lines) == 1 and _is_bare_number(blocks[before].lines[0]):
+                before -= 1
+            return before if before > heading or len(blocks[heading].lines) > 1 else None
     return last
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.corpus.inventory import natural_key
 from mamba_narrative.corpus.selection_table import USED_DECISIONS, read_selections
-from mamba_narrative.corpus.sketches import Hashes, Sketches, read_all_sketches, shingle_hashes
+from mamba_narrative.corpus.sketches import Hashes, Sketches, count_shared, read_all_sketches, shingle_hashes
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.io import read_text, write_table
 from mamba_narrative.progress import track
@@ -79,12 +79,17 @@ def candidate_pairs(sketches: Sketches, settings: DuplicatesSettings) -> list[tu
     order, so that many copies of one book still hang together while boilerplate costs no more than its books.
     A book without any hash in its sketch is never a candidate; that needs a text of very few shingles.
     """
-    # Stable: equal hashes stay in the order of their books. 75,000 books have about 160 million hashes.
-    order = np.argsort(sketches.hashes, kind="stable")
+    if not len(sketches.hashes):
+        return []
+    # 75,000 books have about 160 million hashes; most occur once and are left out before anything else is made.
+    order = np.argsort(sketches.hashes, kind="stable")  # stable: equal hashes stay in the order of their books
     hashes = sketches.hashes[order]
-    owners = np.repeat(np.arange(len(sketches.book_ids), dtype=np.int64), np.diff(sketches.offsets))[order]
-    del order
-    begins = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1])) if len(hashes) else np.empty(0, np.int64)
+    equals_next = np.append(hashes[1:] == hashes[:-1], False)
+    repeated = equals_next.copy()
+    repeated[1:] |= equals_next[:-1]
+    hashes, order = hashes[repeated], order[repeated]
+    owners = np.searchsorted(sketches.offsets, order, side="right") - 1
+    begins = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1]))
     sizes = np.diff(np.append(begins, len(hashes)))
     books = len(sketches.book_ids)
     codes: list[NDArray[np.int64]] = []
@@ -113,15 +118,6 @@ def wilson_upper_bound(successes: NDArray[np.int64], trials: NDArray[np.int64]) 
     share, squared = successes / trials, _CONFIDENCE**2
     spread = _CONFIDENCE * np.sqrt(share * (1 - share) / trials + squared / (4 * trials**2))
     return (share + squared / (2 * trials) + spread) / (1 + squared / trials)
-
-
-def count_shared(hashes_a: Hashes, hashes_b: Hashes) -> int:
-    """Number of hashes in both of two sorted arrays of distinct hashes."""
-    smaller, larger = sorted((hashes_a, hashes_b), key=len)
-    if not len(smaller):
-        return 0
-    places = np.minimum(np.searchsorted(larger, smaller), len(larger) - 1)
-    return int(np.count_nonzero(larger[places] == smaller))
 
 
 def measure_pairs(pairs: Iterable[tuple[str, str]], hashes_of: Callable[[str], Hashes]) -> list[Pair]:

@@ -13,7 +13,7 @@ _MAX_CREDIT_LINES, _MAX_NOTE_LINES, _MAX_NOTE_BLOCKS = 15, 40, 200
 _MAX_BACK_MATTER = 20_000
 _MAX_GAP_BETWEEN_NOTES = 3
 _CREDIT = re.compile(
-    r"""[\W_]*(?:
+    r"""[\s*_\[(]*(?:
     (?:re-?)?(?:produced|transcribed|prepared|scanned|digiti[sz]ed|typed|proofed|proofread|created|converted)
         (?:,?\ (?:and|&)\ \w+)*\ (?:by|from|for)\b
     |(?:this\ |the\ )?(?:project\ gutenberg\ )?(?:e-?text|e-?book|electronic\ (?:text|edition))

@@ -96,8 +96,9 @@ def judge_text(
     elif other_share > settings.partial_other_form_share:
         remarks.append("other_forms")
     is_fiction = says_fiction and (genre == "fiction" or genre in FORM_GENRES)
-    threshold = settings.min_narrative_share_of_fiction if is_fiction else settings.min_narrative_share
-    reads_narrative = features.narrative_share >= threshold
+    reads_narrative = features.narrative_share >= settings.min_narrative_share or (
+        is_fiction and features.person_rate >= settings.min_person_rate_of_fiction
+    )
     if not reads_narrative:
         drops.append("little_narration")
     if genre not in ("fiction", "unknown"):

@@ -63,7 +63,13 @@ def shingle_hashes(text: str, shingle_words: int) -> Hashes:
         hashes = np.zeros(number, dtype=np.uint64)
         for position in range(shingle_words):
             hashes = hashes * _WORD_FACTOR + words[position : position + number]
-    return np.unique(_mix(hashes))
+    return distinct(_mix(hashes))
+
+
+def distinct(hashes: Hashes) -> Hashes:
+    """Sorted, each once. Several times faster than ``np.unique``, which builds a hash table first."""
+    ordered = np.sort(hashes)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
 def sketch(hashes: Hashes, fraction: float) -> Hashes:
@@ -71,6 +77,15 @@ def sketch(hashes: Hashes, fraction: float) -> Hashes:
     if fraction >= 1:
         return hashes
     return hashes[: np.searchsorted(hashes, np.uint64(int(fraction * 2**64)))]
+
+
+def count_shared(hashes_a: Hashes, hashes_b: Hashes) -> int:
+    """Number of hashes in both of two sorted arrays of distinct hashes."""
+    smaller, larger = sorted((hashes_a, hashes_b), key=len)
+    if not len(smaller):
+        return 0
+    places = np.minimum(np.searchsorted(larger, smaller), len(larger) - 1)
+    return int(np.count_nonzero(larger[places] == smaller))
 
 
 def sketch_texts(texts: Sequence[tuple[str, str]], settings: DuplicatesSettings) -> Sketches:

@@ -38,11 +38,6 @@ def kept_stretches(spans: Iterable[Span], length: int) -> Iterator[tuple[int, in
         yield position, length
 
 
-def remove_spans(text: str, spans: Iterable[Span]) -> str:
-    """``text`` without the spans."""
-    return "".join(text[start:end] for start, end in kept_stretches(spans, len(text)))
-
-
 def mask(text: str, spans: Iterable[Span]) -> str:
     """``text`` with the spans blanked out: every offset stays what it was, and so do the line ends."""
     pieces: list[str] = []

@@ -19,7 +19,7 @@ import numpy as np
 from mamba_narrative.config.splits import SplitsSettings
 from mamba_narrative.corpus.inventory import natural_key
 from mamba_narrative.corpus.selection_table import USED_DECISIONS, read_selections
-from mamba_narrative.corpus.sketches import Hashes, Sketches, read_all_sketches
+from mamba_narrative.corpus.sketches import Hashes, Sketches, count_shared, distinct, read_all_sketches
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import read_table, write_json, write_table
 
@@ -165,7 +165,7 @@ def _hashes_of_split(sketches: Sketches, split_by_book: Mapping[str, Split], spl
         for position, book_id in enumerate(sketches.book_ids)
         if split_by_book.get(book_id) == split
     ]
-    return np.unique(np.concatenate(parts)) if parts else np.empty(0, dtype=np.uint64)
+    return distinct(np.concatenate([np.empty(0, dtype=np.uint64), *parts]))
 
 
 def _overlap_of(
@@ -180,7 +180,7 @@ def _overlap_of(
         if not len(own):
             without += 1
             continue
-        shared = int(np.count_nonzero(np.isin(own, hashes, assume_unique=True)))
+        shared = count_shared(own, hashes)
         containments[book_id] = round(shared / len(own), _DIGITS)
         all_hashes += len(own)
         shared_hashes += shared

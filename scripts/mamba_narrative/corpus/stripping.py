@@ -65,12 +65,14 @@ def strip_book(raw: bytes, settings: StrippingSettings) -> StrippedBook:
         start_marker=boundaries.start_marker,
         end_marker=boundaries.end_marker,
         header=header,
-        removed=tuple(
-            (span, " ".join(text[span.start : span.start + 200].split())[:_SHOWN_CHARACTERS]) for span in removed
-        ),
+        removed=tuple((span, _beginning(text[span.start : span.end])) for span in removed),
         changes=rendered.changes,
         warnings=(*decoded.warnings, *boundaries.warnings, *apparatus.warnings),
     )
+
+
+def _beginning(removed: str) -> str:
+    return " ".join(removed[: 3 * _SHOWN_CHARACTERS].split())[:_SHOWN_CHARACTERS]
 
 
 def strip_shard(

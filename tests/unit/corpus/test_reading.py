@@ -1,0 +1,83 @@
+import gzip
+import io
+import zipfile
+
+import pytest
+
+from mamba_narrative.corpus.reading import UnreadableBook, read_raw
+
+TEXT = b"The lamp went out before the story was done.\n" * 40
+
+
+def archive(**members: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as stream:
+        for name, content in members.items():
+            stream.writestr(name.replace("__", "."), content)
+    return packed.getvalue()
+
+
+def written(tmp_path, data: bytes, name: str = "1.txt"):
+    path = tmp_path / name
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("1.txt", TEXT),
+        ("1.txt.gz", gzip.compress(TEXT)),
+        ("1.zip", archive(story__txt=TEXT)),
+        ("packed-inside.txt", gzip.compress(TEXT)),
+        ("not-packed.txt.gz", TEXT),
+        ("with-a-picture.zip", archive(story__txt=TEXT, cover__jpg=b"\xff\xd8\xff" * 9000)),
+        ("wide.txt", "\ufeffA story.\n".encode("utf-16-le")),
+        ("padded.txt", TEXT + b"\x00" * 500),
+        ("dos-end.txt", TEXT + b"\x1a"),
+    ],
+)
+def test_the_content_decides_how_a_file_is_read(tmp_path, name, data):
+    unpacked = data if name.startswith(("wide", "padded", "dos")) else TEXT
+    assert read_raw(written(tmp_path, data, name), 100_000) == unpacked
+
+
+@pytest.mark.parametrize(
+    ("reason", "data"),
+    [
+        ("empty_file", b""),
+        ("empty_file", b"\r\n \r\n"),
+        ("empty_file", gzip.compress(b"")),
+        ("truncated_gzip", gzip.compress(TEXT)[:-20]),
+        ("damaged_gzip", b"\x1f\x8b" + b"\x00\x11" * 50),
+        ("damaged_zip", archive(story__txt=TEXT)[:60]),
+        ("zip_several_members", archive(one__txt=TEXT, two__txt=TEXT * 2)),
+        ("zip_without_text", archive(cover__jpg=b"\xff\xd8\xff")),
+        ("binary_file", bytes(range(256)) * 30),
+        ("binary_file", b"%PDF-1.4 and so on"),
+        ("binary_file", b"\x00" * 400),
+        ("html_file", b"<!DOCTYPE html><html><body>A story.</body></html>"),
+        ("too_large", b"a" * 100_001),
+    ],
+)
+def test_what_holds_no_text_is_refused_with_a_reason(tmp_path, reason, data):
+    with pytest.raises(UnreadableBook) as caught:
+        read_raw(written(tmp_path, data), 100_000)
+    assert caught.value.reason == reason
+    assert caught.value.detail
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lambda data: archive(bomb__txt=data)])
+def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(tmp_path, pack):
+    packed = pack(b"a" * 5_000_000)
+    assert len(packed) < 100_000
+    with pytest.raises(UnreadableBook, match="too_large"):
+        read_raw(written(tmp_path, packed), 100_000)
+
+
+def test_a_missing_or_dangling_file_is_unreadable(tmp_path):
+    link = tmp_path / "dangling.txt"
+    link.symlink_to(tmp_path / "nowhere.txt")
+    for path in (link, tmp_path / "missing.txt", tmp_path):
+        with pytest.raises(UnreadableBook, match="unreadable_file"):
+            read_raw(path, 1000)
