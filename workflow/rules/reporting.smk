@@ -34,11 +34,19 @@ rule make_tables:
         splits=f"{RESULTS}/splits/summary.json",
         runs=expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),
         evaluations=EVALUATIONS,
+        audits=[
+            path
+            for shard in SHARDS
+            for path in pinned(
+                f"{RESULTS}/stripped/{shard}.sha256",
+                f"{RESULTS}/stripped/{shard}.audit.jsonl",
+            )
+        ],
     output:
         report(
             expand(
                 f"{RESULTS}/report/tables/{{table}}.csv",
-                table=["corpus", "selection", "splits", "runs"],
+                table=["stripping", "corpus", "selection", "splits", "runs"],
             ),
             caption="../report/tables.rst",
             category="Tables",
@@ -54,6 +62,7 @@ rule make_tables:
         expand(
             f"{RESULTS}/report/tables/{{table}}.md",
             table=[
+                "stripping",
                 "corpus",
                 "selection",
                 "splits",
@@ -75,9 +84,10 @@ rule make_tables:
     params:
         results=results_folder,
         runs=list(RUNS),
+        shards=SHARDS,
     shell:
         command("make_tables") + " --results {params.results:q} --runs {params.runs}"
-        " --output {params.results:q}/report/tables"
+        " --shards {params.shards} --output {params.results:q}/report/tables"
 
 
 for name, inputs in FIGURES.items():

@@ -47,6 +47,13 @@ _SURE_WORDS = re.compile(
     r"character set encoding|original publication|last updated)\s*:",
     re.IGNORECASE | re.MULTILINE,
 )
+# Fields of the header that some files carry below their start marker; two in a row, so that a book which begins with
+# "Title: ..." alone keeps it.
+_FIELDS_AFTER_MARKER = re.compile(
+    r"\s*(?:^[ \t]*(?:title|author|editor|translator|illustrator|release date|posting date|last updated|language|"
+    r"credits|character set encoding|original publication)[ \t]*:[^\n]*\n(?:[^\S\n]+\S[^\n]*\n)*\s*){2,}",
+    re.IGNORECASE | re.MULTILINE,
+)
 _MAX_FOREIGN = 4_000
 """Characters in a row without any boilerplate word: more, and a stretch holds something else than boilerplate."""
 _MAX_FOREIGN_BETWEEN = 2_500
@@ -106,6 +113,8 @@ def find_boundaries(text: str, max_cut_share: float) -> Boundaries:
     markers = find_markers(text)
     warnings: list[str] = []
     opening, start, header_rule = _header(text, markers, max_cut_share, warnings)
+    if opening is not None and (fields := _FIELDS_AFTER_MARKER.match(text, start)):
+        start = fields.end()
     closing, end, footer_rule = _footer(text, [m for m in markers if m.start >= start], max_cut_share, warnings)
     removed = [Span(0, start, header_rule)] if start else []
     removed += _inside(text, [m for m in markers if start <= m.start and m.end <= end], warnings)

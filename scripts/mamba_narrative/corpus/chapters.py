@@ -26,7 +26,7 @@ _NAMED = re.compile(
     r"Prologue|Epilogue|Preface|Introduction|Conclusion|Foreword|Afterword|Postscript|Interlude)[.:]?"
 )
 _BARE_NUMERAL = re.compile(r"(?P<roman>[IVXLC]{1,8})\.?|(?P<digits>\d{1,3})\.?")
-_NUMERAL_WITH_TITLE = re.compile(r"(?P<roman>[IVXLC]{1,8})[.:]?(?: [-–—]+)?\s+(?P<title>\S.{0,90})")
+_NUMERAL_WITH_TITLE = re.compile(r"(?P<roman>[IVXLC]{1,8})(?P<stop>[.:]?)(?: [-–—]+)?\s+(?P<title>\S.{0,90})")
 _MAX_LINES, _MAX_CHARACTERS = 4, 240
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 _MIN_SEQUENCE = 3
@@ -105,7 +105,7 @@ def _numeral(paragraph: str) -> int | None:
         if (
             match is None
             or not match["title"][:1].isupper()
-            or (match["roman"] == "I" and not match["title"].isupper())
+            or (match["roman"] == "I" and not match["stop"] and not match["title"].isupper())
         ):
             return None
         return _roman_value(match["roman"])

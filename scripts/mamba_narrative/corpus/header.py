@@ -16,6 +16,7 @@ _OLD_DATE = re.compile(
     r"[ ,]+(?:\d{1,2}[ ,]+)?\d{4})[ \t]*[\[(](?:e-?text|e-?book)",
     re.IGNORECASE | re.MULTILINE,
 )
+_SERIES = re.compile(r"(?i)^\W*#\s*\d+ in (?:our|a|the) series\b")
 _MAX_FIELD_LINES = 6
 
 
@@ -65,11 +66,16 @@ def _fields(header: str) -> dict[str, str]:
     return found
 
 
+def _title_lines(paragraph: str) -> list[str]:
+    """The first lines of a paragraph without those that are no part of a title."""
+    return [line for line in paragraph.split("\n")[:3] if "file should be" not in line and not _SERIES.match(line)]
+
+
 def _from_first_line(header: str) -> tuple[str | None, str | None]:
     """Title and author of ``The Project Gutenberg Etext of Title, by Author`` (which may wrap)."""
     for paragraph in re.split(r"\n[ \t]*\n", header.strip()[:3_000]):
         for candidate in (paragraph, paragraph.split("\n")[0]):
-            whole = " ".join(line.strip(" *#") for line in candidate.split("\n")[:3] if "file should be" not in line)
+            whole = " ".join(line.strip(" *#") for line in _title_lines(candidate))
             match = _FIRST_LINE.match(whole)
             if match and len(match[1]) < 250:
                 title, separator, author = match[1].rpartition(" by ")
