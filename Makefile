@@ -15,7 +15,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed  ## raw books to report (ARGS="--configfile workflow/configs/NAME.yaml" for another experiment)
-	$(BIN)/snakemake --cores $(CORES) $(ARGS)
+	$(BIN)/snakemake --cores $(CORES) --quiet rules $(ARGS)
 
 test: $(VENV)/.installed-dev  ## the tests that CI runs
 	$(BIN)/pytest -n 2
@@ -38,8 +38,8 @@ format: $(VENV)/.installed-dev  ## format Python and Snakemake code
 schema: $(VENV)/.installed  ## regenerate workflow/schemas from the typed configuration
 	$(BIN)/python scripts/write_schema.py
 
-rulegraph: $(VENV)/.installed  ## redraw the rule graph of the README (needs graphviz)
-	$(BIN)/snakemake --rulegraph | dot -Tsvg > workflow/report/rulegraph.svg
+rulegraph: $(VENV)/.installed  ## redraw the rule graph of the README (needs graphviz, and a finished run to show all rules)
+	$(BIN)/snakemake --rulegraph | tred | dot -Tsvg > workflow/report/rulegraph.svg
 
 clean-results:  ## delete everything generated in results/
 	find results -mindepth 1 ! -name .gitignore -delete

@@ -16,7 +16,8 @@ def main(arguments: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     command = command_parser(
         __doc__ or "",
-        "python scripts/draw_figure.py --figure training_curve --results results --runs small --svg curve.svg --png curve.png",
+        "python scripts/draw_figure.py --figure training_curve --results results --runs small "
+        "--svg curve.svg --png curve.png",
     )
     command.add_argument("--figure", choices=figure_names(), required=True, help="which figure")
     command.add_argument("--results", type=Path, required=True, help="results folder that the figure reads")

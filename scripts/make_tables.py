@@ -15,7 +15,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     command = command_parser(
-        __doc__ or "", "python scripts/make_tables.py --results results --runs small wide --output results/report/tables"
+        __doc__ or "",
+        "python scripts/make_tables.py --results results --runs small wide --output results/report/tables",
     )
     command.add_argument("--results", type=Path, required=True, help="results folder that the tables are made from")
     command.add_argument("--runs", nargs="+", required=True, help="runs to compare, in this order")

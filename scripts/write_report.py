@@ -21,7 +21,8 @@ def main(arguments: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     command = command_parser(
         __doc__ or "",
-        "python scripts/write_report.py --results results --runs small --settings '{}' --output results/report/index.html",
+        "python scripts/write_report.py --results results --runs small --settings '{}' "
+        "--output results/report/index.html",
     )
     command.add_argument("--results", type=Path, required=True, help="results folder that the page is about")
     command.add_argument("--runs", nargs="+", required=True, help="runs to show, in this order")
