@@ -28,6 +28,12 @@ def book(project: Project, decision: str) -> tuple[str, str]:
     raise AssertionError(f"the sample has no plain-text book with decision {decision}")
 
 
+def in_the_story(text: str) -> str:
+    """The text with a word changed in its middle, far from header and licence."""
+    middle = len(text) // 2
+    return text[:middle] + text[middle:].replace(" the ", " that ", 1)
+
+
 def test_nothing_is_left_to_do_after_a_finished_run(finished):
     assert finished.plan() == set()
 
@@ -55,7 +61,7 @@ def test_nothing_is_to_do_in_a_fresh_clone_with_the_results_copied_in(finished, 
 
 def test_a_changed_book_redoes_its_shard_and_what_follows_and_no_other_shard(project):
     book_id, path = book(project, "keep")
-    project.edit(path, lambda text: text.replace(" the ", " that ", 3))
+    project.edit(path, in_the_story)
     jobs = project.run()
     shard = shard_of(book_id, 3)
     assert {job for job in jobs if job.startswith(PER_SHARD)} == {f"{rule}:{shard}" for rule in PER_SHARD}
@@ -63,9 +69,18 @@ def test_a_changed_book_redoes_its_shard_and_what_follows_and_no_other_shard(pro
     assert project.plan() == set()
 
 
+def test_a_change_in_a_header_ends_where_the_text_is_the_same(project):
+    _, path = book(project, "keep")
+    project.edit(path, lambda text: "Another first line of the header, about Project Gutenberg.\n" + text)
+    jobs = {job.split(":")[0] for job in project.run()}
+    assert "strip_books" in jobs
+    assert not {job for job in jobs if job.startswith(("train_run", "evaluate_", "join_books"))}
+    assert project.plan() == set()
+
+
 def test_a_changed_book_that_selection_drops_retrains_nothing(project):
     _, path = book(project, "drop")
-    project.edit(path, lambda text: text.replace(" the ", " that ", 3))
+    project.edit(path, in_the_story)
     jobs = project.run()
     assert "assemble_tokens" in jobs
     assert not {job for job in jobs if job.startswith(("train_run", "evaluate_"))}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mamba_narrative.io import read_table
 from mamba_narrative.reporting.formatting import count, percent, plural, shortened
-from mamba_narrative.reporting.sources import number, optional_json, optional_table
+from mamba_narrative.reporting.sources import book_titles, number, optional_json
 
 _PAIRS_SHOWN = 10
 
@@ -55,7 +55,7 @@ def overlap_between_splits(results: Path) -> SplitOverlap | None:
     summary = optional_json(results / "splits" / "summary.json")
     if summary is None:
         return None
-    titles = _titles(results)
+    titles = book_titles(results)
     rows = tuple(
         OverlapRow(
             f"{entry['split']} in {entry['other']}",
@@ -80,7 +80,7 @@ def duplicate_pairs(results: Path) -> Pairs | None:
     if not path.is_file():
         return None
     rows = read_table(path, ("book_a", "book_b", "shared", "containment"))
-    titles = _titles(results)
+    titles = book_titles(results)
     ranked = sorted(rows, key=lambda row: -(number(row["containment"]) or 0))
     shown = tuple(
         Pair(
@@ -93,10 +93,6 @@ def duplicate_pairs(results: Path) -> Pairs | None:
     )
     more = f"; those {len(shown)} with the largest overlap are shown" if len(rows) > len(shown) else ""
     return Pairs(shown, f"{plural(len(rows), 'pair')} of books with common text{more}.")
-
-
-def _titles(results: Path) -> dict[str, str]:
-    return {book["book_id"]: book["title"] for book in optional_table(results / "corpus" / "books.tsv")}
 
 
 def _named(book_id: str, titles: Mapping[str, str]) -> str:

@@ -22,7 +22,7 @@ from mamba_narrative.reporting.environment import read_environment
 from mamba_narrative.reporting.formatting import amount, duration, flattened, plural, visible, with_interval
 from mamba_narrative.reporting.overlap import duplicate_pairs, overlap_between_splits
 from mamba_narrative.reporting.samples import Sample, choose_samples
-from mamba_narrative.reporting.sources import BASELINES, optional_json
+from mamba_narrative.reporting.sources import BASELINES, book_titles, optional_json
 from mamba_narrative.reporting.summary import (
     corpus_sentences,
     likelihood_sentences,
@@ -222,9 +222,14 @@ def _likelihood_scope(results: Path, runs: Sequence[str]) -> str:
         if report and all(report.get(size) for size in ("books", "tokens", "bytes", "words")):
             return (
                 f"Scored: {plural(report['tokens'], 'token')} ({plural(report['words'], 'word')}, "
-                f"{plural(report['bytes'], 'byte')}) of {plural(report['books'], 'book')}."
+                f"{plural(report['bytes'], 'byte')}) of {plural(report['books'], 'book')}{_cut(report)}."
             )
     return ""
+
+
+def _cut(report: Mapping[str, Any]) -> str:
+    cut, limit = report.get("books_cut_short"), report.get("settings", {}).get("max_tokens_per_book")
+    return f"; of {plural(cut, 'longer book')} only the first {plural(limit, 'token')}" if cut and limit else ""
 
 
 def _generation_settings(results: Path, runs: Sequence[str]) -> str:
@@ -238,4 +243,6 @@ def _generation_settings(results: Path, runs: Sequence[str]) -> str:
 
 def _samples(results: Path, runs: Sequence[str]) -> list[Sample]:
     files = {run: optional_json(results / "evaluation" / run / "samples.json") for run in runs}
-    return choose_samples({run: records for run, records in files.items() if records}, _SAMPLES_SHOWN)
+    return choose_samples(
+        {run: records for run, records in files.items() if records}, book_titles(results), _SAMPLES_SHOWN
+    )

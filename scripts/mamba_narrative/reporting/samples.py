@@ -18,10 +18,12 @@ class Sample:
     continuations: tuple[tuple[str, str], ...]
 
 
-def choose_samples(samples: Mapping[str, Sequence[Mapping[str, Any]]], most: int) -> list[Sample]:
+def choose_samples(
+    samples: Mapping[str, Sequence[Mapping[str, Any]]], titles: Mapping[str, str], most: int
+) -> list[Sample]:
     """At most ``most`` passages, in file order, from as many books as possible.
 
-    ``samples`` holds the records of `samples.json` by run. The choice looks at no continuation: of each book the first
+    ``samples`` holds the records of `samples.json` by run, ``titles`` those of the books by id. The choice looks at no continuation: of each book the first
     passage, then the second, and so on; of each passage and run the first continuation.
     """
     passages: dict[tuple[str, str], dict[str, Any]] = {}
@@ -40,7 +42,7 @@ def choose_samples(samples: Mapping[str, Sequence[Mapping[str, Any]]], most: int
     return [
         Sample(
             str(passage["record"]["book_id"]),
-            passage["record"].get("title") or "",
+            titles.get(str(passage["record"]["book_id"]), ""),
             passage["record"]["prompt"],
             passage["record"]["human"],
             tuple(passage["continuations"]),

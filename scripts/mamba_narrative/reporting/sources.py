@@ -64,3 +64,8 @@ def column(rows: Sequence[dict[str, str]], name: str, path: Path) -> list[float]
         except ValueError:
             raise FileFormatError(f"{path}:{line}: {name} is {row[name]!r}, expected a number") from None
     return values
+
+
+def book_titles(results: Path) -> dict[str, str]:
+    """Title by book id from `corpus/books.tsv`; empty where there is no such file."""
+    return {book["book_id"]: book["title"] for book in optional_table(results / "corpus" / "books.tsv")}

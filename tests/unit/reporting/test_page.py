@@ -232,3 +232,10 @@ def test_a_metric_without_a_registered_definition_is_shown_and_said(reported: Pa
     report["metrics"]["novelty"] = report["metrics"]["distinct_2"] | {"definition": "novelty_of_nobody"}
     write_json(path, report)
     assert "novelty_of_nobody No definition is registered" in " ".join(Page(rebuild(reported)).text.split())
+
+
+def test_books_that_were_scored_in_part_are_said_beside_the_numbers(reported: Path) -> None:
+    for run in RUNS:
+        path = reported / "evaluation" / run / "likelihood.json"
+        write_json(path, read_json(path) | {"books_cut_short": 2, "settings": {"max_tokens_per_book": 8192}})
+    assert "of 2 longer books only the first 8,192 tokens" in " ".join(Page(rebuild(reported)).text.split())
