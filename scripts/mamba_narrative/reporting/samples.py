@@ -23,8 +23,9 @@ def choose_samples(
 ) -> list[Sample]:
     """At most ``most`` passages, in file order, from as many books as possible.
 
-    ``samples`` holds the records of `samples.json` by run, ``titles`` those of the books by id. The choice looks at no continuation: of each book the first
-    passage, then the second, and so on; of each passage and run the first continuation.
+    ``samples`` holds the records of `samples.json` by run, ``titles`` those of the books by id. The choice looks at no
+    continuation: of each book the first passage, then the second, and so on; of each passage and run the first
+    continuation.
     """
     passages: dict[tuple[str, str], dict[str, Any]] = {}
     for run, records in samples.items():
