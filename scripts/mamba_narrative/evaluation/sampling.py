@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.passages import Passage, seed_of
+from mamba_narrative.model.decoding import Decoder
 from mamba_narrative.model.interface import LanguageModel
 from mamba_narrative.progress import Progress
 
@@ -78,10 +79,9 @@ def continue_passages(
     for first in range(0, len(prompts), rows_at_once):
         rows = slice(first, first + rows_at_once)
         read, numbers = torch.from_numpy(prompts[rows].astype(np.int64)).to(device), uniforms[rows].to(device)
-        state, columns = None, []
+        decoder, columns = Decoder(model), []
         for step in range(numbers.shape[1]):
-            hidden, state = model(read, state)
-            scores = model.logits(hidden[:, -1])
+            scores = decoder.read(read)
             if not scores[:, : model.vocab_size].isfinite().all():
                 raise UserError("the model's scores are not finite; its training diverged: train it again")
             scores[:, end_of_text_id] = float("-inf")

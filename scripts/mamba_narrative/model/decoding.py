@@ -1,0 +1,80 @@
+"""Reading a prompt and then one token after the other, in constant memory.
+
+On a GPU a single token is far less work than launching its kernels one by one: steps are recorded once as a CUDA graph
+and replayed, with the state kept in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from mamba_narrative.model.interface import LanguageModel, State
+
+_WARM_UP_STEPS = 2
+
+
+class Decoder:
+    """What a model has read so far, and its scores of the next token.
+
+    ``dtype``: type of the matrix products on a GPU (autocast), None for that of the weights.
+    """
+
+    def __init__(self, model: LanguageModel, dtype: torch.dtype | None = None) -> None:
+        self.model, self.dtype = model, dtype
+        self._state: State | None = None
+        self._step: _RecordedStep | None = None
+
+    @torch.inference_mode()
+    def read(self, ids: Tensor) -> Tensor:
+        """Scores [batch, padded_vocab_size] of the next token after ``ids`` int64 [batch, length].
+
+        ``ids`` follow what was read before; the batch stays the same. The result is valid until the next call.
+        """
+        if self._step is not None and ids.shape[1] == 1:
+            return self._step(ids)
+        if self._step is not None:
+            self._state, self._step = self._step.state, None
+        if self._state is not None and ids.shape[1] == 1 and ids.is_cuda:
+            self._step = _RecordedStep(self._read, ids, self._state)
+            return self._step(ids)
+        scores, self._state = self._read(ids, self._state)
+        return scores
+
+    def _read(self, ids: Tensor, state: State | None) -> tuple[Tensor, State]:
+        with self._autocast(ids.device):
+            hidden, after = self.model(ids, state)
+            return self.model.logits(hidden[:, -1]), after
+
+    def _autocast(self, device: torch.device) -> AbstractContextManager[object]:
+        if self.dtype is None:
+            return nullcontext()
+        # Casts that autocast keeps would belong to the memory of a graph.
+        return torch.autocast(device.type, dtype=self.dtype, cache_enabled=False)
+
+
+class _RecordedStep:
+    """One step as a CUDA graph that reads and writes the same ids, state and scores every time."""
+
+    def __init__(self, read: Callable[[Tensor, State | None], tuple[Tensor, State]], ids: Tensor, state: State) -> None:
+        self.state = {name: tensor.clone() for name, tensor in state.items()}
+        self._ids = ids.clone()
+        side = torch.cuda.Stream(ids.device)
+        side.wait_stream(torch.cuda.current_stream(ids.device))
+        with torch.cuda.stream(side):
+            for _ in range(_WARM_UP_STEPS):
+                read(self._ids, self.state)
+        torch.cuda.current_stream(ids.device).wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._scores, after = read(self._ids, self.state)
+            for name, tensor in after.items():
+                self.state[name].copy_(tensor)
+
+    def __call__(self, ids: Tensor) -> Tensor:
+        self._ids.copy_(ids)
+        self._graph.replay()
+        return self._scores
