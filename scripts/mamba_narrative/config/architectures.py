@@ -31,8 +31,8 @@ class MambaSettings(Section):
     """Rank of the step-size projection; auto: d_model / 16, rounded up."""
     pad_vocab_size_multiple: int = Field(default=8, ge=1)
     """Embedding rows are padded to a multiple of this."""
-    scan_backend: Literal["auto", "reference", "cpu"] = "auto"
-    """Implementation of the selective scan; auto: the fastest that works here."""
+    scan_backend: Literal["auto", "cuda", "cpu", "reference", "mamba_ssm"] = "auto"
+    """Implementation of the selective scan; auto: the fastest that works here. Only mamba_ssm must be installed."""
 
     @property
     def resolved_dt_rank(self) -> int:

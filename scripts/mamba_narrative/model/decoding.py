@@ -27,6 +27,13 @@ class Decoder:
         self.model, self.dtype = model, dtype
         self._state: State | None = None
         self._step: _RecordedStep | None = None
+        self._reading_by_steps = False
+        """Whether the newest state is that of ``_step``."""
+
+    def forget(self) -> None:
+        """Begin with a new text; a recorded step stays for texts of the same batch."""
+        self._state = None
+        self._reading_by_steps = False
 
     @torch.inference_mode()
     def read(self, ids: Tensor) -> Tensor:
@@ -34,15 +41,20 @@ class Decoder:
 
         ``ids`` follow what was read before; the batch stays the same. The result is valid until the next call.
         """
-        if self._step is not None and ids.shape[1] == 1:
-            return self._step(ids)
-        if self._step is not None:
-            self._state, self._step = self._step.state, None
         if self._state is not None and ids.shape[1] == 1 and ids.is_cuda:
-            self._step = _RecordedStep(self._read, ids, self._state)
-            return self._step(ids)
+            return self._recorded(ids, self._state)
+        if self._reading_by_steps and self._step is not None:
+            self._state, self._reading_by_steps = self._step.state, False
         scores, self._state = self._read(ids, self._state)
         return scores
+
+    def _recorded(self, ids: Tensor, state: State) -> Tensor:
+        if self._step is None or not self._step.fits(ids):
+            self._step = _RecordedStep(self._read, ids, state)
+        elif not self._reading_by_steps:
+            self._step.continue_from(state)
+        self._reading_by_steps = True
+        return self._step(ids)
 
     def _read(self, ids: Tensor, state: State | None) -> tuple[Tensor, State]:
         with self._autocast(ids.device):
@@ -73,6 +85,13 @@ class _RecordedStep:
             self._scores, after = read(self._ids, self.state)
             for name, tensor in after.items():
                 self.state[name].copy_(tensor)
+
+    def fits(self, ids: Tensor) -> bool:
+        return ids.shape == self._ids.shape and ids.device == self._ids.device
+
+    def continue_from(self, state: State) -> None:
+        for name, tensor in state.items():
+            self.state[name].copy_(tensor)
 
     def __call__(self, ids: Tensor) -> Tensor:
         self._ids.copy_(ids)

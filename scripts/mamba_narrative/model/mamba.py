@@ -63,8 +63,15 @@ class MambaMixer(nn.Module):
         Returns the output [batch, length, d_model] and both states after the last position.
         """
         x, gate = self.in_proj(hidden).chunk(2, dim=-1)
-        x, window = causal_conv(x, self.conv1d.weight.squeeze(1), self.conv1d.bias, window, resets)
-        x = F.silu(x)
+        x, window = causal_conv(
+            x,
+            self.conv1d.weight.squeeze(1),
+            self.conv1d.bias,
+            window,
+            resets,
+            silu=True,
+            backend=self.scan_backend,
+        )
         dt, b, c = self.x_proj(x).split([self.dt_rank, self.d_state, self.d_state], dim=-1)
         y, scan_state = selective_scan(
             x,
@@ -153,6 +160,7 @@ class MambaLanguageModel(LanguageModel):
         if resets is not None and resets.device.type == "cpu" and not resets.any():
             resets = None  # asking a GPU would make it wait
         residual = self.backbone.embedding(ids)
+        residual = residual.to(torch.promote_types(residual.dtype, torch.float32))
         after: State = {}
         for index, layer in enumerate(self.backbone.layers):
             assert isinstance(layer, MambaBlock)
@@ -160,7 +168,7 @@ class MambaLanguageModel(LanguageModel):
             mixed, after[f"{index}.window"], after[f"{index}.scan"] = layer.mixer(
                 layer.norm(residual), window, scan_state, resets
             )
-            residual = residual + mixed  # stays float32 (or wider) under autocast
+            residual = residual + mixed  # stays float32 or wider
         return self.backbone.norm_f(residual), after
 
     def head_weight(self) -> Tensor:

@@ -51,19 +51,21 @@ def check_scan(backend: str, device: torch.device) -> Check:
     if problem := BACKENDS[backend].problem(device):
         return Check(name, "skipped", problem, required=False)
     remedy = "do not use this backend here (scan_backend in config.yaml) and report this page with the versions above"
+    carries = BACKENDS[backend].carries_state
     worst, where = 0.0, ""
     try:
         for length in SCAN_LENGTHS:
-            case = scan_case(length, batch=2, channels=32, d_state=16)
-            found = outputs_and_gradients(case, backend, torch.float32, device)
-            expected = outputs_and_gradients(case, "reference", torch.float64)
+            case = scan_case(length, carries, carries, batch=2, channels=32, d_state=16)
+            found = outputs_and_gradients(case, backend, torch.float32, device, through_state=carries)
+            expected = outputs_and_gradients(case, "reference", torch.float64, through_state=carries)
             difference, tensor = largest_relative_difference(found, expected)
             if difference >= worst:
                 worst, where = difference, f"{tensor} at length {length}"
     except RuntimeError as error:  # a kernel that does not launch, memory that is not there
         return Check(name, "fail", f"did not run: {error}", remedy, required)
+    inputs = "with carried state and book starts" if carries else "without carried state and book starts"
     detail = (
-        f"forward and backward at lengths {', '.join(map(str, SCAN_LENGTHS))} with carried state and book starts: "
+        f"forward and backward at lengths {', '.join(map(str, SCAN_LENGTHS))} {inputs}: "
         f"largest relative difference to the float64 reference {worst:.1e} ({where}), allowed {SCAN_TOLERANCE:.0e}"
     )
     return Check(

@@ -31,5 +31,5 @@ def test_auto_passes_over_what_cannot_run_and_naming_it_says_why(monkeypatch):
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match="there are: auto, cpu, reference"):
+    with pytest.raises(UserError, match="there are: auto, cuda, cpu, reference, mamba_ssm"):
         resolve_backend("fastest", CPU)

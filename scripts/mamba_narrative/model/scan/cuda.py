@@ -1,8 +1,9 @@
 """The selective scan on NVIDIA GPUs: hand-written kernels, compiled at run time, as torch custom operators.
 
-The operators are differentiable, opaque to ``torch.compile`` (one graph) and safe in CUDA graphs once they have run before
-(the first call compiles). They take contiguous last dimensions in one type, bfloat16 or float32, and float32 for A, D, the
-bias and states; ``cuda_scan`` brings its arguments there. See ``cuda_kernels`` for how the work is divided.
+The operators are differentiable, opaque to ``torch.compile`` (one graph) and safe in CUDA graphs once they have run
+before (the first call compiles). They take contiguous last dimensions in one type, bfloat16 or float32, and float32 for
+A, D, the bias and states; ``cuda_scan`` brings its arguments there. See ``kernels/scan_common`` for how the work is
+divided.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from torch.nn import functional as F
 
 from mamba_narrative.errors import UserError
 from mamba_narrative.model.scan import cuda_runtime
-from mamba_narrative.model.scan.cuda_kernels import SOURCE
-from mamba_narrative.model.scan.inputs import compute_dtype
+from mamba_narrative.model.scan.inputs import aligned_rows, compute_dtype
+from mamba_narrative.model.scan.kernels import elements, scan_backward, scan_backward_carry, scan_common, scan_forward
 from mamba_narrative.model.scan.reference import reference_scan
 
 CHUNK, TILE = 32, 4
@@ -67,13 +68,13 @@ def cuda_scan(
     more_channels = -channels % 4
     more_states = next(size for size in D_STATES if size >= d_state) - d_state
     y, last, _ = torch.ops.mamba_narrative.selective_scan(
-        _rows(u, dtype, more_channels),
-        _rows(delta, dtype, more_channels),
+        aligned_rows(u, dtype, more_channels),
+        aligned_rows(delta, dtype, more_channels),
         F.pad(A.float(), (0, more_states, 0, more_channels)).contiguous(),
-        _rows(B, dtype, more_states),
-        _rows(C, dtype, more_states),
+        aligned_rows(B, dtype, more_states),
+        aligned_rows(C, dtype, more_states),
         None if D is None else F.pad(D.float(), (0, more_channels)).contiguous(),
-        None if z is None else _rows(z, dtype, more_channels),
+        None if z is None else aligned_rows(z, dtype, more_channels),
         None if delta_bias is None else F.pad(delta_bias.float(), (0, more_channels)).contiguous(),
         softplus,
         None
@@ -83,15 +84,6 @@ def cuda_scan(
         torch.is_grad_enabled(),
     )
     return y[..., :channels].to(u.dtype), last[:, :channels, :d_state]
-
-
-def _rows(x: Tensor, dtype: torch.dtype, more: int) -> Tensor:
-    """``x`` [batch, length, width] in ``dtype``, widened by ``more``, in rows that kernels can read 4 elements at a time."""
-    x = x.to(dtype)
-    if more:
-        return F.pad(x, (0, more))
-    aligned = x.stride(-1) == 1 and x.stride(0) % 4 == 0 and x.stride(1) % 4 == 0 and x.storage_offset() % 4 == 0
-    return x if aligned else x.contiguous()
 
 
 @dataclass(frozen=True)
@@ -114,7 +106,7 @@ def plan(backward: bool, batch: int, length: int, channels: int, d_state: int, d
     properties = torch.cuda.get_device_properties(device)
     lane_channels = 4 if d_state == 32 else 2
     warps = (2 if d_state == 32 else 4) if backward else 4
-    min_blocks = 3 if backward else 4
+    min_blocks = (3 if d_state == 16 else 2) if backward else 4
     warp_channels = lane_channels * 32 // (d_state // 4)
     in_flight = batch * -(-channels // warp_channels)
     wanted = 12 * properties.multi_processor_count
@@ -126,10 +118,6 @@ def divided(lane_channels: int, warps: int, min_blocks: int, segments: int, leng
     """A plan with about ``segments`` segments of whole chunks."""
     segment_length = -(-length // (max(1, segments) * CHUNK)) * CHUNK
     return Plan(lane_channels, warps, min_blocks, -(-length // segment_length), segment_length)
-
-
-class _Rows(ctypes.Structure):
-    _fields_ = (("batch", ctypes.c_int64), ("row", ctypes.c_int64))
 
 
 _POINTERS = (
@@ -145,14 +133,18 @@ class _Parameters(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in _POINTERS),
-        *((f"{name}_stride", _Rows) for name in _STRIDES),
+        *((f"{name}_stride", cuda_runtime.Rows) for name in _STRIDES),
         *((name, ctypes.c_int) for name in _SIZES),
     )
 
 
+_FORWARD_SOURCE = elements.SOURCE + scan_common.SOURCE + scan_forward.SOURCE
+_BACKWARD_SOURCE = elements.SOURCE + scan_common.SOURCE + scan_backward.SOURCE + scan_backward_carry.SOURCE
+
+
 @cache
-def _module(macros: tuple[tuple[str, int], ...], device: int) -> cuda_runtime.Module:
-    return cuda_runtime.Module(SOURCE, macros, device)
+def _module(backward: bool, macros: tuple[tuple[str, int], ...], device: int) -> cuda_runtime.Module:
+    return cuda_runtime.Module(_BACKWARD_SOURCE if backward else _FORWARD_SOURCE, macros, device)
 
 
 class _Pass:
@@ -160,14 +152,14 @@ class _Pass:
 
     def __init__(self, backward: bool, division: Plan, softplus: bool, tensors: dict[str, Tensor | None]) -> None:
         u, A = tensors["u"], tensors["A"]
-        assert u is not None and A is not None
+        assert u is not None
+        assert A is not None
         self.division = division
         batch, length, channels = u.shape
         d_state = A.shape[1]
         self._device = u.device.index
         self._d_state, self._backward = d_state, backward
         macros = {
-            "BACKWARD": backward,
             "BF16": u.dtype == torch.bfloat16,
             "D_STATE": d_state,
             "HAS_RESETS": tensors["resets"] is not None,
@@ -177,10 +169,10 @@ class _Pass:
             "SOFTPLUS": softplus,
             "WARPS": division.warps,
         }
-        self._module = _module(tuple((name, int(value)) for name, value in macros.items()), self._device)
+        named = tuple((name, int(value)) for name, value in macros.items())
+        self._module = _module(backward, named, self._device)
         self._stream = torch.cuda.current_stream(u.device).cuda_stream
         self.blocks = -(-channels // (division.warps * division.lane_channels * 32 // (d_state // 4)))
-        self._kept: list[Tensor] = []
         self.parameters = _Parameters(
             batch=batch,
             length=length,
@@ -193,7 +185,7 @@ class _Pass:
         self.point(**tensors)
         for name in _STRIDES:
             if (tensor := tensors.get(name)) is not None:
-                setattr(self.parameters, f"{name}_stride", _Rows(tensor.stride(0), tensor.stride(1)))
+                setattr(self.parameters, f"{name}_stride", cuda_runtime.Rows(tensor.stride(0), tensor.stride(1)))
 
     def point(self, **tensors: Tensor | None) -> None:
         """Pass these tensors to the launches that follow."""
@@ -224,7 +216,7 @@ class _Pass:
         n, lane_channels, groups = self._d_state, self.division.lane_channels, 32 // (self._d_state // 4)
         tiles = CHUNK // TILE
         states = tiles * 32 * lane_channels * 4
-        scalars = 2 * (tiles + 1) * groups * TILE * lane_channels
+        scalars = 3 * tiles * groups * TILE * lane_channels
         return 4 * (4 * (2 * CHUNK * n + 8) + self.division.warps * (states + scalars))
 
 
@@ -233,7 +225,8 @@ def run_forward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """y, the state after the last position, and (``save``) the states before each chunk."""
     u, A = tensors["u"], tensors["A"]
-    assert u is not None and A is not None
+    assert u is not None
+    assert A is not None
     batch, length, channels = u.shape
     d_state = A.shape[1]
     division = division or plan(False, batch, length, channels, d_state, u.device.index)
@@ -256,8 +249,9 @@ def run_backward(
     tensors: dict[str, Tensor | None], softplus: bool, needs_start: bool, division: Plan | None = None
 ) -> dict[str, Tensor]:
     """Gradients of u, delta, A, B, C, D, z, bias and start (where ``needs_start``)."""
-    u, A, B, z = tensors["u"], tensors["A"], tensors["B"], tensors["z"]
-    assert u is not None and A is not None and B is not None
+    u, A, z = tensors["u"], tensors["A"], tensors["z"]
+    assert u is not None
+    assert A is not None
     batch, length, channels = u.shape
     d_state = A.shape[1]
     division = division or plan(True, batch, length, channels, d_state, u.device.index)
@@ -288,7 +282,7 @@ def run_backward(
     work.scan("scan_backward")
     work.sum_blocks()
     result["A"] = dA.sum(0)
-    result["D"], result["bias"] = dvectors.sum(0)
+    result["D"], result["bias"] = dvectors[:, 0].sum(0), dvectors[:, 1].sum(0)
     return result
 
 
@@ -319,7 +313,7 @@ def _forward_op(
     resets: Tensor | None,
     save: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    tensors = dict(zip(_NAMES, (u, delta, A, B, C, D, z, bias, start, resets), strict=True))
+    tensors: dict[str, Tensor | None] = dict(zip(_NAMES, (u, delta, A, B, C, D, z, bias, start, resets), strict=True))
     return run_forward(tensors, softplus, save)
 
 
@@ -367,7 +361,7 @@ def _backward_op(
     dlast: Tensor | None,
     needs_start: bool,
 ) -> list[Tensor]:
-    tensors = dict(zip(_NAMES, (u, delta, A, B, C, D, z, bias, start, resets), strict=True))
+    tensors: dict[str, Tensor | None] = dict(zip(_NAMES, (u, delta, A, B, C, D, z, bias, start, resets), strict=True))
     result = run_backward({**tensors, "states": states, "dy": dy, "dlast": dlast}, softplus, needs_start)
     return [result[name] for name in _GRADIENTS]
 
@@ -418,13 +412,14 @@ def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
 def _differentiate(ctx: Any, dy: Tensor | None, dlast: Tensor | None, _: Tensor | None) -> tuple[Tensor | None, ...]:
     *arguments, start, resets, states = ctx.saved_tensors
     u = arguments[0]
-    dy = u.new_zeros(u.shape) if dy is None else _rows(dy, u.dtype, 0)
+    dy = u.new_zeros(u.shape) if dy is None else aligned_rows(dy, u.dtype, 0)
     dlast = None if dlast is None else dlast.contiguous()
     gradients = torch.ops.mamba_narrative.selective_scan_backward(
         *arguments, ctx.softplus, start, resets, states, dy, dlast, start is not None
     )
-    named = dict(zip(_GRADIENTS, gradients, strict=True))
-    given = [None if value is None else named[name] for name, value in zip(_NAMES, [*arguments, start], strict=False)]
+    given = [
+        None if value is None else gradient for value, gradient in zip([*arguments, start], gradients, strict=True)
+    ]
     return *given[:-1], None, given[-1], None, None
 
 

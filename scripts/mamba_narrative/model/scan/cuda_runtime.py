@@ -1,8 +1,8 @@
 """CUDA C++ compiled when it is first needed, with the runtime compiler (NVRTC) that PyTorch's own wheels bring.
 
-No compiler, header or toolkit has to be installed: this talks to ``libnvrtc`` and to the driver through ctypes. Compiled
-kernels are kept for the life of the process, and on disk under ``$XDG_CACHE_HOME/mamba_narrative/kernels`` (a cache that
-cannot be written is no error). Launches go to PyTorch's current stream and never wait.
+No compiler, header or toolkit has to be installed: this talks to ``libnvrtc`` and to the driver through ctypes.
+Compiled kernels are kept for the life of the process, and on disk under ``$XDG_CACHE_HOME/mamba_narrative/kernels`` (a
+cache that cannot be written is no error). Launches go to PyTorch's current stream and never wait.
 """
 
 from __future__ import annotations
@@ -22,6 +22,12 @@ from mamba_narrative.errors import UserError
 _SUCCESS = 0
 _DYNAMIC_SHARED_BYTES = 8
 """``CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES`` of cuda.h."""
+
+
+class Rows(ctypes.Structure):
+    """The structure of the kernels for where rows are: strides in elements of batch and position."""
+
+    _fields_ = (("batch", ctypes.c_int64), ("row", ctypes.c_int))
 
 
 class Kernel:

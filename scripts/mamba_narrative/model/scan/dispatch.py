@@ -26,12 +26,26 @@ class Backend:
     """Imports it."""
     problem: Callable[[torch.device], str | None]
     """Why it cannot run on a device and what to do about it, or None where it can."""
+    carries_state: bool = True
+    """Whether it takes initial states and resets, and gradients flow from the final state."""
 
 
 def _load_cpu() -> ScanFunction:
     from mamba_narrative.model.scan.cpu import cpu_scan
 
     return cpu_scan
+
+
+def _load_cuda() -> ScanFunction:
+    from mamba_narrative.model.scan.cuda import cuda_scan
+
+    return cuda_scan
+
+
+def _load_mamba_ssm() -> ScanFunction:
+    from mamba_narrative.model.scan.mamba_ssm import mamba_ssm_scan
+
+    return mamba_ssm_scan
 
 
 def _load_reference() -> ScanFunction:
@@ -44,11 +58,28 @@ def _runs_everywhere(device: torch.device) -> None:
     return None
 
 
+def _cuda_problem(device: torch.device) -> str | None:
+    if device.type != "cuda":
+        return "it needs an NVIDIA GPU"
+    from mamba_narrative.model.scan.cuda import problem
+
+    return problem(device)
+
+
+def _mamba_ssm_problem(device: torch.device) -> str | None:
+    from mamba_narrative.model.scan.mamba_ssm import problem
+
+    return problem(device)
+
+
 BACKENDS: dict[str, Backend] = {
+    "cuda": Backend(_load_cuda, _cuda_problem),
     "cpu": Backend(_load_cpu, _runs_everywhere),
     "reference": Backend(_load_reference, _runs_everywhere),
+    "mamba_ssm": Backend(_load_mamba_ssm, _mamba_ssm_problem, carries_state=False),
 }
-"""Fastest first: ``auto`` takes the first that has no problem. ``cpu`` is plain tensor code, right on any device."""
+"""Fastest first: ``auto`` takes the first that has no problem. ``cpu`` is plain tensor code, right on any device;
+``mamba_ssm`` comes last, as it can do less and needs a compiler."""
 
 
 def resolve_backend(name: str, device: torch.device) -> str:

@@ -13,6 +13,15 @@ def compute_dtype(*tensors: Tensor | None) -> torch.dtype:
     return torch.float64 if wide else torch.float32
 
 
+def aligned_rows(x: Tensor, dtype: torch.dtype, more: int) -> Tensor:
+    """``x`` [batch, length, width] in ``dtype``, widened by ``more`` zeros, in rows of aligned groups of 4 elements."""
+    x = x.to(dtype)
+    if more:
+        return F.pad(x, (0, more))
+    aligned = x.stride(-1) == 1 and x.stride(0) % 4 == 0 and x.stride(1) % 4 == 0 and x.storage_offset() % 4 == 0
+    return x if aligned else x.contiguous()
+
+
 def step_sizes(delta: Tensor, delta_bias: Tensor | None, softplus: bool, dtype: torch.dtype) -> Tensor:
     """``delta`` plus its bias, through softplus, in ``dtype``."""
     delta = delta.to(dtype)

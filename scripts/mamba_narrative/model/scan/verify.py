@@ -9,6 +9,9 @@ from torch import Tensor
 
 from mamba_narrative.model.scan.dispatch import selective_scan
 
+_TIMED = ("u", "delta", "B", "C", "z")
+"""Inputs that may be bfloat16."""
+
 
 @dataclass(frozen=True)
 class ScanCase:
@@ -50,17 +53,29 @@ def scan_case(
 
 
 def outputs_and_gradients(
-    case: ScanCase, backend: str, dtype: torch.dtype, device: torch.device | str = "cpu"
+    case: ScanCase,
+    backend: str,
+    dtype: torch.dtype,
+    device: torch.device | str = "cpu",
+    through_state: bool = True,
 ) -> dict[str, Tensor]:
-    """``y``, ``final_state``, and by input name the gradient of a fixed function of both; float64, on the CPU."""
-    inputs = {name: tensor.to(device, dtype).requires_grad_() for name, tensor in case.inputs.items()}
+    """``y``, ``final_state``, and by input name the gradient of a fixed function of both; float64, on the CPU.
+
+    Without ``through_state`` the function is one of ``y`` alone. A, D, the bias and states stay at least float32.
+    """
+    at_least_float32 = torch.promote_types(dtype, torch.float32)
+    inputs = {
+        name: tensor.to(device, dtype if name in _TIMED else at_least_float32).requires_grad_()
+        for name, tensor in case.inputs.items()
+    }
     resets = None if case.resets is None else case.resets.to(device)
     y, state = selective_scan(**inputs, softplus=True, resets=resets, backend=backend)
     generator = torch.Generator().manual_seed(7)
-    loss = torch.zeros((), dtype=dtype, device=device)
-    for part in (y, state):
-        weight = torch.randn(part.shape, generator=generator, dtype=torch.float64)
-        loss = loss + (part * weight.to(device, dtype)).sum()
+    loss = torch.zeros((), dtype=torch.float64, device=device)
+    for part in (y, state) if through_state else (y,):
+        # Rounded like the outputs, so that the function is the same in every precision.
+        weight = torch.randn(part.shape, generator=generator, dtype=torch.float64).bfloat16()
+        loss = loss + (part * weight.to(device, part.dtype)).sum().double()
     gradients = torch.autograd.grad(loss, list(inputs.values()))
     results = {"y": y, "final_state": state, **dict(zip(inputs, gradients, strict=True))}
     return {name: tensor.detach().to("cpu", torch.float64) for name, tensor in results.items()}

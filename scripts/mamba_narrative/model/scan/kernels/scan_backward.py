@@ -1,0 +1,377 @@
+"""CUDA C++ of the backward scan.
+
+It recomputes from the states that the forward saved every 32 steps: a first pass over these steps keeps the state every 4
+in shared memory, the second goes through these tiles in reverse with all states and decays of a tile in registers. dB and
+dC are summed over the channels of a block in a fixed order and written as one partial sum a block; the kernel that adds
+those keeps the order, so two runs are equal to the bit.
+"""
+
+SOURCE = r"""
+// Lanes of neighbouring groups hold the states of a quad in an order that differs by XOR, so that the first two steps
+// of the sum over channels need no selection: slot i of a lane is state i ^ order.
+__device__ __forceinline__ void reorder(float (&v)[ST], int order) {
+  bool two = order & 2, one = order & 1;
+  float a = two ? v[2] : v[0], b = two ? v[3] : v[1], c = two ? v[0] : v[2], d = two ? v[1] : v[3];
+  v[0] = one ? b : a; v[1] = one ? a : b; v[2] = one ? d : c; v[3] = one ? c : d;
+}
+
+constexpr int TILES = K / T;
+constexpr float LN2 = 0.6931471805599453f;
+constexpr int VERSION = 2 * K * N + 8;  // floats of B and C of a chunk in one of four orders; 8: other banks
+constexpr int SCALARS = TILES * CG * GROUP;
+constexpr int WARP_STATES = TILES * 32 * CH * ST, WARP_FLOATS = WARP_STATES + 3 * SCALARS;
+
+__device__ __forceinline__ void backward_scan(const Params &p) {
+  const Lane me(p.channels);
+  const int segment = blockIdx.y, batch = blockIdx.z;
+  const int begin = segment * p.segment_length, end = min(begin + p.segment_length, p.length);
+  const int order = (me.c & 1) << 1 | (me.c >> 1 & 1);
+  extern __shared__ __align__(16) float shared[];  // B, C in four orders; for each warp: states, s, x, gradients of y
+  int bc_at = order * VERSION + me.g * ST, states_at = 4 * VERSION + me.warp * WARP_FLOATS + me.lane * 4;
+  int read_at = 4 * VERSION + me.warp * WARP_FLOATS + WARP_STATES + me.c * GROUP;
+  int write_at = read_at + me.own_step * CH + me.own_slot;
+  keep(bc_at); keep(states_at); keep(read_at); keep(write_at);
+
+  float A2[CH][ST], dA[CH][ST], carry[CH][ST];
+  const i64 segment_offset = ((i64)(batch * p.segments + segment) * p.channels + me.group_channel) * N + me.g * ST;
+#pragma unroll
+  for (int c = 0; c < CH; c++) {
+    load_quad(p.A + (i64)(me.group_channel + c) * N + me.g * ST, A2[c], LOG2E);
+    carry[c][0] = carry[c][1] = carry[c][2] = carry[c][3] = 0.0f;
+    dA[c][0] = dA[c][1] = dA[c][2] = dA[c][3] = 0.0f;
+    if (p.dlast && me.live) load_quad(p.dlast + segment_offset + c * N, carry[c], 1.0f);
+    reorder(A2[c], order);
+    reorder(carry[c], order);
+  }
+  float bias[OC], D[OC], dbias[OC], dD[OC];
+#pragma unroll
+  for (int j = 0; j < OC; j++) {
+    bias[j] = p.bias ? p.bias[me.own_channel + j] : 0.0f;
+    D[j] = p.D ? p.D[me.own_channel + j] : 0.0f;
+    dbias[j] = dD[j] = 0.0f;
+  }
+  int t0 = begin + (end - begin - 1) / K * K;
+
+  // Where this lane's scalars are: these run on through a chunk in the first pass and back in the second.
+  int own_t = t0 + me.own_step;
+  auto move = [&](int steps) {
+    own_t += steps;
+    keep(own_t);
+  };
+  Raw<OC> next_u[OS], next_delta[OS], next_z[OS], next_dy[OS];
+  // Without a branch, behind which the compiler would delay it: steps after the end get the last one, to be masked.
+  auto fetch = [&]() {
+#pragma unroll
+    for (int i = 0; i < OS; i++) {
+      const int t = max(min(own_t + i, end - 1), begin);
+      next_u[i].load(row_of(p.u, p.u_stride, batch, t, me.own_channel));
+      next_delta[i].load(row_of(p.delta, p.delta_stride, batch, t, me.own_channel));
+      next_dy[i].load(row_of(p.dy, p.dy_stride, batch, t, me.own_channel));
+      if (HAS_Z) next_z[i].load(row_of(p.z, p.z_stride, batch, t, me.own_channel));
+    }
+  };
+  float now_s[OS][OC], now_x[OS][OC], now_g[OS][OC];
+  auto compute_scalars = [&]() {
+#pragma unroll
+    for (int i = 0; i < OS; i++) {
+      const bool inside = own_t + i < end && me.live;
+#pragma unroll
+      for (int j = 0; j < OC; j++) {
+        float s = step_size(next_delta[i][j] + bias[j]), gy = next_dy[i][j];
+        if (HAS_Z) { float v = next_z[i][j]; gy *= v * sigmoid(v); }
+        now_s[i][j] = inside ? s : 0.0f;
+        now_x[i][j] = now_s[i][j] * next_u[i][j];
+        now_g[i][j] = inside ? gy : 0.0f;
+      }
+    }
+  };
+  auto share_scalars = [&](int tile) {
+#pragma unroll
+    for (int i = 0; i < OS; i++) {
+      float *to = shared + write_at + tile * (CG * GROUP) + i * CH;
+      write_shared<OC>(to, now_s[i]);
+      write_shared<OC>(to + SCALARS, now_x[i]);
+      write_shared<OC>(to + 2 * SCALARS, now_g[i]);
+    }
+  };
+
+  // B and C of a chunk: this thread's quads.
+  constexpr int BC_CHUNK = 2 * K * N / 4, BC_LOADS = BC_CHUNK / (32 * W);
+  static_assert(BC_CHUNK % (32 * W) == 0 && BC_LOADS >= 1, "");
+  Raw<4> next_bc[BC_LOADS];
+  auto fetch_bc = [&](int t0) {
+#pragma unroll
+    for (int k = 0; k < BC_LOADS; k++) {
+      const int i = threadIdx.x + 32 * W * k, row = i / (N / 4), t = t0 + row % K, column = i % (N / 4) * 4;
+      next_bc[k].zero();
+      if (t < end) {
+        if (row < K) next_bc[k].load(row_of(p.B, p.B_stride, batch, t, column));
+        else next_bc[k].load(row_of(p.C, p.C_stride, batch, t, column));
+      }
+    }
+  };
+  float h[CH][ST];
+  auto fetch_states = [&](int t0) {
+    const float *s = p.states + ((i64)(batch * p.chunks + t0 / K) * p.channels + me.group_channel) * N + me.g * ST;
+#pragma unroll
+    for (int c = 0; c < CH; c++) load_quad(s + c * N, h[c], 1.0f);
+  };
+  fetch_bc(t0);
+  fetch();
+  fetch_states(t0);
+  const u8 *flags = p.resets + (i64)batch * p.length;
+  bool next_reset = HAS_RESETS && t0 + me.lane < end && flags[t0 + me.lane];
+
+  for (; t0 >= begin; t0 -= K) {
+    const int last_tile = (min(K, end - t0) - 1) / T;
+    compute_scalars();
+    share_scalars(0);
+#pragma unroll
+    for (int k = 0; k < BC_LOADS; k++) {
+      float4 *to = reinterpret_cast<float4 *>(shared + (threadIdx.x + 32 * W * k) * 4);
+      const Raw<4> v = next_bc[k];
+      to[0] = make_float4(v[0], v[1], v[2], v[3]);
+      to[VERSION / 4] = make_float4(v[1], v[0], v[3], v[2]);
+      to[2 * VERSION / 4] = make_float4(v[2], v[3], v[0], v[1]);
+      to[3 * VERSION / 4] = make_float4(v[3], v[2], v[1], v[0]);
+    }
+    move(last_tile > 0 ? T : 0);
+    fetch();
+#pragma unroll
+    for (int c = 0; c < CH; c++) reorder(h[c], order);
+    u32 resets = 0;
+    if (HAS_RESETS) resets = __ballot_sync(ALL, next_reset);
+    __syncthreads();
+    if (t0 > begin && me.warp_channel < p.channels) {
+      const int t = t0 - K + me.lane;
+      prefetch(row_of(p.u, p.u_stride, batch, t, me.warp_channel), WARP_CHANNELS);
+      prefetch(row_of(p.delta, p.delta_stride, batch, t, me.warp_channel), WARP_CHANNELS);
+      prefetch(row_of(p.dy, p.dy_stride, batch, t, me.warp_channel), WARP_CHANNELS);
+      if (HAS_Z) prefetch(row_of(p.z, p.z_stride, batch, t, me.warp_channel), WARP_CHANNELS);
+      if (me.warp == 0) prefetch(row_of(p.B, p.B_stride, batch, t, 0), N);
+      if (me.warp == W - 1) prefetch(row_of(p.C, p.C_stride, batch, t, 0), N);
+      const float *s = p.states + ((i64)(batch * p.chunks + t0 / K - 1) * p.channels + me.group_channel) * N + me.g * ST;
+#pragma unroll
+      for (int c = 0; c < CH; c++) prefetch(s + c * N, ST);
+    }
+
+    // First pass: the scalars of the chunk, and the state before each tile.
+    int tile_bc = bc_at, tile_read = read_at, tile_state = states_at;
+#pragma unroll 1
+    for (int tile = 0; tile < last_tile; tile++, tile_bc += T * N, tile_read += CG * GROUP, tile_state += 32 * CH * ST) {
+#pragma unroll
+      for (int c = 0; c < CH; c++) store_quad(shared + tile_state + c * 128, h[c]);
+      compute_scalars();
+      move(tile + 1 < last_tile ? T : 0);
+      fetch();
+      float step[GROUP], input[GROUP];
+      read_shared<GROUP>(shared + tile_read, step);
+      read_shared<GROUP>(shared + tile_read + SCALARS, input);
+#pragma unroll
+      for (int t = 0; t < T; t++) {
+        float b[ST];
+        read_shared<ST>(shared + tile_bc + t * N, b);
+        const float off = HAS_RESETS && (resets >> (tile * T + t) & 1) ? minus_infinity() : 0.0f;
+#pragma unroll
+        for (int c = 0; c < CH; c++)
+#pragma unroll
+          for (int i = 0; i < ST; i++)
+            h[c][i] = fmaf(decay(step[t * CH + c], A2[c][i], off), h[c][i], input[t * CH + c] * b[i]);
+      }
+      share_scalars(tile + 1);
+      __syncwarp();
+    }
+#pragma unroll
+    for (int c = 0; c < CH; c++) store_quad(shared + tile_state + c * 128, h[c]);
+    __syncwarp();
+
+    // Second pass: tiles in reverse.
+#pragma unroll 1
+    for (int tile = last_tile; tile >= 0; tile--, tile_bc -= T * N, tile_read -= CG * GROUP, tile_state -= 32 * CH * ST) {
+      // This tile's scalars have come while the tile before was worked on; what needs no sum is computed early.
+      float u_own[OS][OC], slope_delta[OS][OC], slope_z[OS][OC];
+#pragma unroll
+      for (int i = 0; i < OS; i++)
+#pragma unroll
+        for (int j = 0; j < OC; j++) {
+          u_own[i][j] = next_u[i][j];
+          slope_delta[i][j] = SOFTPLUS ? sigmoid(next_delta[i][j] + bias[j]) : 1.0f;
+          if (HAS_Z) {
+            const float v = next_z[i][j], sg = sigmoid(v);
+            slope_z[i][j] = next_dy[i][j] * fmaf(v * sg, 1.0f - sg, sg);  // of silu
+          }
+        }
+      move(-T);
+      fetch();
+      float a[T][CH][ST], hs[T + 1][CH][ST];
+#pragma unroll
+      for (int c = 0; c < CH; c++) read_shared<ST>(shared + tile_state + c * 128, hs[0][c]);
+      float step[GROUP], input[GROUP], gy[GROUP];
+      read_shared<GROUP>(shared + tile_read, step);
+      read_shared<GROUP>(shared + tile_read + SCALARS, input);
+#pragma unroll
+      for (int t = 0; t < T; t++) {
+        float b[ST];
+        read_shared<ST>(shared + tile_bc + t * N, b);
+        const float off = HAS_RESETS && (resets >> (tile * T + t) & 1) ? minus_infinity() : 0.0f;
+#pragma unroll
+        for (int c = 0; c < CH; c++)
+#pragma unroll
+          for (int i = 0; i < ST; i++) {
+            a[t][c][i] = decay(step[t * CH + c], A2[c][i], off);
+            hs[t + 1][c][i] = fmaf(a[t][c][i], hs[t][c][i], input[t * CH + c] * b[i]);
+          }
+      }
+      read_shared<GROUP>(shared + tile_read + 2 * SCALARS, gy);
+      float y[T][CH], ds[T][CH], dx[T][CH], sums[T][2];
+#pragma unroll
+      for (int t = T - 1; t >= 0; t--) {
+        float b[ST], cc[ST], db[ST], dc[ST];
+        read_shared<ST>(shared + tile_bc + t * N, b);
+        read_shared<ST>(shared + tile_bc + (K + t) * N, cc);
+#pragma unroll
+        for (int c = 0; c < CH; c++) {
+          float ysum, dssum, dxsum;
+#pragma unroll
+          for (int i = 0; i < ST; i++) {
+            const float g = gy[t * CH + c], x = input[t * CH + c], hh = hs[t + 1][c][i];
+            float d = fmaf(cc[i], g, carry[c][i]);
+            dc[i] = c == 0 ? hh * g : fmaf(hh, g, dc[i]);
+            db[i] = c == 0 ? d * x : fmaf(d, x, db[i]);
+            if (HAS_Z) ysum = i == 0 ? cc[i] * hh : fmaf(cc[i], hh, ysum);
+            dxsum = i == 0 ? d * b[i] : fmaf(d, b[i], dxsum);
+            d *= a[t][c][i];
+            carry[c][i] = d;
+            d *= hs[t][c][i];
+            dssum = i == 0 ? d * A2[c][i] : fmaf(d, A2[c][i], dssum);
+            dA[c][i] = fmaf(d, step[t * CH + c], dA[c][i]);
+          }
+          if (HAS_Z) y[t][c] = ysum;
+          ds[t][c] = dssum; dx[t][c] = dxsum;
+        }
+        // Sum over the channels of the warp: two halvings that the order of states makes free of selections.
+        float b0 = db[0] + __shfl_xor_sync(ALL, db[2], G), b1 = db[1] + __shfl_xor_sync(ALL, db[3], G);
+        float c0 = dc[0] + __shfl_xor_sync(ALL, dc[2], G), c1 = dc[1] + __shfl_xor_sync(ALL, dc[3], G);
+        sums[t][0] = b0 + __shfl_xor_sync(ALL, b1, 2 * G);
+        sums[t][1] = c0 + __shfl_xor_sync(ALL, c1, 2 * G);
+      }
+      __syncwarp();
+      // The tile's saved states have been read: their place takes the sums, [2 N][T].
+      float *tile_sums = shared + tile_state - me.lane * 4;
+      const int n = me.g * ST + order;
+      if constexpr (CG == 4) {
+        reinterpret_cast<float4 *>(tile_sums)[n] = make_float4(sums[0][0], sums[1][0], sums[2][0], sums[3][0]);
+        reinterpret_cast<float4 *>(tile_sums)[N + n] = make_float4(sums[0][1], sums[1][1], sums[2][1], sums[3][1]);
+      } else {
+        float r[T];
+        const int of_c = me.c >> 2 & 1;
+#pragma unroll
+        for (int t = 0; t < T; t++) r[t] = halve(sums[t][0], sums[t][1], of_c, 4 * G);
+        if constexpr (CG == 8) {
+          reinterpret_cast<float4 *>(tile_sums)[of_c * N + n] = make_float4(r[0], r[1], r[2], r[3]);
+        } else {
+          const int late = me.c >> 3 & 1;
+          float r0 = halve(r[0], r[2], late, 8 * G), r1 = halve(r[1], r[3], late, 8 * G);
+          reinterpret_cast<float2 *>(tile_sums)[(of_c * N + n) * 2 + late] = make_float2(r0, r1);
+        }
+      }
+      float y_own[OS][OC], ds_own[OS][OC], dx_own[OS][OC];
+      if (HAS_Z) sum_states(y, y_own, me.g);
+      sum_states(ds, ds_own, me.g);
+      sum_states(dx, dx_own, me.g);
+#pragma unroll
+      for (int i = 0; i < OS; i++) {
+        float out_u[OC], out_delta[OC], out_z[OC];
+        const bool inside = own_t + T + i < end && me.live;
+        const float *own = shared + write_at - read_at + tile_read + i * CH;
+#pragma unroll
+        for (int j = 0; j < OC; j++) {
+          const float s = own[j], g = own[2 * SCALARS + j];
+          out_delta[j] = slope_delta[i][j] * fmaf(u_own[i][j], dx_own[i][j], LN2 * ds_own[i][j]);
+          out_u[j] = fmaf(s, dx_own[i][j], D[j] * g);
+          if (HAS_Z) out_z[j] = slope_z[i][j] * fmaf(D[j], u_own[i][j], y_own[i][j]);
+          dbias[j] += inside ? out_delta[j] : 0.0f;
+          dD[j] = fmaf(g, u_own[i][j], dD[j]);
+        }
+        if (inside) {
+          const u32 at = (u32)(own_t + T + i) * (u32)p.channels + (u32)me.own_channel;
+          const i64 sequence = (i64)batch * p.length * p.channels;
+          store<OC>(p.du + sequence + at, out_u);
+          store<OC>(p.ddelta + sequence + at, out_delta);
+          if (HAS_Z) store<OC>(p.dz + sequence + at, out_z);
+        }
+      }
+    }
+    // To the chunk before: `move` has gone one tile back already.
+    move(T - K);
+    if (t0 > begin) {
+      fetch();
+      fetch_bc(t0 - K);
+      fetch_states(t0 - K);
+      if (HAS_RESETS) next_reset = flags[t0 - K + me.lane];
+    }
+    __syncthreads();
+    // Sum over the warps of the block, in order; one float4 is four steps of one column.
+    for (int i = threadIdx.x; i < (last_tile + 1) * 2 * N; i += 32 * W) {
+      const int tile = i / (2 * N), column = i % (2 * N);
+      const float *from = shared + 4 * VERSION + tile * (CH * ST * 32) + column * T;
+      float4 sum = *reinterpret_cast<const float4 *>(from);
+#pragma unroll
+      for (int w = 1; w < W; w++) {
+        const float4 f = *reinterpret_cast<const float4 *>(from + w * WARP_FLOATS);
+        sum.x += f.x; sum.y += f.y; sum.z += f.z; sum.w += f.w;
+      }
+      const int t = t0 + tile * T;
+      float *out = p.dBC + (((i64)blockIdx.x * p.batch + batch) * p.length + t) * 2 * N + column;
+      if (t < end) out[0] = sum.x;
+      if (t + 1 < end) out[2 * N] = sum.y;
+      if (t + 2 < end) out[4 * N] = sum.z;
+      if (t + 3 < end) out[6 * N] = sum.w;
+    }
+  }
+#pragma unroll
+  for (int j = 0; j < OC; j++) {
+    dD[j] += __shfl_xor_sync(ALL, dD[j], 1);
+    dbias[j] += __shfl_xor_sync(ALL, dbias[j], 1);
+    if (G >= 4) {
+      dD[j] += __shfl_xor_sync(ALL, dD[j], 2);
+      dbias[j] += __shfl_xor_sync(ALL, dbias[j], 2);
+    }
+  }
+  if (me.live) {
+    if (me.g % 4 == 0) {
+      float *out = p.dvectors + (i64)(batch * p.segments + segment) * 2 * p.channels + me.own_channel;
+#pragma unroll
+      for (int j = 0; j < OC; j++) { out[j] = dD[j]; out[p.channels + j] = dbias[j]; }
+    }
+#pragma unroll
+    for (int c = 0; c < CH; c++) {
+      reorder(dA[c], order);
+      reorder(carry[c], order);
+      store_quad(p.dA + segment_offset + c * N, dA[c]);
+      if (segment == 0 && p.dstart)
+        store_quad(p.dstart + ((i64)batch * p.channels + me.group_channel + c) * N + me.g * ST, carry[c]);
+    }
+  }
+}
+
+extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_backward(const __grid_constant__ Params p) {
+  backward_scan(p);
+}
+
+// dB and dC: the blocks' partial sums in order.
+extern "C" __global__ void scan_sum_blocks(const __grid_constant__ Params p) {
+  const i64 rows = (i64)p.batch * p.length, i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= rows * 2 * N / 4) return;
+  float4 sum = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+#pragma unroll 8
+  for (int b = 0; b < p.blocks; b++) {
+    float4 f = reinterpret_cast<const float4 *>(p.dBC)[b * rows * 2 * N / 4 + i];
+    sum.x += f.x; sum.y += f.y; sum.z += f.z; sum.w += f.w;
+  }
+  const i64 row = i / (2 * N / 4);
+  const int column = (int)(i % (2 * N / 4)) * 4;
+  float v[4] = {sum.x, sum.y, sum.z, sum.w};
+  store<4>((column < N ? p.dB + row * N + column : p.dC + row * N + column - N), v);
+}
+"""

@@ -1,0 +1,229 @@
+"""CUDA C++ of the forward scan. It saves the state every 32 steps for the backward."""
+
+SOURCE = r"""
+// Forward. CARRY: only the state after each segment from a zero state, and the decay over it.
+// The scalars of a tile are computed while the tile before it is walked, and loaded one tile earlier still.
+template <bool CARRY> __device__ __forceinline__ void forward_scan(const Params &p) {
+  const Lane me(p.channels);
+  const int segment = blockIdx.y, batch = blockIdx.z;
+  const int begin = segment * p.segment_length, end = min(begin + p.segment_length, p.length);
+  constexpr int BC_TILE = (CARRY ? 1 : 2) * T * N, BC_LOADS = (BC_TILE / 4 + 31) / 32;
+  constexpr int BUFFER = 2 * CG * GROUP + BC_TILE;
+  __shared__ __align__(16) float shared[W * 2 * BUFFER];
+  int read_at = me.warp * 2 * BUFFER + me.c * GROUP, write_at = read_at + me.own_step * CH + me.own_slot;
+  int bc_read_at = me.warp * 2 * BUFFER + 2 * CG * GROUP + me.g * ST;
+  int bc_write_at = me.warp * 2 * BUFFER + 2 * CG * GROUP + me.lane * 4;
+  keep(read_at); keep(write_at); keep(bc_read_at); keep(bc_write_at);
+
+  float A2[CH][ST], h[CH][ST];
+  const i64 state_offset = ((i64)(batch * p.segments + segment) * p.channels + me.group_channel) * N + me.g * ST;
+#pragma unroll
+  for (int c = 0; c < CH; c++) {
+    load_quad(p.A + (i64)(me.group_channel + c) * N + me.g * ST, A2[c], LOG2E);
+    h[c][0] = h[c][1] = h[c][2] = h[c][3] = 0.0f;
+    if (!CARRY && p.start) load_quad(p.start + state_offset + c * N, h[c], 1.0f);
+  }
+  float bias[OC], D[OC], total[OC];
+#pragma unroll
+  for (int j = 0; j < OC; j++) {
+    bias[j] = p.bias ? p.bias[me.own_channel + j] : 0.0f;
+    D[j] = p.D ? p.D[me.own_channel + j] : 0.0f;
+    total[j] = 0.0f;
+  }
+  bool cut = false;
+
+  int fetch_t = begin + me.own_step;  // the first step that the next fetch brings to this lane
+  const element *u = row_of(p.u, p.u_stride, batch, fetch_t, me.own_channel);
+  const element *delta = row_of(p.delta, p.delta_stride, batch, fetch_t, me.own_channel);
+  const element *z = row_of(p.z, p.z_stride, batch, fetch_t, me.own_channel);
+  element *y = p.y + ((i64)batch * p.length + fetch_t) * p.channels + me.own_channel;
+  const element *bc[BC_LOADS];
+  i64 bc_step[BC_LOADS];
+  int bc_t[BC_LOADS];
+#pragma unroll
+  for (int k = 0; k < BC_LOADS; k++) {
+    const int i = me.lane + 32 * k, row = i / (N / 4), column = i % (N / 4) * 4;
+    const Rows stride = row < T ? p.B_stride : p.C_stride;
+    bc[k] = (row < T ? p.B : p.C) + batch * stride.batch + (begin + row % T) * stride.row + column;
+    bc_step[k] = T * stride.row;
+    bc_t[k] = i < BC_TILE / 4 ? begin + row % T : 0x7fff0000;
+  }
+  Raw<OC> next_u[OS], next_delta[OS], next_z[OS];
+  Raw<4> next_bc[BC_LOADS];
+#pragma unroll
+  for (int i = 0; i < OS; i++) { next_u[i].zero(); next_delta[i].zero(); next_z[i].zero(); }
+#pragma unroll
+  for (int k = 0; k < BC_LOADS; k++) next_bc[k].zero();
+  // Steps after the end keep what was there before: their step size is set to zero.
+  auto fetch = [&]() {
+#pragma unroll
+    for (int i = 0; i < OS; i++) {
+      if (fetch_t + i < end) next_u[i].load(u + i * p.u_stride.row);
+      if (fetch_t + i < end) next_delta[i].load(delta + i * p.delta_stride.row);
+      if (HAS_Z && !CARRY && fetch_t + i < end) next_z[i].load(z + i * p.z_stride.row);
+    }
+    u += T * p.u_stride.row; delta += T * p.delta_stride.row;
+    if (HAS_Z && !CARRY) z += T * p.z_stride.row;
+    fetch_t += T;
+#pragma unroll
+    for (int k = 0; k < BC_LOADS; k++) {
+      if (bc_t[k] < end) next_bc[k].load(bc[k]);
+      bc[k] += bc_step[k];
+      bc_t[k] += T;
+    }
+  };
+  Raw<OC> now_u[OS], now_z[OS];
+  float now_s[OS][OC], now_x[OS][OC];
+  float4 now_bc[BC_LOADS];
+  auto compute_scalars = [&]() {
+#pragma unroll
+    for (int i = 0; i < OS; i++) {
+      now_u[i] = next_u[i]; now_z[i] = next_z[i];
+#pragma unroll
+      for (int j = 0; j < OC; j++) {
+        float s = step_size(next_delta[i][j] + bias[j]);
+        now_s[i][j] = fetch_t - T + i < end ? s : 0.0f;
+        now_x[i][j] = now_s[i][j] * next_u[i][j];
+        if (CARRY) total[j] += now_s[i][j];
+      }
+    }
+#pragma unroll
+    for (int k = 0; k < BC_LOADS; k++)
+      now_bc[k] = make_float4(next_bc[k][0], next_bc[k][1], next_bc[k][2], next_bc[k][3]);
+  };
+  auto share_scalars = [&](int buffer) {
+#pragma unroll
+    for (int i = 0; i < OS; i++) {
+      write_shared<OC>(shared + write_at + buffer + i * CH, now_s[i]);
+      write_shared<OC>(shared + write_at + buffer + CG * GROUP + i * CH, now_x[i]);
+    }
+#pragma unroll
+    for (int k = 0; k < BC_LOADS; k++)
+      if (BC_TILE % 128 == 0 || me.lane + 32 * k < BC_TILE / 4)
+        *reinterpret_cast<float4 *>(shared + bc_write_at + buffer + 128 * k) = now_bc[k];
+  };
+  fetch();
+  compute_scalars();
+  share_scalars(0);
+  __syncwarp();
+  fetch();
+
+  const u8 *flags = p.resets + (i64)batch * p.length;
+  bool next_reset = HAS_RESETS && begin + me.lane < end && flags[begin + me.lane];
+  int buffer = 0, own_t = begin + me.own_step;
+  for (int t0 = begin; t0 < end;) {
+    u32 resets = 0;
+    if (HAS_RESETS) {
+      resets = __ballot_sync(ALL, next_reset);
+      next_reset = t0 + K + me.lane < end && flags[t0 + K + me.lane];
+      if (CARRY) cut |= resets != 0;
+    }
+    if (const int t = t0 + K + me.lane; t < end && me.warp_channel < p.channels) {
+      prefetch(row_of(p.u, p.u_stride, batch, t, me.warp_channel), WARP_CHANNELS);
+      prefetch(row_of(p.delta, p.delta_stride, batch, t, me.warp_channel), WARP_CHANNELS);
+      if (HAS_Z && !CARRY)
+        prefetch(row_of(p.z, p.z_stride, batch, t, me.warp_channel), WARP_CHANNELS);
+      if (me.warp == 0) prefetch(row_of(p.B, p.B_stride, batch, t, 0), N);
+      if (me.warp == W - 1 && !CARRY) prefetch(row_of(p.C, p.C_stride, batch, t, 0), N);
+    }
+    if (!CARRY && p.states && me.live) {
+      float *s = p.states + ((i64)(batch * p.chunks + t0 / K) * p.channels + me.group_channel) * N + me.g * ST;
+#pragma unroll
+      for (int c = 0; c < CH; c++) store_quad(s + c * N, h[c]);
+    }
+    const int chunk_end = min(t0 + K, end);
+#pragma unroll 2
+    for (; t0 < chunk_end; t0 += T, resets >>= T, buffer ^= BUFFER) {
+      Raw<OC> own_u[OS], own_z[OS];
+#pragma unroll
+      for (int i = 0; i < OS; i++) { own_u[i] = now_u[i]; own_z[i] = now_z[i]; }
+      compute_scalars();
+      fetch();
+
+      float step[GROUP], input[GROUP], out[T][CH];
+      read_shared<GROUP>(shared + read_at + buffer, step);
+      read_shared<GROUP>(shared + read_at + buffer + CG * GROUP, input);
+#pragma unroll
+      for (int t = 0; t < T; t++) {
+        float b[ST], cc[ST];
+        read_shared<ST>(shared + bc_read_at + buffer + t * N, b);
+        if (!CARRY) read_shared<ST>(shared + bc_read_at + buffer + (T + t) * N, cc);
+        const float off = HAS_RESETS && (resets >> t & 1) ? minus_infinity() : 0.0f;
+#pragma unroll
+        for (int c = 0; c < CH; c++) {
+          float sum = 0.0f;
+#pragma unroll
+          for (int i = 0; i < ST; i++) {
+            float a = decay(step[t * CH + c], A2[c][i], off);
+            h[c][i] = fmaf(a, h[c][i], input[t * CH + c] * b[i]);
+            if (!CARRY) sum = i == 0 ? h[c][i] * cc[i] : fmaf(h[c][i], cc[i], sum);
+          }
+          out[t][c] = sum;
+        }
+      }
+      share_scalars(buffer ^ BUFFER);
+      if (!CARRY) {
+        float own[OS][OC];
+        sum_states(out, own, me.g);
+#pragma unroll
+        for (int i = 0; i < OS; i++) {
+          float r[OC];
+#pragma unroll
+          for (int j = 0; j < OC; j++) {
+            r[j] = fmaf(D[j], own_u[i][j], own[i][j]);
+            if (HAS_Z) { float v = own_z[i][j]; r[j] *= v * sigmoid(v); }
+          }
+          if (own_t + i < end && me.live) store<OC>(y + i * p.channels, r);
+        }
+        y += T * p.channels;
+        own_t += T;
+      }
+      __syncwarp();
+    }
+  }
+  if (CARRY) {
+    // The decay over the segment is that of the summed step sizes: exchanged through shared memory.
+    float *S = shared + me.warp * 2 * BUFFER;
+#pragma unroll
+    for (int j = 0; j < OC; j++) {
+      float sum = total[j];
+      sum += __shfl_xor_sync(ALL, sum, 1);
+      if (G >= 4) sum += __shfl_xor_sync(ALL, sum, 2);
+      S[me.c * CH + me.own_slot + j] = sum;
+    }
+    __syncwarp();
+#pragma unroll
+    for (int c = 0; c < CH; c++) {
+      float d[ST];
+#pragma unroll
+      for (int i = 0; i < ST; i++) d[i] = cut ? 0.0f : exp2_fast(S[me.c * CH + c] * A2[c][i]);
+      if (me.live) store_quad(p.decay + state_offset + c * N, d);
+    }
+  }
+  if (me.live && (CARRY || segment == p.segments - 1)) {
+    float *last = p.last + (CARRY ? state_offset : ((i64)batch * p.channels + me.group_channel) * N + me.g * ST);
+#pragma unroll
+    for (int c = 0; c < CH; c++) store_quad(last + c * N, h[c]);
+  }
+}
+
+extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_forward(const __grid_constant__ Params p) {
+  forward_scan<false>(p);
+}
+extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_forward_carry(const __grid_constant__ Params p) {
+  forward_scan<true>(p);
+}
+
+// States between segments, in order. `last` and `decay` of each segment alone; `states` gets those before each.
+extern "C" __global__ void scan_join_forward(const __grid_constant__ Params p) {
+  const i64 size = (i64)p.channels * N, i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= size) return;
+  const i64 first = (i64)blockIdx.y * p.segments * size + i;
+  float h = p.start ? p.start[blockIdx.y * size + i] : 0.0f;
+#pragma unroll 4
+  for (int s = 0; s < p.segments; s++) {
+    p.states[first + s * size] = h;
+    h = fmaf(p.decay[first + s * size], h, p.last[first + s * size]);
+  }
+}
+"""
