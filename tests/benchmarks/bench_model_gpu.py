@@ -76,6 +76,24 @@ def our_training(arguments: argparse.Namespace, compiled: bool) -> dict[str, flo
     return training(model, torch.compile(logits) if compiled else logits, arguments)
 
 
+def our_graphed_training(arguments: argparse.Namespace) -> dict[str, float]:
+    """Forward and backward of the model recorded once as CUDA graphs: a slow processor cannot hold the GPU up."""
+
+    class Hidden(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = ours()
+
+        def forward(self, ids: Tensor) -> Tensor:
+            return self.model(ids)[0]
+
+    module = Hidden()
+    sample = torch.zeros(arguments.batch, arguments.length, dtype=torch.int64, device="cuda")
+    with torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=False):
+        hidden = torch.cuda.make_graphed_callables(module, (sample,))
+    return training(module, lambda ids: module.model.logits(hidden(ids)), arguments)
+
+
 def their_training(arguments: argparse.Namespace) -> dict[str, float]:
     model = mamba_ssm()
     return training(model, lambda ids: model(ids).logits, arguments)
@@ -120,6 +138,7 @@ CANDIDATES: dict[str, dict[str, Callable[[argparse.Namespace], dict[str, float]]
         "mamba-ssm": their_training,
         "ours": lambda arguments: our_training(arguments, compiled=False),
         "ours, torch.compile": lambda arguments: our_training(arguments, compiled=True),
+        "ours, CUDA graphs": our_graphed_training,
     },
     "generation": {"mamba-ssm": their_generation, "ours": our_generation},
 }
@@ -162,14 +181,14 @@ def profile(arguments: argparse.Namespace) -> None:
     from torch.profiler import ProfilerActivity
 
     arguments.repeats = 2
-    for compiled in (False, True):
+    for name, run in (("training step", lambda: our_training(arguments, False)), ("generation", None)):
         with torch.profiler.profile(activities=[ProfilerActivity.CUDA]) as recorded:
-            our_training(arguments, compiled)  # with the copies that build the model
-        print(f"training step, {'torch.compile' if compiled else 'eager'}: milliseconds a step")
-        steps = arguments.repeats + 3
+            (run or (lambda: our_generation(arguments)))()
+        runs = arguments.repeats + 3 if run else 3 * arguments.new_tokens
+        print(f"{name}: kernel, calls, milliseconds a step (with the copies that build the model)")
         for event in sorted(recorded.key_averages(), key=lambda event: -event.self_device_time_total)[:32]:
-            milliseconds = event.self_device_time_total / 1000 / steps
-            print(f"  {event.key[:100]:100s} {event.count / steps:6.0f} {milliseconds:8.3f}")
+            milliseconds = event.self_device_time_total / 1000 / runs
+            print(f"  {event.key[:100]:100s} {event.count / runs:6.0f} {milliseconds:8.4f}")
 
 
 def options() -> argparse.ArgumentParser:

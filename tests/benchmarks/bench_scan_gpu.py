@@ -1,7 +1,7 @@
 """The selective scan alone on one GPU, ours beside mamba-ssm's kernel, forward and backward.
 
-bfloat16, 1,536 channels, 16 states, with gate and softplus. CUDA events around 8 calls, medians, both in one run; each side reads its
-own layout without copies (ours [batch, length, channels], mamba-ssm's [batch, channels, length]).
+bfloat16, 1,536 channels, 16 states, with gate and softplus. CUDA events around 8 calls, medians, both in one run; each
+side reads its own layout without copies (ours [batch, length, channels], mamba-ssm's [batch, channels, length]).
 
     python tests/benchmarks/bench_scan_gpu.py [--profile]
 """

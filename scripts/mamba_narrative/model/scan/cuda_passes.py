@@ -13,8 +13,8 @@ from mamba_narrative.model.scan.kernels import elements, scan_backward, scan_bac
 
 CHUNK, TILE = 32, 4
 """Steps of which segments are multiples, and steps between saved states; as in the kernels."""
-_CARRY_BLOCKS = 8
-"""Blocks of the kernels that only carry states that fit on a multiprocessor."""
+_CARRY_BLOCKS = {False: 8, True: 9}
+"""Blocks of the kernels that only carry states (forward, backward) that fit on a multiprocessor."""
 
 Tensors = dict[str, Tensor | None]
 
@@ -46,7 +46,7 @@ def plan(backward: bool, batch: int, length: int, channels: int, d_state: int, d
     rows = batch * -(-channels // block_channels)
     processors = torch.cuda.get_device_properties(device).multi_processor_count
     segments = max(1, min(min_blocks * processors // rows, length // (4 * CHUNK)))
-    parts = max(1, min(_CARRY_BLOCKS * processors // (rows * segments), length // (segments * 4 * CHUNK)))
+    parts = max(1, min(_CARRY_BLOCKS[backward] * processors // (rows * segments), length // (segments * 4 * CHUNK)))
     return divided(lane_channels, warps, min_blocks, segments, parts, length)
 
 
@@ -77,7 +77,7 @@ def _module(
 ) -> cuda_runtime.Module:
     macros = {
         "BF16": dtype == torch.bfloat16,
-        "CARRY_BLOCKS": _CARRY_BLOCKS,
+        "CARRY_BLOCKS": _CARRY_BLOCKS[backward],
         "D_STATE": d_state,
         "HAS_RESETS": resets,
         "HAS_Z": z,
@@ -155,7 +155,8 @@ class _Pass:
         """What ``backward_scan`` counts as VERSION and WARP_FLOATS."""
         n, groups = self._d_state, 32 // (self._d_state // 4)
         scalars = 3 * groups * TILE * self.division.lane_channels
-        warp_floats = 2 * scalars + CHUNK // TILE * 2 * n * TILE
+        parts = TILE * (3 * 32 + 1) * self.division.lane_channels
+        warp_floats = 2 * scalars + CHUNK // TILE * 2 * n * TILE + parts
         return 4 * (4 * (2 * CHUNK * n + 8) + self.division.warps * warp_floats)
 
 

@@ -15,11 +15,53 @@ __device__ __forceinline__ void reorder(float (&v)[ST], int order) {
   v[0] = one ? b : a; v[1] = one ? a : b; v[2] = one ? d : c; v[3] = one ? c : d;
 }
 
+// The states of a lane as the forward saved them.
+struct SavedState {
+#if BF16
+  u32 bits[CH * ST / 2];
+  __device__ __forceinline__ void load(const element *p) {
+#pragma unroll
+    for (int i = 0; i < CH * ST / 8; i++) {
+      uint4 v = reinterpret_cast<const uint4 *>(p)[i];
+      bits[4 * i] = v.x; bits[4 * i + 1] = v.y; bits[4 * i + 2] = v.z; bits[4 * i + 3] = v.w;
+    }
+  }
+  // `selectors`: for each half of a quad the bytes of its two states in the lane's order.
+  __device__ __forceinline__ void decode(float (&h)[CH][ST], int, const u32 (&selectors)[2]) const {
+#pragma unroll
+    for (int c = 0; c < CH; c++)
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        const u32 v = __byte_perm(bits[2 * c], bits[2 * c + 1], selectors[half]);
+        h[c][2 * half] = __uint_as_float(v << 16);
+        h[c][2 * half + 1] = __uint_as_float(v & 0xffff0000u);
+      }
+  }
+#else
+  float values[CH][ST];
+  __device__ __forceinline__ void load(const element *p) {
+#pragma unroll
+    for (int c = 0; c < CH; c++) load_quad(p + c * ST, values[c], 1.0f);
+  }
+  __device__ __forceinline__ void decode(float (&h)[CH][ST], int order, const u32 (&)[2]) const {
+#pragma unroll
+    for (int c = 0; c < CH; c++) {
+#pragma unroll
+      for (int i = 0; i < ST; i++) h[c][i] = values[c][i];
+      reorder(h[c], order);
+    }
+  }
+#endif
+};
+
 constexpr int TILES = K / T;
 constexpr float LN2 = 0.6931471805599453f;
 constexpr int VERSION = 2 * K * N + 8;  // floats of B and C of a chunk in one of four orders; 8: other banks
 constexpr int SCALARS = CG * GROUP, BUFFER = 3 * SCALARS;
-constexpr int SUMS = 2 * N * T, WARP_FLOATS = 2 * BUFFER + TILES * SUMS;
+constexpr int SUMS = 2 * N * T;
+// Sums over states go through shared memory: [step][array][lane][CH], a step shifted to other banks.
+constexpr int STEP_PARTS = 3 * 32 * CH + CH, PARTS = T * STEP_PARTS;
+constexpr int WARP_FLOATS = 2 * BUFFER + TILES * SUMS + PARTS;
 
 __device__ __forceinline__ void backward_scan(const Params &p) {
   const Lane me(p.channels);
@@ -30,7 +72,8 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
   extern __shared__ __align__(16) float shared[];
   int bc_at = order * VERSION + me.g * ST, warp_at = 4 * VERSION + me.warp * WARP_FLOATS;
   int read_at = warp_at + me.c * GROUP, write_at = read_at + me.own_step * CH + me.own_slot;
-  keep(bc_at); keep(warp_at); keep(read_at); keep(write_at);
+  int parts_at = warp_at + 2 * BUFFER + TILES * SUMS;
+  keep(bc_at); keep(warp_at); keep(read_at); keep(write_at); keep(parts_at);
 
   float A2[CH][ST], dA[CH][ST], carry[CH][ST];
   const int number = batch * p.segments + segment;
@@ -46,6 +89,8 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
     reorder(A2[c], order);
     reorder(carry[c], order);
   }
+  const u32 in_order = order & 1 ? 0x1032u : 0x3210u;
+  const u32 selectors[2] = {in_order + (order & 2 ? 0x4444u : 0u), in_order + (order & 2 ? 0u : 0x4444u)};
   float bias[OC], D[OC], dbias[OC], dD[OC];
 #pragma unroll
   for (int j = 0; j < OC; j++) {
@@ -56,9 +101,9 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
 
   // The tile before is loaded while a tile is worked on. Steps outside get a neighbour's values, to be masked.
   int own_t = begin + (end - begin - 1) / T * T + me.own_step;  // of the tile being loaded
-  const element *state = p.states + ((i64)batch * p.tiles + (own_t - me.own_step) / T) * size + of_sequence;
+  const element *state = p.states + ((i64)batch * p.tiles + (own_t - me.own_step) / T) * size + me.saved_at();
   Raw<OC> next_u[OS], next_delta[OS], next_z[OS], next_dy[OS];
-  Raw<ST> next_h[CH];
+  SavedState next_h;
   auto fetch = [&]() {
 #pragma unroll
     for (int i = 0; i < OS; i++) {
@@ -68,12 +113,11 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
       next_dy[i].load(row_of(p.dy, p.dy_stride, batch, t, me.own_channel));
       if (HAS_Z) next_z[i].load(row_of(p.z, p.z_stride, batch, t, me.own_channel));
     }
-#pragma unroll
-    for (int c = 0; c < CH; c++) next_h[c].load(state + c * N);
+    next_h.load(state);
   };
   // Of the tile being worked on: what the outputs of this lane need, and the state before it.
   float u_own[OS][OC], slope_delta[OS][OC], slope_z[OS][OC];
-  Raw<ST> before[CH];
+  SavedState before;
   auto take = [&](int buffer) {
 #pragma unroll
     for (int i = 0; i < OS; i++) {
@@ -106,8 +150,7 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
       write_shared<OC>(to + SCALARS, x);
       write_shared<OC>(to + 2 * SCALARS, g);
     }
-#pragma unroll
-    for (int c = 0; c < CH; c++) before[c] = next_h[c];
+    before = next_h;
   };
 
   // B and C of a chunk: this thread's quads.
@@ -159,12 +202,7 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
       keep(own_t);
       fetch();
       float a[T][CH][ST], hs[T + 1][CH][ST];
-#pragma unroll
-      for (int c = 0; c < CH; c++) {
-#pragma unroll
-        for (int i = 0; i < ST; i++) hs[0][c][i] = before[c][i];
-        reorder(hs[0][c], order);
-      }
+      before.decode(hs[0], order, selectors);
       float step[GROUP], input[GROUP], gy[GROUP];
       read_shared<GROUP>(shared + read_at + buffer, step);
       read_shared<GROUP>(shared + read_at + buffer + SCALARS, input);
@@ -182,10 +220,10 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
           }
       }
       read_shared<GROUP>(shared + read_at + buffer + 2 * SCALARS, gy);
-      float y[T][CH], ds[T][CH], dx[T][CH], sums[T][2];
+      float sums[T][2];
 #pragma unroll
       for (int t = T - 1; t >= 0; t--) {
-        float b[ST], cc[ST], db[ST], dc[ST];
+        float b[ST], cc[ST], db[ST], dc[ST], y[CH], ds[CH], dx[CH];
         read_shared<ST>(shared + tile_bc + t * N, b);
         read_shared<ST>(shared + tile_bc + (K + t) * N, cc);
 #pragma unroll
@@ -205,9 +243,13 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
             dssum = i == 0 ? d * A2[c][i] : fmaf(d, A2[c][i], dssum);
             dA[c][i] = fmaf(d, step[t * CH + c], dA[c][i]);
           }
-          if (HAS_Z) y[t][c] = ysum;
-          ds[t][c] = dssum; dx[t][c] = dxsum;
+          if (HAS_Z) y[c] = ysum;
+          ds[c] = dssum; dx[c] = dxsum;
         }
+        float *parts = shared + parts_at + t * STEP_PARTS + me.lane * CH;
+        write_shared<CH>(parts, ds);
+        write_shared<CH>(parts + 32 * CH, dx);
+        if (HAS_Z) write_shared<CH>(parts + 64 * CH, y);
         // Sum over the channels of the warp: two halvings that the order of states makes free of selections.
         float b0 = db[0] + __shfl_xor_sync(ALL, db[2], G), b1 = db[1] + __shfl_xor_sync(ALL, db[3], G);
         float c0 = dc[0] + __shfl_xor_sync(ALL, dc[2], G), c1 = dc[1] + __shfl_xor_sync(ALL, dc[3], G);
@@ -232,10 +274,24 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
           reinterpret_cast<float2 *>(tile_sums)[(of_c * N + n) * 2 + late] = make_float2(r0, r1);
         }
       }
+      __syncwarp();
       float y_own[OS][OC], ds_own[OS][OC], dx_own[OS][OC];
-      if (HAS_Z) sum_states(y, y_own, me.g);
-      sum_states(ds, ds_own, me.g);
-      sum_states(dx, dx_own, me.g);
+      auto sum_parts = [&](int array, float (&own)[OS][OC]) {
+#pragma unroll
+        for (int i = 0; i < OS; i++) {
+          const float *from = shared + parts_at + (me.own_step + i) * STEP_PARTS + (array * 32 + me.c * G) * CH + me.own_slot;
+#pragma unroll
+          for (int other = 0; other < G; other++) {
+            float v[OC];
+            read_some<OC>(from + other * CH, v);
+#pragma unroll
+            for (int j = 0; j < OC; j++) own[i][j] = other == 0 ? v[j] : own[i][j] + v[j];
+          }
+        }
+      };
+      sum_parts(0, ds_own);
+      sum_parts(1, dx_own);
+      if (HAS_Z) sum_parts(2, y_own);
 #pragma unroll
       for (int i = 0; i < OS; i++) {
         float out_u[OC], out_delta[OC], out_z[OC];

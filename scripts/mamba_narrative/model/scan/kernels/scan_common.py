@@ -26,7 +26,7 @@ struct Params {
   const float *A, *D, *bias;
   const u8 *resets;
   const float *start;      // [batch, segments * parts, channels, N] or null: zeros
-  element *states;         // [batch, tiles, channels, N], before each tile, or null
+  element *states;         // [batch, tiles, channels * N], before each tile, or null; those of a lane are together
   float *last;             // forward: [batch, channels, N]; carry: [batch, segments, channels, N]
   float *decay, *joined;   // carry: [batch, segments, channels, N]
   element *y, *du, *ddelta, *dz;
@@ -70,6 +70,10 @@ template <int n> __device__ __forceinline__ void read_shared(const float *p, flo
     float4 f = reinterpret_cast<const float4 *>(p)[i];
     v[4 * i] = f.x; v[4 * i + 1] = f.y; v[4 * i + 2] = f.z; v[4 * i + 3] = f.w;
   }
+}
+template <int n> __device__ __forceinline__ void read_some(const float *p, float (&v)[n]) {
+  if constexpr (n == 2) { float2 f = *reinterpret_cast<const float2 *>(p); v[0] = f.x; v[1] = f.y; }
+  else read_shared<n>(p, v);
 }
 template <int n> __device__ __forceinline__ void write_shared(float *p, const float (&v)[n]) {
   if constexpr (n == 2) *reinterpret_cast<float2 *>(p) = make_float2(v[0], v[1]);
@@ -147,5 +151,7 @@ struct Lane {
     own_channel = group_channel + own_slot;
     own_step = G == 2 ? 2 * (g & 1) : (g & 3);
   }
+  // Where this lane's states are among those saved at one time.
+  __device__ __forceinline__ i64 saved_at() const { return (i64)group_channel * N + g * (CH * ST); }
 };
 """

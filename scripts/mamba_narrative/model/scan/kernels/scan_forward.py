@@ -110,7 +110,7 @@ template <bool CARRY> __device__ __forceinline__ void forward_scan(const Params 
   fetch();
 
   const i64 size = (i64)p.channels * N;
-  element *state = p.states + ((i64)batch * p.tiles + begin / T) * size + me.group_channel * N + me.g * ST;
+  element *state = p.states + ((i64)batch * p.tiles + begin / T) * size + me.saved_at();
   const u8 *flags = p.resets + (i64)batch * p.length;
   bool next_reset = HAS_RESETS && begin + me.lane < end && flags[begin + me.lane];
   int buffer = 0, own_t = begin + me.own_step;
@@ -139,7 +139,15 @@ template <bool CARRY> __device__ __forceinline__ void forward_scan(const Params 
       fetch();
       if (!CARRY && p.states && me.live) {
 #pragma unroll
-        for (int c = 0; c < CH; c++) store<ST>(state + c * N, h[c]);
+        for (int c = 0; c < CH; c++) {
+#if BF16
+          if (c % 2 == 0)
+            *reinterpret_cast<uint4 *>(state + c * ST) = make_uint4(
+                pack(h[c][0], h[c][1]), pack(h[c][2], h[c][3]), pack(h[c + 1][0], h[c + 1][1]), pack(h[c + 1][2], h[c + 1][3]));
+#else
+          store<ST>(state + c * ST, h[c]);
+#endif
+        }
       }
       state += size;
 
