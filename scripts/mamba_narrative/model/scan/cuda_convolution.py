@@ -97,8 +97,7 @@ def run_backward(
     tensors = {"x": x, "weight": weight, "bias": bias, "window": window, "resets": resets}
     outputs = {"dy": dy, "dx": dx, "dwindow": dwindow, "dweight": dweight}
     _launch("conv_backward", _TILE_BACKWARD, silu, {**tensors, **outputs})
-    total = dweight.sum(0)
-    return total[:width].t().contiguous(), total[width].clone(), dwindow
+    return dweight[:, :width].sum(0).t().contiguous(), dweight[:, width].sum(0), dwindow
 
 
 _ARGUMENTS = "Tensor x, Tensor weight, Tensor? bias, Tensor? window, Tensor? resets, bool silu"

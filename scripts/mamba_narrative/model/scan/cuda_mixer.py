@@ -127,6 +127,7 @@ def _shapes(hidden: Tensor, weights: MixerWeights) -> dict[str, tuple[int, ...]]
         "x": (batch, length, channels),
         "projected": (batch, length, weights.x_proj.shape[0]),
         "delta": (batch, length, channels),
+        "A": (channels, d_state),
         "y": (batch, length, channels),
         "states": (batch, (length + cuda_passes.TILE - 1) // cuda_passes.TILE, channels, d_state),
     }
@@ -155,7 +156,7 @@ def _forward_op(*arguments: Any) -> list[Tensor]:
         y, last, states = cuda_passes.run_forward(inputs, softplus=True, save=save)
         out = y @ weights.out_proj.to(dtype).t()
     tail = xz[:, max(0, length - conv_weight.shape[1] + 1) :, :channels].clone()
-    saved = [xz, x, projected, delta, y, states] if save else [hidden.new_empty(0) for _ in range(6)]
+    saved = [xz, x, projected, delta, A, y, states] if save else [hidden.new_empty(0) for _ in range(7)]
     return [out, tail, last, *saved]
 
 
@@ -165,8 +166,11 @@ def _(*arguments: Any) -> list[Tensor]:
     shapes = _shapes(hidden, MixerWeights(*arguments[1 : _WEIGHTS + 1]))
     found = [hidden.new_empty(shapes["out"]), hidden.new_empty(shapes["tail"])]
     found.append(hidden.new_empty(shapes["last"], dtype=torch.float32))
-    kept = ("xz", "x", "projected", "delta", "y", "states")
-    return found + [hidden.new_empty(shapes[name] if save else (0,)) for name in kept]
+    kept = ("xz", "x", "projected", "delta", "A", "y", "states")
+    return found + [
+        hidden.new_empty(shapes[name] if save else (0,), dtype=torch.float32 if save and name == "A" else None)
+        for name in kept
+    ]
 
 
 @torch.library.custom_op(
@@ -178,11 +182,10 @@ def _(*arguments: Any) -> list[Tensor]:
 def _backward_op(*arguments: Any) -> list[Tensor]:
     hidden, window, start, resets, saved, dout, dtail, dlast = arguments[0], *arguments[_WEIGHTS + 1 :]
     weights = MixerWeights(*arguments[1 : _WEIGHTS + 1])
-    xz, x, projected, delta, y, states = saved
+    xz, x, projected, delta, A, y, states = saved
     dtype, channels, rank = hidden.dtype, weights.A_log.shape[0], weights.dt_proj.shape[1]
     d_state = weights.A_log.shape[1]
     with torch.autocast("cuda", enabled=False):
-        A = -torch.exp(weights.A_log.float())
         dout_proj = _product_of_rows(dout, y)
         dy = dout @ weights.out_proj.to(dtype)
         dxz, dprojected = torch.empty_like(xz), torch.empty_like(projected)
@@ -214,10 +217,9 @@ def _backward_op(*arguments: Any) -> list[Tensor]:
             dxz[:, dxz.shape[1] - dtail.shape[1] :, :channels] += dtail
         din_proj = _product_of_rows(dxz, hidden)
         dhidden = dxz @ weights.in_proj.to(dtype)
-    nothing = hidden.new_empty(0)
-    gradients = [dhidden, din_proj, dconv_weight, nothing if weights.conv_bias is None else dconv_bias, dx_proj]
-    gradients += [ddt_proj, found["bias"], found["A"] * A, found["D"], dout_proj]
-    return [*gradients, nothing if dwindow is None else dwindow, found["start"]]
+    gradients = [dhidden, din_proj, dconv_weight, None if weights.conv_bias is None else dconv_bias, dx_proj]
+    gradients += [ddt_proj, found["bias"], found["A"] * A, found["D"], dout_proj, dwindow, found["start"]]
+    return [hidden.new_empty(0) if gradient is None else gradient for gradient in gradients]
 
 
 @_backward_op.register_fake

@@ -60,7 +60,8 @@ def divided(lane_channels: int, warps: int, min_blocks: int, segments: int, part
 _PARAMETERS = cuda_runtime.Layout(
     pointers=(
         *("u", "delta", "B", "C", "z", "dy", "A", "D", "bias", "resets", "start", "states", "last", "decay", "joined"),
-        *("y", "du", "ddelta", "dz", "dlast", "dstart", "dA", "dvectors", "dBC", "dB", "dC"),
+        *("y", "du", "ddelta", "dz", "dlast", "dstart", "dA", "dA_sum", "dvectors"),
+        *("dD_sum", "dbias_sum", "dBC", "dB", "dC"),
     ),
     rows=("u", "delta", "B", "C", "z", "dy", "dz", "dB", "dC"),
     sizes=("batch", "length", "channels", "segments", "segment_length", "parts", "tiles", "blocks"),
@@ -133,10 +134,11 @@ class _Pass:
         states = self._channels * self._d_state
         self._launch(join, (-(-states // 128), self._batch, 1), sizes, tensors, threads=128)
 
-    def sum_blocks(self, tensors: Tensors) -> None:
-        """Launch the ordered sum of dB and dC."""
-        quads = self._batch * self._sizes["length"] * 2 * self._d_state // 4
-        self._launch("scan_sum_blocks", (-(-quads // 128), 1, 1), self._sizes, tensors, threads=128)
+    def sums(self, tensors: Tensors) -> None:
+        """Launch the ordered sums of dB, dC, dA, dD and dbias."""
+        rows = self._batch * self._sizes["length"]
+        quads = (rows * 2 * self._d_state + self._channels * (self._d_state + 2)) // 4
+        self._launch("scan_sums", (-(-quads // 128), 1, 1), self._sizes, tensors, threads=128)
 
     def _launch(
         self,
@@ -212,12 +214,16 @@ def run_backward(
         "delta": u.new_empty(batch, length, channels),
         "start": A.new_empty((batch, channels, d_state) if needs_start else (0,)),
         **into,
+        "A": A.new_empty(channels, d_state),
+        "D": A.new_empty(channels),
+        "bias": A.new_empty(channels),
     }
     pieces = batch * division.segments
-    dA = A.new_empty(pieces, channels, d_state)
-    dvectors = A.new_empty(pieces, 2, channels)
     outputs: Tensors = {f"d{name}": result[name] for name in ("u", "delta", "z", "B", "C")}
-    outputs |= {"dstart": result["start"] if needs_start else None, "dA": dA, "dvectors": dvectors}
+    outputs |= {f"d{name}_sum": result[name] for name in ("A", "D", "bias")}
+    outputs["dstart"] = result["start"] if needs_start else None
+    outputs["dA"] = A.new_empty(pieces, channels, d_state)
+    outputs["dvectors"] = A.new_empty(pieces, 2, channels)
     outputs["dBC"] = A.new_empty(work.blocks, batch, length, 2 * d_state)
     if division.segments > 1:
         # Segment ends carry gradients back as segment starts carry states on.
@@ -226,7 +232,5 @@ def run_backward(
         work.carry("scan_backward_carry", "scan_join_backward", carried)
         outputs["dlast"] = joined
     work.scan("scan_backward", outputs)
-    work.sum_blocks(outputs)
-    result["A"] = dA.sum(0)
-    result["D"], result["bias"] = dvectors[:, 0].sum(0), dvectors[:, 1].sum(0)
+    work.sums(outputs)
     return result

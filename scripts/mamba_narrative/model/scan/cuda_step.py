@@ -12,8 +12,8 @@ from mamba_narrative.model.scan.cuda_mixer import MixerWeights
 from mamba_narrative.model.scan.kernels import elements, step
 
 _THREADS = 256
-_PROJECT_BLOCKS = 4
-"""Blocks that share the rows of ``x_proj`` of one sequence."""
+_PROJECT_WARPS = 16
+"""Rows of ``x_proj`` in a block."""
 
 _PARAMETERS = cuda_runtime.Layout(
     pointers=(
@@ -99,7 +99,8 @@ def _step_op(
     }
     parameters = _PARAMETERS.pack(tensors, {"batch": batch, "channels": channels})
     stream = torch.cuda.current_stream(xz.device).cuda_stream
-    module.kernel("step_project", 4 * channels).launch((_PROJECT_BLOCKS, batch, 1), _THREADS, parameters, stream)
+    project = module.kernel("step_project", 4 * channels)
+    project.launch((-(-rows // _PROJECT_WARPS), batch, 1), 32 * _PROJECT_WARPS, parameters, stream)
     lanes = channels * d_state // 4
     module.kernel("step_scan").launch((-(-lanes // _THREADS), batch, 1), _THREADS, parameters, stream)
     return y

@@ -365,20 +365,32 @@ extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_backward(c
   backward_scan(p);
 }
 
-// dB and dC: the blocks' partial sums in order.
-extern "C" __global__ void scan_sum_blocks(const __grid_constant__ Params p) {
-  const i64 rows = (i64)p.batch * p.length, i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= rows * 2 * N / 4) return;
+// The partial sums in order: of dB and dC over the blocks of channels, of dA, dD and dbias over the pieces of all
+// sequences. One thread has four neighbouring values.
+__device__ __forceinline__ float4 sum_in_order(const float *from, i64 stride, int count) {
   float4 sum = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
 #pragma unroll 8
-  for (int b = 0; b < p.blocks; b++) {
-    float4 f = reinterpret_cast<const float4 *>(p.dBC)[b * rows * 2 * N / 4 + i];
+  for (int i = 0; i < count; i++) {
+    const float4 f = *reinterpret_cast<const float4 *>(from + i * stride);
     sum.x += f.x; sum.y += f.y; sum.z += f.z; sum.w += f.w;
   }
-  const i64 row = i / (2 * N / 4);
-  const int column = (int)(i % (2 * N / 4)) * 4;
-  float v[4] = {sum.x, sum.y, sum.z, sum.w};
-  const int sequence = (int)(row / p.length), t = (int)(row % p.length);
-  store<4>(column < N ? row_of(p.dB, p.dB_stride, sequence, t, column) : row_of(p.dC, p.dC_stride, sequence, t, column - N), v);
+  return sum;
+}
+extern "C" __global__ void scan_sums(const __grid_constant__ Params p) {
+  const i64 rows = (i64)p.batch * p.length, size = (i64)p.channels * N;
+  const int pieces = p.batch * p.segments;
+  i64 i = 4 * ((i64)blockIdx.x * blockDim.x + threadIdx.x);
+  if (i < rows * 2 * N) {
+    const float4 sum = sum_in_order(p.dBC + i, rows * 2 * N, p.blocks);
+    const i64 row = i / (2 * N);
+    const int column = (int)(i % (2 * N)), sequence = (int)(row / p.length), t = (int)(row % p.length);
+    float v[4] = {sum.x, sum.y, sum.z, sum.w};
+    store<4>(column < N ? row_of(p.dB, p.dB_stride, sequence, t, column) : row_of(p.dC, p.dC_stride, sequence, t, column - N), v);
+  } else if ((i -= rows * 2 * N) < size) {
+    *reinterpret_cast<float4 *>(p.dA_sum + i) = sum_in_order(p.dA + i, size, pieces);
+  } else if ((i -= size) < 2 * p.channels) {
+    *reinterpret_cast<float4 *>((i < p.channels ? p.dD_sum : p.dbias_sum - p.channels) + i) =
+        sum_in_order(p.dvectors + i, 2 * p.channels, pieces);
+  }
 }
 """

@@ -32,8 +32,9 @@ struct Params {
   element *y, *du, *ddelta, *dz;
   float *dlast;            // [batch, segments * parts, channels, N] or null: zeros
   float *dstart;           // [batch, channels, N] or null; carry: [batch, segments, channels, N]
-  float *dA;               // [batch * segments, channels, N]
+  float *dA, *dA_sum;      // [batch * segments, channels, N], [channels, N]
   float *dvectors;         // [batch * segments, 2, channels]: dD, dbias
+  float *dD_sum, *dbias_sum;
   float *dBC;              // [channel blocks, batch, length, 2 N]
   element *dB, *dC;        // [batch, length, N]
   Rows u_stride, delta_stride, B_stride, C_stride, z_stride, dy_stride, dz_stride, dB_stride, dC_stride;
