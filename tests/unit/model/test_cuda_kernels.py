@@ -9,14 +9,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from cuda_emulator.emulator import WHY_NOT, emulate
 from mamba_narrative.config.architectures import MambaSettings
 from mamba_narrative.model.registry import build_model
 from mamba_narrative.model.scan import cuda, cuda_convolution, cuda_mixer, cuda_norm, cuda_passes, cuda_step, dispatch
 from mamba_narrative.model.scan.convolution import causal_conv
 from mamba_narrative.model.scan.dispatch import Backend
 from mamba_narrative.model.scan.verify import largest_relative_difference, outputs_and_gradients, scan_case
-
-from cuda_emulator.emulator import WHY_NOT, emulate
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 TOLERANCE = {torch.float32: 3e-5, torch.bfloat16: 2e-2}
@@ -136,11 +135,12 @@ def test_whole_model_forward_backward_and_step(kernels, autocast):
     ids = torch.randint(0, 23, (2, 9), generator=torch.Generator().manual_seed(1))
     resets = torch.zeros(2, 9, dtype=torch.bool)
     resets[1, 4] = True
+    factors = torch.randn(2, 9, 128, generator=torch.Generator().manual_seed(2))
 
     def results(model, autocast=False):
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
             hidden, state = model(ids, None, resets)
-        gradients = torch.autograd.grad(hidden.square().sum() + state["1.scan"].sum(), list(model.parameters()))
+        gradients = torch.autograd.grad((hidden * factors).sum() + state["1.scan"].sum(), list(model.parameters()))
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
             state = {name: tensor.detach().clone() for name, tensor in state.items()}
             after = model.step(ids[:, :1], state)
