@@ -189,9 +189,7 @@ def _scan_row(size: Size, repetitions: int, peer_repetitions: int, d_state: int 
     ours = medians({"scan": our_pass}, repetitions)["scan"]
     theirs = statistics.median(seconds(their_pass) for _ in range(peer_repetitions))
     measure = f"CPU scan forward + backward, {size.batch} x {size.length} x {2 * size.d_model} x {d_state}"
-    return Row(
-        measure, "ms", "transformers' loop", theirs * 1000, ours * 1000, "30x", "100x", higher_is_better=False
-    )
+    return Row(measure, "ms", "transformers' loop", theirs * 1000, ours * 1000, "30x", "100x", higher_is_better=False)
 
 
 if __name__ == "__main__":
