@@ -149,7 +149,7 @@ def scan_passes(size: Size, d_state: int) -> tuple[Step, Step]:
 
 
 def rows(
-    size: Size = Size(),  # noqa: B008 (it is frozen)
+    size: Size = Size(),
     repetitions: int = 7,
     peer_repetitions: int = 1,
 ) -> list[Row]:
