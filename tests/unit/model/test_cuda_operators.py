@@ -1,0 +1,115 @@
+"""The CUDA operators without a GPU: what they promise ``torch.compile`` about shapes, types and gradients.
+
+Meta tensors have no data; the operators' fake implementations run on them, and their gradients are formed as on a GPU.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mamba_narrative.model.scan import cuda, cuda_convolution
+
+BATCH, LENGTH, CHANNELS, D_STATE, WIDTH = 3, 70, 12, 16, 4
+BFLOAT16, FLOAT32 = torch.bfloat16, torch.float32
+
+
+def meta(*shape, dtype=FLOAT32):
+    return torch.empty(*shape, dtype=dtype, device="meta", requires_grad=dtype.is_floating_point)
+
+
+def scan_inputs(dtype, optional):
+    """Arguments by name, in the order of the operator; without ``optional`` those that may be left out are None."""
+    wide, narrow = (BATCH, LENGTH, CHANNELS), (BATCH, LENGTH, D_STATE)
+    return {
+        "u": meta(*wide, dtype=dtype),
+        "delta": meta(*wide, dtype=dtype),
+        "A": meta(CHANNELS, D_STATE),
+        "B": meta(*narrow, dtype=dtype),
+        "C": meta(*narrow, dtype=dtype),
+        "D": meta(CHANNELS) if optional else None,
+        "z": meta(*wide, dtype=dtype) if optional else None,
+        "bias": meta(CHANNELS) if optional else None,
+        "softplus": True,
+        "start": meta(BATCH, CHANNELS, D_STATE) if optional else None,
+        "resets": meta(BATCH, LENGTH, dtype=torch.bool) if optional else None,
+    }
+
+
+def convolution_inputs(dtype, optional):
+    return {
+        "x": meta(BATCH, LENGTH, CHANNELS, dtype=dtype),
+        "weight": meta(CHANNELS, WIDTH),
+        "bias": meta(CHANNELS) if optional else None,
+        "window": meta(BATCH, WIDTH - 1, CHANNELS, dtype=dtype) if optional else None,
+        "resets": meta(BATCH, LENGTH, dtype=torch.bool) if optional else None,
+        "silu": True,
+    }
+
+
+def assert_gradients_are_like_their_inputs(outputs, inputs):
+    leaves = [value for value in inputs.values() if isinstance(value, torch.Tensor) and value.requires_grad]
+    gradients = torch.autograd.grad(outputs, leaves, [torch.empty_like(output) for output in outputs])
+    for leaf, gradient in zip(leaves, gradients, strict=True):
+        assert (gradient.shape, gradient.dtype, gradient.device) == (leaf.shape, leaf.dtype, leaf.device)
+
+
+@pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16])
+@pytest.mark.parametrize("optional", [False, True])
+def test_the_scan_returns_outputs_a_state_and_one_saved_state_a_chunk(dtype, optional):
+    inputs = scan_inputs(dtype, optional)
+    y, last, states = torch.ops.mamba_narrative.selective_scan(*inputs.values(), True)
+    assert (y.shape, y.dtype) == (inputs["u"].shape, dtype)
+    assert (last.shape, last.dtype) == ((BATCH, CHANNELS, D_STATE), FLOAT32)
+    chunks = -(-LENGTH // cuda.CHUNK)
+    assert (states.shape, states.dtype) == ((BATCH, chunks, CHANNELS, D_STATE), FLOAT32)
+    assert all(output.is_contiguous() for output in (y, last, states))
+    assert torch.ops.mamba_narrative.selective_scan(*inputs.values(), False)[2].numel() == 0
+
+
+@pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16])
+@pytest.mark.parametrize("optional", [False, True])
+@pytest.mark.parametrize("used", ["y", "last", "both"])
+def test_every_input_of_the_scan_has_a_gradient_of_its_shape_and_type_from_either_output(dtype, optional, used):
+    inputs = scan_inputs(dtype, optional)
+    y, last, _ = torch.ops.mamba_narrative.selective_scan(*inputs.values(), True)
+    assert_gradients_are_like_their_inputs({"y": [y], "last": [last], "both": [y, last]}[used], inputs)
+
+
+@pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16])
+@pytest.mark.parametrize("optional", [False, True])
+def test_the_convolution_keeps_shape_and_type_and_has_every_gradient(dtype, optional):
+    inputs = convolution_inputs(dtype, optional)
+    y = torch.ops.mamba_narrative.causal_conv(*inputs.values())
+    assert (y.shape, y.dtype) == (inputs["x"].shape, dtype)
+    assert y.is_contiguous()
+    assert_gradients_are_like_their_inputs([y], inputs)
+
+
+@pytest.mark.parametrize(("channels", "d_state"), [(12, 16), (5, 3), (7, 20)])
+@pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16])
+def test_the_scan_function_takes_any_width_and_state_size_by_padding(channels, d_state, dtype):
+    u, delta, z = (meta(2, 9, channels, dtype=dtype) for _ in range(3))
+    B, C = (meta(2, 9, d_state, dtype=dtype) for _ in range(2))
+    A, D, bias, start = meta(channels, d_state), meta(channels), meta(channels), meta(2, channels, d_state)
+    y, last = cuda.cuda_scan(u, delta, A, B, C, D, z, bias, True, start)
+    assert (y.shape, y.dtype) == (u.shape, dtype)
+    assert (last.shape, last.dtype) == (start.shape, FLOAT32)
+    named = dict(enumerate((u, delta, z, B, C, A, D, bias, start)))
+    assert_gradients_are_like_their_inputs([y, last], named)
+
+
+@pytest.mark.parametrize("channels", [12, 5])
+@pytest.mark.parametrize("width", cuda_convolution.WIDTHS)
+def test_the_convolution_function_takes_any_number_of_channels(channels, width):
+    x, weight, bias, window = meta(2, 9, channels), meta(channels, width), meta(channels), meta(2, width - 1, channels)
+    y = cuda_convolution.cuda_convolution(x, weight, bias, window, None, True)
+    assert y.shape == x.shape
+    assert_gradients_are_like_their_inputs([y], dict(enumerate((x, weight, bias, window))))
+
+
+def test_without_a_gpu_the_operators_refuse_tensors_of_the_cpu():
+    tensors = [None if value is None else torch.empty(value.shape, dtype=value.dtype) if torch.is_tensor(value) else value
+               for value in convolution_inputs(FLOAT32, True).values()]  # fmt: skip
+    with pytest.raises(NotImplementedError):
+        torch.ops.mamba_narrative.causal_conv(*tensors)
