@@ -34,8 +34,8 @@ class Row:
         return self.our_value / self.peer_value if self.higher_is_better else self.peer_value / self.our_value
 
 
-def cuda_milliseconds(step: Callable[[], object], repeats: int, warm_up: int = 3) -> float:
-    """Median time of a step by CUDA events."""
+def cuda_milliseconds(step: Callable[[], object], repeats: int, warm_up: int = 3, calls: int = 1) -> float:
+    """Median time of a step by CUDA events around so many calls of it."""
     for _ in range(warm_up):
         step()
     torch.cuda.synchronize()
@@ -43,10 +43,11 @@ def cuda_milliseconds(step: Callable[[], object], repeats: int, warm_up: int = 3
     for _ in range(repeats):
         start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         start.record()
-        step()
+        for _ in range(calls):
+            step()
         end.record()
         torch.cuda.synchronize()
-        times.append(start.elapsed_time(end))
+        times.append(start.elapsed_time(end) / calls)
     return statistics.median(times)
 
 

@@ -109,7 +109,9 @@ def test_the_convolution_function_takes_any_number_of_channels(channels, width):
 
 
 def test_without_a_gpu_the_operators_refuse_tensors_of_the_cpu():
-    tensors = [None if value is None else torch.empty(value.shape, dtype=value.dtype) if torch.is_tensor(value) else value
-               for value in convolution_inputs(FLOAT32, True).values()]  # fmt: skip
+    def on_cpu(value):
+        return torch.empty(value.shape, dtype=value.dtype) if torch.is_tensor(value) else value
+
+    tensors = [on_cpu(value) for value in convolution_inputs(FLOAT32, True).values()]
     with pytest.raises(NotImplementedError):
         torch.ops.mamba_narrative.causal_conv(*tensors)
