@@ -9,9 +9,9 @@ from torch import Tensor
 
 from mamba_narrative.tokens.windows import IGNORED_TARGET
 
-# Rows of logits at once, float32 [rows, vocabulary]. The CPU's caches like few, the GPU's matrix products many.
-_CHUNK_ROWS = {"cpu": 128, "cuda": 4096}
-_COLUMNS = 4096
+# Rows of logits at once, float32 [rows, vocabulary]. The GPU likes more of them than the CPU.
+_CHUNK_ROWS = {"cpu": 256, "cuda": 4096}
+_COLUMNS = 2048
 """Of a chunk of logits, passed over together on the CPU."""
 
 
