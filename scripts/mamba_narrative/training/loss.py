@@ -25,7 +25,7 @@ def summed_cross_entropy(
 ) -> tuple[Tensor, int]:
     """Sum of -log p(target) in nats over all targets that are not ``IGNORED_TARGET``, and their number.
 
-    With ``z_loss`` the sum also has ``z_loss`` times the squared logarithm of the softmax's denominator at each of those
+    With ``z_loss`` the sum also has that many times the squared logarithm of the softmax's denominator at each of those
     targets (PaLM, arXiv 2204.02311, section 5).
 
     hidden: [..., d_model]; head_weight: [at least vocab_size, d_model], rows past ``vocab_size`` are padding and take
