@@ -237,7 +237,8 @@ def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) 
 
 def _differentiate(ctx: Any, gradients: list[Tensor | None]) -> tuple[Tensor | None, ...]:
     dout, dtail, dlast = gradients[:3]
-    given, saved = ctx.saved_tensors[: _WEIGHTS + 4], ctx.saved_tensors[_WEIGHTS + 4 :]
+    tensors = ctx.saved_tensors
+    given, saved = tensors[: _WEIGHTS + 4], tensors[_WEIGHTS + 4 :]
     hidden = given[0]
     found = torch.ops.mamba_narrative.mixer_backward(
         *given,
