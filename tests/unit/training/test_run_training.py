@@ -97,17 +97,6 @@ def test_a_finished_run_leaves_no_state_and_the_same_weights_when_repeated(
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("change", "same"),
-    [
-        ({"checkpoint_every_steps": 1}, True),
-        ({"micro_batch_sequences": 1}, True),
-        ({"device": "auto"}, True),
-        ({"learning_rate": 0.02}, False),
-        ({"steps": 5}, False),
-        ({"seed": 2}, False),
-    ],
-)
 def test_checkpoints_kept_for_good_outlive_the_run_which_may_end_with_its_best_weights(
     tokens: Path, tmp_path: Path
 ) -> None:
@@ -121,6 +110,17 @@ def test_checkpoints_kept_for_good_outlive_the_run_which_may_end_with_its_best_w
     assert record["validation"]["loss_nats"] == float(best["loss_nats"])
 
 
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"checkpoint_every_steps": 1}, True),
+        ({"micro_batch_sequences": 1}, True),
+        ({"device": "auto"}, True),
+        ({"learning_rate": 0.02}, False),
+        ({"steps": 5}, False),
+        ({"seed": 2}, False),
+    ],
+)
 def test_state_is_shared_only_by_runs_with_the_same_numbers(change: dict[str, object], same: bool) -> None:
     data = {"train": "a", "validation": "b"}
     assert (work_key(settings_of(**change), data) == work_key(settings_of(), data)) is same
