@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.corpus.inventory import natural_key
-from mamba_narrative.corpus.selection_table import USED_DECISIONS, read_selections
+from mamba_narrative.corpus.selection_table import USED_DECISIONS, read_kept_text, read_selections
 from mamba_narrative.corpus.sketches import Hashes, Sketches, count_shared, read_all_sketches, shingle_hashes
 from mamba_narrative.errors import FileFormatError
-from mamba_narrative.io import read_text, write_table
+from mamba_narrative.io import write_table
 from mamba_narrative.progress import track
 
 _LOG = logging.getLogger(__name__)
@@ -232,7 +232,7 @@ def write_duplicates(
 
     def hashes_of(book_id: str) -> Hashes:
         if book_id not in cache:
-            text = read_text(stripped_root / used[book_id]["shard"] / f"{book_id}.txt")
+            text = read_kept_text(stripped_root / used[book_id]["shard"], used[book_id])
             cache[book_id] = shingle_hashes(text, settings.shingle_words)
             if len(cache) > _CACHED_BOOKS:
                 cache.popitem(last=False)

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
-from mamba_narrative.corpus.selection_table import USED_DECISIONS, read_selection
+from mamba_narrative.corpus.selection_table import USED_DECISIONS, read_kept_text, read_selection
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import atomic_path, read_table, read_text
+from mamba_narrative.io import atomic_path, read_table
 from mamba_narrative.progress import track
 
 _LOG = logging.getLogger(__name__)
@@ -111,12 +111,12 @@ def sketch_shard(selection: Path, stripped: Path, manifest: Path, settings: Dupl
     Raises FileFormatError where a kept book is not in ``manifest``, UserError where its text cannot be read.
     """
     listed = {row["book_id"] for row in read_table(manifest, ("book_id",))}
-    kept = [row["book_id"] for row in read_selection(selection) if row["decision"] in USED_DECISIONS]
-    if missing := [book_id for book_id in kept if book_id not in listed]:
+    kept = [row for row in read_selection(selection) if row["decision"] in USED_DECISIONS]
+    if missing := [row["book_id"] for row in kept if row["book_id"] not in listed]:
         raise FileFormatError(f"{selection}: book {missing[0]} is kept, but {manifest} does not list it")
     parts = [
-        sketch_texts([(book_id, read_text(stripped / f"{book_id}.txt"))], settings)
-        for book_id in track(kept, "sketches", len(kept), "books")
+        sketch_texts([(row["book_id"], read_kept_text(stripped, row))], settings)
+        for row in track(kept, "sketches", len(kept), "books")
     ]
     sketches = join_sketches(parts) if parts else sketch_texts([], settings)
     write_sketches(output, sketches)
