@@ -46,11 +46,8 @@ _PERSONS = _words("he she him her his hers himself herself i me my mine myself y
 # Rounded weights of a logistic regression on passages of 336 catalogued books (306 fiction, both kinds with equal
 # weight); pronouns of the second person were added by hand, for stories in letters.
 _PAST_WEIGHT, _PRESENT_WEIGHT, _PERSONS_WEIGHT, _BIAS = 40.0, -35.0, 20.0, -1.8
-_CUE_OF: dict[bytes, Cue] = {
-    word.encode(): cue
-    for cue, words in (("past", _PAST), ("present", _PRESENT), ("person", _PERSONS))
-    for word in words
-}
+_CUES: dict[Cue, frozenset[str]] = {"past": _PAST, "present": _PRESENT, "person": _PERSONS}
+_CUE_OF = {word.encode(): cue for cue, words in _CUES.items() for word in words}
 # Latin-1 letters in lower case, everything else a space: counting bytes is several times faster than a pattern.
 _LETTERS_ONLY = bytes(
     ord(chr(code).lower()) if chr(code).isalpha() and chr(code).lower() < "\u0100" else ord(" ") for code in range(256)

@@ -62,7 +62,8 @@ def test_a_short_poem_between_two_stories_stays():
 
 
 def test_a_story_in_the_present_tense_stays_among_stories():
-    text = bound(("THE MILL", TALE), ("NOW", present_story(words=1_200)), ("ON TASTE", essay(words=1_500)))
+    works = ("THE MILL", TALE), ("THE HARBOUR", OTHER_TALE), ("NOW", present_story(words=900))
+    text = bound(*works, ("ON TASTE", essay(words=1_500)))
     (used,) = parse_ranges(select(text)["ranges"])
     assert text[used[1] :].startswith("ON TASTE")
 
