@@ -231,7 +231,7 @@ def count_cues(passage: str) -> Cues:
     )
 
 
-def _count(text: str) -> tuple[int, Counter[Cue | None]]:
+def _count(text: str) -> tuple[int, Counter[str | None]]:
     """Number of words (runs of letters), and how many of them are cues of each kind."""
     words = text.encode("latin-1", "replace").translate(_LETTERS_ONLY).split()
     return len(words), Counter(map(_CUE_OF.get, words))

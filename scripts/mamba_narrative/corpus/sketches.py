@@ -53,17 +53,23 @@ class Sketches:
         return self.hashes[self.offsets[position] : self.offsets[position + 1]]
 
 
-def shingle_hashes(text: str, shingle_words: int) -> Hashes:
-    """Distinct 64-bit hashes of the shingles of ``text``, sorted; empty if it has fewer words than a shingle."""
+def run_hashes(text: str, run_words: int) -> Hashes:
+    """64-bit hashes of every run of ``run_words`` words of ``text``, in order; empty if it has fewer words."""
     words = _word_hashes(text)
-    number = len(words) - shingle_words + 1
+    number = len(words) - run_words + 1
     if number <= 0:
         return _NO_HASHES
     with np.errstate(over="ignore"):
         hashes = np.zeros(number, dtype=np.uint64)
-        for position in range(shingle_words):
-            hashes = hashes * _WORD_FACTOR + words[position : position + number]
-    return distinct(_mix(hashes))
+        for position in range(run_words):
+            hashes *= _WORD_FACTOR
+            hashes += words[position : position + number]
+    return _mix(hashes)
+
+
+def shingle_hashes(text: str, shingle_words: int) -> Hashes:
+    """Distinct 64-bit hashes of the shingles of ``text``, sorted; empty if it has fewer words than a shingle."""
+    return distinct(run_hashes(text, shingle_words))
 
 
 def distinct(hashes: Hashes) -> Hashes:
