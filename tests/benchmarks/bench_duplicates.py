@@ -28,7 +28,8 @@ from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.config.stripping import StrippingSettings
 from mamba_narrative.corpus.catalogue import read_catalogue
 from mamba_narrative.corpus.duplicates import find_duplicates
-from mamba_narrative.corpus.sketches import shingle_hashes, sketch_texts
+from mamba_narrative.corpus.shingles import shingle_hashes
+from mamba_narrative.corpus.sketches import sketch_texts
 from mamba_narrative.corpus.stripping import strip_book
 from real_books import CATALOGUES, read_books
 

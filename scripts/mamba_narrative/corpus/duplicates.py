@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.corpus.inventory import natural_key
 from mamba_narrative.corpus.selection_table import USED_DECISIONS, read_kept_text, read_selections
-from mamba_narrative.corpus.sketches import Hashes, Sketches, count_shared, read_all_sketches, shingle_hashes
+from mamba_narrative.corpus.shingles import Hashes, count_shared, shingle_hashes
+from mamba_narrative.corpus.sketches import Sketches, read_all_sketches
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.io import write_table
 from mamba_narrative.progress import track

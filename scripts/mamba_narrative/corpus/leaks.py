@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mamba_narrative.config.splits import SplitsSettings
 from mamba_narrative.corpus.selection_table import read_kept_text, read_selections
-from mamba_narrative.corpus.sketches import Hashes, distinct, run_hashes
+from mamba_narrative.corpus.shingles import Hashes, distinct, run_hashes
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import read_table, write_json, write_table
 from mamba_narrative.progress import track
@@ -27,8 +27,8 @@ from mamba_narrative.progress import track
 _LOG = logging.getLogger(__name__)
 RUN_WORDS = 13
 """Length of a run: the customary one of contamination tests since GPT-3 (Brown et al. 2020, appendix C)."""
-MAX_RUNS = 50_000_000
-"""Held-out runs kept in memory, eight bytes each and as much again for what is found."""
+MAX_RUNS = 25_000_000
+"""Held-out runs kept in memory, about 28 bytes each at most."""
 LEAK_COLUMNS = (
     "book_id",
     "split",
@@ -42,6 +42,7 @@ LEAK_COLUMNS = (
     "example_words",
     "example",
 )
+_TABLE_BITS = 27
 _WORST_SHOWN = 5
 _EXAMPLE_WORDS = 12
 _WORD = re.compile(r"(?:[^\W\d_]['’‘ʼ`\u00ad\u0300-\u036f]*)+")
@@ -82,18 +83,23 @@ def find_leaks(
     positions = [_below(hashes, fraction) for hashes in runs]
     runs = [hashes[kept] for hashes, kept in zip(runs, positions, strict=True)]
     wanted = distinct(np.concatenate([np.empty(0, np.uint64), *runs]))
+    # Most runs of a training book are unknown: a table of first bits says so at once.
+    is_known = np.zeros(1 << _TABLE_BITS, np.bool_)
+    is_known[_first_bits(wanted)] = True
     sources = np.full(len(wanted), -1, np.int32)
     training_ids: list[str] = []
     for book_id, text in training:
         hashes = run_hashes(text, RUN_WORDS)
         hashes = hashes[_below(hashes, fraction)]
-        places = _places(wanted, hashes)
+        places = _places(wanted, hashes[is_known[_first_bits(hashes)]])
         places = places[sources[places] < 0]
         sources[places] = len(training_ids)
         training_ids.append(book_id)
     leaks = []
     for (book_id, _), hashes, kept in zip(held_out, runs, positions, strict=True):
-        found = sources[np.searchsorted(wanted, hashes)]
+        order = np.argsort(hashes)  # neighbours are looked up one after the other
+        found = np.empty(len(hashes), np.int32)
+        found[order] = sources[np.searchsorted(wanted, hashes[order])]
         leaks.append(_leak(book_id, found, kept, training_ids))
     return leaks, fraction
 
@@ -179,11 +185,14 @@ def _below(hashes: Hashes, fraction: float) -> NDArray[np.int64]:
     return np.flatnonzero(hashes < np.uint64(int(fraction * 2**64)))
 
 
+def _first_bits(hashes: Hashes) -> NDArray[np.int64]:
+    return (hashes >> np.uint64(64 - _TABLE_BITS)).astype(np.int64)
+
+
 def _places(wanted: Hashes, hashes: Hashes) -> NDArray[np.int64]:
     """Places in ``wanted`` (sorted, distinct) of those ``hashes`` that are in it."""
     if not len(wanted):
         return np.empty(0, np.int64)
-    # In order, so that neighbours in the array are looked up one after the other.
     ordered = distinct(hashes)
     places = np.minimum(np.searchsorted(wanted, ordered), len(wanted) - 1)
     return places[wanted[places] == ordered]

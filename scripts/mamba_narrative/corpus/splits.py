@@ -22,7 +22,8 @@ from mamba_narrative.config.splits import SplitsSettings
 from mamba_narrative.corpus.authors import group_by_author
 from mamba_narrative.corpus.inventory import natural_key
 from mamba_narrative.corpus.selection_table import USED_DECISIONS, read_selections
-from mamba_narrative.corpus.sketches import Hashes, Sketches, count_shared, distinct, read_all_sketches
+from mamba_narrative.corpus.shingles import Hashes, count_shared, distinct
+from mamba_narrative.corpus.sketches import Sketches, read_all_sketches
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import read_table, write_json, write_table
 

@@ -25,7 +25,8 @@ from mamba_narrative.corpus.duplicates import (
     write_duplicates,
 )
 from mamba_narrative.corpus.inventory import natural_key
-from mamba_narrative.corpus.sketches import Sketches, shingle_hashes, sketch_texts, write_sketches
+from mamba_narrative.corpus.shingles import shingle_hashes
+from mamba_narrative.corpus.sketches import Sketches, sketch_texts, write_sketches
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import read_table, write_table
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.config.splits import SplitsSettings
-from mamba_narrative.corpus.sketches import join_sketches, shingle_hashes, sketch_texts, write_sketches
+from mamba_narrative.corpus.shingles import shingle_hashes
+from mamba_narrative.corpus.sketches import join_sketches, sketch_texts, write_sketches
 from mamba_narrative.corpus.splits import (
     MANIFEST_COLUMNS,
     MOVE_COLUMNS,
