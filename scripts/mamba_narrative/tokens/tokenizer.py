@@ -104,7 +104,11 @@ class Gpt2Tokenizer(Tokenizer):
 
     def encode_array(self, text: str) -> npt.NDArray[np.uint16]:
         """Ids of ``text`` as uint16 ``[tokens]``; long texts are encoded piece by piece to bound memory."""
-        pieces = [np.asarray(self._encoding.encode_ordinary(piece), np.uint16) for piece in _safe_pieces(text)]
+        # As an array, not as a list of numbers: half as fast again.
+        pieces = [
+            self._encoding.encode_to_numpy(piece, allowed_special=set(), disallowed_special=()).astype(np.uint16)
+            for piece in _safe_pieces(text)
+        ]
         return np.concatenate(pieces) if pieces else np.empty(0, np.uint16)
 
     def decode(self, ids: Sequence[int]) -> str:
