@@ -43,7 +43,7 @@ LEAK_COLUMNS = (
     "example",
 )
 _TABLE_BITS = 27
-_WORST_SHOWN = 5
+_WORST_SHOWN, _WORST_LISTED = 5, 10
 _EXAMPLE_WORDS = 12
 _WORD = re.compile(r"(?:[^\W\d_]['’‘ʼ`\u00ad\u0300-\u036f]*)+")
 
@@ -174,6 +174,7 @@ def write_leaks(
             "max_shared_13gram_rate": settings.max_shared_13gram_rate,
             "compared_fraction": fraction,
             "splits": totals,
+            "worst": [entry for entry in entries[:_WORST_LISTED] if entry["shared"]],
         },
     )
 
