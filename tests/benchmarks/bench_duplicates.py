@@ -10,13 +10,12 @@ every pair that has a shingle in common. All books are compared, also those that
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import subprocess
 import sys
 import time
 import unicodedata
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.config.stripping import StrippingSettings
 from mamba_narrative.corpus.catalogue import read_catalogue
-from mamba_narrative.corpus.duplicates import find_duplicates
+from mamba_narrative.corpus.duplicates import ClusterMember, find_duplicates
 from mamba_narrative.corpus.shingles import shingle_hashes
 from mamba_narrative.corpus.sketches import sketch_texts
 from mamba_narrative.corpus.stripping import strip_book
@@ -38,7 +37,7 @@ _DROPPED = re.compile("['’‘ʼ`\u00ad\u0300-\u036f]")
 
 
 def true_shingles(text: str, words: int) -> np.ndarray:
-    """Distinct hashes of the shingles of ``text``, from Python strings."""
+    """Distinct hashes of the shingles of ``text``, from Python strings (alike in one process)."""
     folded = _DROPPED.sub("", unicodedata.normalize("NFKD", text.casefold()))
     found = _WORD.findall(folded)
     shingles = {hash(" ".join(found[start : start + words])) for start in range(len(found) - words + 1)}
@@ -62,15 +61,29 @@ def true_overlaps(hashes: list[np.ndarray]) -> dict[tuple[int, int], int]:
     return shared
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--source", choices=("raw", "packed"), default="raw")
-    source = parser.parse_args().source
-    settings = DuplicatesSettings()
+@dataclass(frozen=True)
+class Comparison:
+    """Pairs found by the library and the containment of all pairs that share any shingle, by the two book ids."""
+
+    members: list[ClusterMember]
+    found: dict[frozenset[str], float]
+    truth: dict[frozenset[str], float]
+    seconds: float
+    seconds_of_truth: float
+
+    def missed(self, containment: float) -> list[frozenset[str]]:
+        """Pairs that share so much and were not found."""
+        return [pair for pair, share in self.truth.items() if share >= containment and pair not in self.found]
+
+    def false(self, containment: float) -> list[frozenset[str]]:
+        """Found pairs that share less."""
+        return [pair for pair in self.found if self.truth.get(pair, 0) < containment]
+
+
+def compare(source: str, settings: DuplicatesSettings) -> Comparison:
+    """Both ways through all real books of ``source``."""
     texts = {book_id: strip_book(raw, StrippingSettings()).text for book_id, raw in read_books(source)}
     ids = list(texts)
-    titles = {book_id: entry.title for book_id, entry in read_catalogue(CATALOGUES[source]).items()}
-
     started = time.perf_counter()
     sketches = sketch_texts(list(texts.items()), settings)
     quality = {book_id: (1, len(text)) for book_id, text in texts.items()}
@@ -80,42 +93,49 @@ def main() -> None:
     ours = time.perf_counter() - started
     started = time.perf_counter()
     hashes = [true_shingles(texts[book_id], settings.shingle_words) for book_id in ids]
-    truth = {}
-    for (first, second), shared in true_overlaps(hashes).items():
-        containment = shared / min(len(hashes[first]), len(hashes[second]))
-        truth[frozenset((ids[first], ids[second]))] = containment
+    truth = {
+        frozenset((ids[first], ids[second])): shared / min(len(hashes[first]), len(hashes[second]))
+        for (first, second), shared in true_overlaps(hashes).items()
+    }
     theirs = time.perf_counter() - started
-
     found = {frozenset((pair.book_a, pair.book_b)): pair.containment for pair in pairs}
-    print(f"{len(ids)} books, {len(ids) * (len(ids) - 1) // 2} pairs; ours {ours:.1f} s, all pairs {theirs:.1f} s")
+    return Comparison(members, found, truth, ours, theirs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", choices=("raw", "packed"), default="raw")
+    source = parser.parse_args().source
+    settings = DuplicatesSettings()
+    result = compare(source, settings)
+    books = len(result.members)
+    titles = {book_id: entry.title for book_id, entry in read_catalogue(CATALOGUES[source]).items()}
+    print(
+        f"{books} books, {books * (books - 1) // 2} pairs; "
+        f"ours {result.seconds:.1f} s, all pairs {result.seconds_of_truth:.1f} s"
+    )
     for least in (0.5, settings.cluster_containment):
-        wanted = {pair for pair, containment in truth.items() if containment >= least}
-        missed = wanted - set(found)
-        print(f"containment of {least} or more: {len(wanted)} pairs, {len(wanted) - len(missed)} found")
+        wanted, missed = sum(share >= least for share in result.truth.values()), result.missed(least)
+        print(f"containment of {least} or more: {wanted} pairs, {wanted - len(missed)} found")
         for pair in missed:
-            print(f"    missed {sorted(pair)}: {truth[pair]:.3f}")
-    false = {pair for pair in found if truth.get(pair, 0) < settings.cluster_containment}
-    error = max((abs(containment - truth.get(pair, 0)) for pair, containment in found.items()), default=0)
+            print(f"    missed {sorted(pair)}: {result.truth[pair]:.3f}")
+    error = max((abs(share - result.truth.get(pair, 0)) for pair, share in result.found.items()), default=0)
+    false = result.false(settings.cluster_containment)
     print(f"found pairs that share less in truth: {len(false)}; largest error of a containment: {error:.5f}")
-    below = sorted(((share, sorted(pair)) for pair, share in truth.items() if pair not in found), reverse=True)[:12]
+    others = sorted(((share, sorted(pair)) for pair, share in result.truth.items() if pair not in result.found))
     print("largest of all other pairs:")
-    for share, pair in below:
+    for share, pair in others[:-13:-1]:
         print(f"    {share:.4f} " + " | ".join(f"{book_id} {titles.get(book_id, '')[:38]}" for book_id in pair))
     print("clusters and why (containment of each pair):")
-    cluster_of = {member.book_id: member for member in members}
-    for cluster in sorted({member.cluster for member in members}, key=int):
-        inside = sorted((pair for pair in found if cluster_of[min(pair)].cluster == cluster), key=sorted)
+    member_of = {member.book_id: member for member in result.members}
+    for cluster in sorted({member.cluster for member in result.members}, key=int):
+        inside = sorted(sorted(pair) for pair in result.found if member_of[min(pair)].cluster == cluster)
         if inside:
             print(f"  cluster {cluster}:")
         for pair in inside:
-            named = " | ".join(
-                f"{book_id} {titles.get(book_id, '')[:38]} ({cluster_of[book_id].role})" for book_id in sorted(pair)
-            )
-            print(f"    {found[pair]:.3f} {named}")
+            named = (f"{book_id} {titles.get(book_id, '')[:38]} ({member_of[book_id].role})" for book_id in pair)
+            print(f"    {result.found[frozenset(pair)]:.3f} " + " | ".join(named))
 
 
 if __name__ == "__main__":
-    if os.environ.get("PYTHONHASHSEED") != "0":
-        # Python's strings hash alike in every run only with a fixed seed.
-        sys.exit(subprocess.run([sys.executable, *sys.argv], env={**os.environ, "PYTHONHASHSEED": "0"}).returncode)
     main()

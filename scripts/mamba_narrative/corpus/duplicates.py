@@ -79,7 +79,6 @@ def candidate_pairs(sketches: Sketches, settings: DuplicatesSettings) -> list[tu
 
     A shingle of up to ``max_books_per_shingle`` books pairs all of them; one of more books only neighbours in their
     order, so that many copies of one book still hang together while boilerplate costs no more than its books.
-    A book without any hash in its sketch is never a candidate; that needs a text of very few shingles.
     """
     if not len(sketches.hashes):
         return []

@@ -24,6 +24,7 @@ from mamba_narrative.io import atomic_path, read_table
 from mamba_narrative.progress import track
 
 _LOG = logging.getLogger(__name__)
+_LEAST_HASHES = 16
 _NO_HASHES: Hashes = np.empty(0, dtype=np.uint64)
 
 
@@ -47,10 +48,13 @@ class Sketches:
 
 
 def sketch(hashes: Hashes, fraction: float) -> Hashes:
-    """The part of sorted ``hashes`` that lies in the lowest ``fraction`` of their range."""
+    """The part of sorted ``hashes`` that lies in the lowest ``fraction`` of their range, or the 16 lowest.
+
+    So that texts of few shingles, in which the same words come again and again, are compared, too.
+    """
     if fraction >= 1:
         return hashes
-    return hashes[: np.searchsorted(hashes, np.uint64(int(fraction * 2**64)))]
+    return hashes[: max(_LEAST_HASHES, int(np.searchsorted(hashes, np.uint64(int(fraction * 2**64)))))]
 
 
 def sketch_texts(texts: Sequence[tuple[str, str]], settings: DuplicatesSettings) -> Sketches:
