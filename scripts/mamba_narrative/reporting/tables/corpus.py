@@ -29,7 +29,7 @@ CORPUS = Schema(
 )
 SELECTION = Schema(
     "selection",
-    "Decisions of the selection by reason: keep is narrative prose, partial a mixture, of which the narrative parts are "
+    "Decisions of the selection by reason: keep is narrative prose, partial a mixture of which the narrative parts are "
     "used. A book with several reasons counts under each.",
     (
         Column("decision", "Decision"),
