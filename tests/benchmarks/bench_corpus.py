@@ -4,8 +4,9 @@ python tests/benchmarks/bench_corpus.py [--parts real growth one_more] [--cores 
 
 Runs the workflow itself (target `tokens`), so job starts and Snakemake count. `real`: the raw and the packed books
 with their catalogue. `growth`: books whose words are drawn at random from a real one, so that no shingle of eight words
-repeats; one measure a size. `one_more`: such books of 20 kB, then one more, a touch of nothing, and one changed.
-Memory is that of the largest process; as many run at once as there are cores.
+repeats; one measure a size. `one_more`: such books of 20 kB, then nothing, then one more.
+Memory is that of the largest process; as many run at once as there are cores. On a machine that does other work, too,
+the seconds of processors say more than those on the clock.
 """
 
 from __future__ import annotations
@@ -62,8 +63,10 @@ def source_words() -> list[str]:
     return [word for word in strip_book(path.read_bytes(), StrippingSettings()).text.split() if word.isalpha()]
 
 
-def run_workflow(folder: Path, raw: Path, shards: int, cores: int, catalogue: Path | None = None) -> tuple[float, str]:
-    """Run the workflow up to the tokens of the books in ``raw``; seconds, and what Snakemake said."""
+def run_workflow(
+    folder: Path, raw: Path, shards: int, cores: int, catalogue: Path | None = None
+) -> tuple[float, float]:
+    """Run the workflow up to the tokens of the books in ``raw``; seconds on the clock, and of all processors."""
     configuration = folder / "corpus.yaml"
     configuration.write_text(
         f"results_dir: {folder}/results\n"
@@ -71,7 +74,7 @@ def run_workflow(folder: Path, raw: Path, shards: int, cores: int, catalogue: Pa
     )
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--quiet", "progress"]
     defaults = ["--configfile", str(REPOSITORY / "config.yaml"), str(configuration)]
-    started = time.perf_counter()
+    started, processors = time.perf_counter(), processor_seconds()
     done = subprocess.run(
         [*snakemake, "--cores", str(cores), "--directory", str(folder), *defaults, "--", "tokens"],
         capture_output=True,
@@ -80,11 +83,18 @@ def run_workflow(folder: Path, raw: Path, shards: int, cores: int, catalogue: Pa
     seconds = time.perf_counter() - started
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
-    return seconds, done.stdout + done.stderr
+    return seconds, processor_seconds() - processors
 
 
-def report(name: str, folder: Path, raw: Path, seconds: float) -> None:
+def processor_seconds() -> float:
+    """Seconds of processors that finished child processes took."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def report(name: str, folder: Path, raw: Path, times: tuple[float, float]) -> None:
     """Print speed and memory of a finished run, and the seconds of each rule."""
+    seconds, processors = times
     size = sum(path.stat().st_size for path in raw.iterdir())
     results = folder / "results"
     tokens = sum(read_json(results / "tokens" / f"{split}.json")["tokens"] for split in ("train", "validation", "test"))
@@ -92,7 +102,8 @@ def report(name: str, folder: Path, raw: Path, seconds: float) -> None:
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(
         f"{name}: {size / MEGABYTE:.0f} MB, {len(list(raw.iterdir()))} books, {seconds:.1f} s, "
-        f"{size / MEGABYTE / seconds:.2f} MB/s; {tokens:,} tokens of {clusters.total()} books, "
+        f"{size / MEGABYTE / seconds:.2f} MB/s ({processors:.1f} s of processors); "
+        f"{tokens:,} tokens of {clusters.total()} books, "
         f"{clusters['duplicate']} duplicates left out; largest process so far {memory:.0f} MiB"
     )
     rules: dict[str, list[float]] = defaultdict(list)
@@ -112,7 +123,7 @@ def measure_real(folder: Path, cores: int) -> None:
     catalogue = folder / "catalogue.csv"
     rows = [CATALOGUES[source].read_text(encoding="utf-8").splitlines(keepends=True) for source in ("raw", "packed")]
     catalogue.write_text("".join(rows[0] + rows[1][1:]), encoding="utf-8")
-    report("real books", folder, raw, run_workflow(folder, raw, 8, cores, catalogue)[0])
+    report("real books", folder, raw, run_workflow(folder, raw, 8, cores, catalogue))
 
 
 def write_generated(raw: Path, words: list[str], books: int, characters: int) -> None:
@@ -128,13 +139,16 @@ def measure_growth(folders: Iterator[Path], cores: int, megabytes: list[int]) ->
     for size in megabytes:
         folder = next(folders)
         write_generated(folder / "raw", words, max(3, size * MEGABYTE // _BOOK_BYTES), _BOOK_BYTES)
-        seconds, _ = run_workflow(folder, folder / "raw", max(4, size // 40), cores)
-        report(f"generated, {size} MB", folder, folder / "raw", seconds)
-        times.append(seconds)
+        taken = run_workflow(folder, folder / "raw", max(4, size // 40), cores)
+        report(f"generated, {size} MB", folder, folder / "raw", taken)
+        times.append(taken)
     for (smaller, first), (larger, second) in zip(
         zip(megabytes, times, strict=True), list(zip(megabytes, times, strict=True))[1:], strict=False
     ):
-        print(f"    {larger / smaller:.1f} times the bytes took {second / first:.1f} times the time")
+        print(
+            f"    {larger / smaller:.1f} times the bytes took {second[0] / first[0]:.1f} times the time on the clock, "
+            f"{second[1] / first[1]:.1f} times that of processors"
+        )
 
 
 def measure_one_more(folder: Path, cores: int, books: int) -> None:
@@ -142,8 +156,8 @@ def measure_one_more(folder: Path, cores: int, books: int) -> None:
     words = source_words()
     write_generated(folder / "raw", words, books, 20_000)
     shards = max(4, books // 300)
-    seconds, _ = run_workflow(folder, folder / "raw", shards, cores)
-    report(f"{books} small books in {shards} shards", folder, folder / "raw", seconds)
+    taken = run_workflow(folder, folder / "raw", shards, cores)
+    report(f"{books} small books in {shards} shards", folder, folder / "raw", taken)
     nothing, _ = run_workflow(folder, folder / "raw", shards, cores)
     new = folder / "raw" / f"{books + 1}.txt"
     new.write_bytes(resampled_book(words, 20_000, books + 1).encode())
