@@ -30,6 +30,8 @@ class LanguageModel(nn.Module, ABC):
     """Rows of the head and length of ``logits``."""
     d_model: int
     """Length of a hidden vector."""
+    recompute: bool = False
+    """Whether blocks keep their inputs only and are computed again for the gradients. Architectures heed it."""
 
     @property
     @abstractmethod

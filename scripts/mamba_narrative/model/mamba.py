@@ -12,6 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from mamba_narrative.config.architectures import MambaSettings
 from mamba_narrative.model.interface import LanguageModel, State
@@ -161,12 +162,24 @@ class MambaMixer(nn.Module):
 
 
 class MambaBlock(nn.Module):
-    """Normalise, mix; the residual is added outside."""
+    """Normalise, mix; the next block adds the result to the residual stream."""
 
     def __init__(self, settings: MambaSettings) -> None:
         super().__init__()
         self.norm = RMSNorm(settings.d_model, settings.scan_backend)
         self.mixer = MambaMixer(settings)
+
+    def forward(
+        self,
+        residual: Tensor,
+        update: Tensor | None,
+        window: Tensor | None,
+        scan_state: Tensor | None,
+        resets: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Take up the ``update`` of the block before; returns the residual, this block's update, and both states."""
+        normed, residual = self.norm(residual, update, self.mixer.compute_dtype(residual))
+        return residual, *self.mixer(normed, window, scan_state, resets)
 
 
 class MambaBackbone(nn.Module):
@@ -209,8 +222,12 @@ class MambaLanguageModel(LanguageModel):
         after: State = {}
         for index, layer in enumerate(self.layers()):
             window, scan_state = (None, None) if state is None else (state[f"{index}.window"], state[f"{index}.scan"])
-            normed, residual = layer.norm(residual, update, layer.mixer.compute_dtype(residual))
-            update, after[f"{index}.window"], after[f"{index}.scan"] = layer.mixer(normed, window, scan_state, resets)
+            arguments = (residual, update, window, scan_state, resets)
+            if self.recompute and torch.is_grad_enabled():
+                residual, update, *states = checkpoint(layer, *arguments, use_reentrant=False)
+            else:
+                residual, update, *states = layer(*arguments)
+            after[f"{index}.window"], after[f"{index}.scan"] = states
         return self._finished(residual, update), after
 
     @torch.no_grad()
