@@ -35,6 +35,9 @@ REASONS: dict[str, str] = {
     "mostly_lists": "mostly lists, tables or an index",
     "other_forms": "prose with a good part of verse, drama or lists",
     "little_narration": "prose that does not narrate",
+    "reads_like_fact": "prose full of dates or numbers: history, memoir, scripture, reference",
+    "narrative_parts": "a collection of which the narrative sections are used",
+    "copyrighted": "under copyright by its header or the catalogue",
     "no_reason_given": "dropped without a reason code",
     # Removed stretches
     "header_start_marker": "Project Gutenberg's header, up to its start marker",
