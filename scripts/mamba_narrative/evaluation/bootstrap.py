@@ -12,6 +12,8 @@ from mamba_narrative.evaluation.definitions import DEFINITIONS
 
 _TAILS = (0.025, 0.975)
 _INDICES_AT_ONCE = 4_000_000
+MIN_BOOKS = 5
+"""Fewer books give no interval: resamples of so few are too alike, and the interval too narrow."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,16 @@ def ratio_of_sums(
     """sum(numerators) / sum(denominators), one pair a book, with the percentile interval of the bootstrap.
 
     Each of ``samples`` resamples draws as many books as there are, with replacement, and forms the ratio of its sums
-    (Efron and Tibshirani 1993, chapter 13). With one book there is no interval.
+    (Efron and Tibshirani 1993, chapter 13). With fewer than ``MIN_BOOKS`` books there is no interval.
     """
     tops, bottoms = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
     books = len(tops)
     if bottoms.sum() == 0:
         return Estimate(None, None, books, "its denominator is 0 in all books")
     value = float(tops.sum() / bottoms.sum())
-    if books == 1:
-        return Estimate(value, None, 1, "one book gives no interval")
+    if books < MIN_BOOKS:
+        found = "1 book gives" if books == 1 else f"{books} books give"
+        return Estimate(value, None, books, f"{found} no interval; at least {MIN_BOOKS} are needed")
     ratios = _resampled_ratios(tops, bottoms, samples, np.random.default_rng(seed))
     # A resample may consist of books without a denominator: it has no ratio.
     low, high = np.quantile(ratios[np.isfinite(ratios)], _TAILS)

@@ -68,8 +68,8 @@ def sample_size_note(n: float, singular: str) -> str:
         return f"Only {plural(n, singular)} was scored: there is no interval, and another book may differ a lot."
     if n < _FEW:
         return (
-            f"Only {plural(n, singular)} were scored. An interval from so few says little: it is itself uncertain and "
-            "tends to be too narrow. Read these numbers as a check that everything works, not as a result."
+            f"Only {plural(n, singular)} were scored: there are no intervals, for so few give none worth trusting. "
+            "Read these numbers as a check that everything works, not as a result."
         )
     if n < _SOME:
         return f"With {plural(n, singular)} the intervals are wide and approximate; small differences mean nothing."

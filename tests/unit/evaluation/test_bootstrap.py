@@ -32,7 +32,7 @@ def test_the_interval_is_as_wide_as_theory_says():
 
 
 def test_the_seed_decides_the_interval():
-    tops, bottoms = [1.0, 4.0, 2.0, 8.0], [1.0, 2.0, 3.0, 4.0]
+    tops, bottoms = [1.0, 4.0, 2.0, 8.0, 3.0], [1.0, 2.0, 3.0, 4.0, 5.0]
     assert ratio_of_sums(tops, bottoms, 200, 3) == ratio_of_sums(tops, bottoms, 200, 3)
     assert ratio_of_sums(np.arange(50), np.ones(50), 200, 3) != ratio_of_sums(np.arange(50), np.ones(50), 200, 4)
 
@@ -44,10 +44,12 @@ def test_equal_books_give_an_interval_around_the_value():
     assert estimate.interval[0] <= estimate.value <= estimate.interval[1]
 
 
-def test_one_book_gives_a_value_without_an_interval():
-    estimate = ratio_of_sums([3], [2], 100, 1)
-    assert (estimate.value, estimate.interval, estimate.n) == (1.5, None, 1)
-    assert estimate.reason
+@pytest.mark.parametrize("books", [1, 4])
+def test_fewer_than_five_books_give_a_value_without_an_interval_and_say_why(books):
+    estimate = ratio_of_sums([3] * books, [2] * books, 100, 1)
+    assert (estimate.value, estimate.interval, estimate.n) == (1.5, None, books)
+    assert "at least 5" in (estimate.reason or "")
+    assert ratio_of_sums([3] * 5, [2] * 5, 100, 1).interval is not None
 
 
 def test_nothing_to_divide_by_gives_no_value_and_says_why():
@@ -57,7 +59,7 @@ def test_nothing_to_divide_by_gives_no_value_and_says_why():
 
 
 def test_resamples_without_a_denominator_are_left_out():
-    estimate = ratio_of_sums([4, 0], [2, 0], 500, 1)
+    estimate = ratio_of_sums([4, 0, 4, 4, 4], [2, 0, 2, 2, 2], 500, 1)
     assert estimate.interval == (2.0, 2.0)
 
 
