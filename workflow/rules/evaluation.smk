@@ -4,6 +4,14 @@ Inputs: a trained run, the test tokens. Outputs: evaluation/<run>/*.json and *.c
 definition, n and a 95 % interval over books.
 """
 
+from mamba_narrative.config.evaluation import LikelihoodBaselines
+
+# What baselines of the likelihood depend on, and no other group of measurements.
+LIKELIHOOD_AND_BASELINES = LikelihoodBaselines(
+    likelihood=EXPERIMENT.evaluation.likelihood,
+    baselines=EXPERIMENT.evaluation.baselines,
+)
+
 
 rule evaluate_likelihood:
     """Bits per byte, token and word perplexity, and loss by position, on whole test books."""
@@ -94,6 +102,64 @@ rule evaluate_unigram:
         " --output-directory {params.results:q}/evaluation/unigram"
 
 
+rule evaluate_ngram:
+    """Likelihood of a Kneser-Ney model of the training books."""
+    input:
+        code=code("evaluate_ngram"),
+        tokens=token_files("train", "test"),
+    output:
+        likelihood=f"{RESULTS}/evaluation/ngram/likelihood.json",
+        books=f"{RESULTS}/evaluation/ngram/likelihood_books.csv",
+        position=f"{RESULTS}/evaluation/ngram/position.csv",
+    log:
+        f"{RESULTS}/logs/evaluation/ngram.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/ngram.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=settings(LIKELIHOOD_AND_BASELINES),
+        results=results_folder,
+    shell:
+        command("evaluate_ngram")
+        + " --tokens {params.results:q}/tokens --settings {params.settings:q}"
+        " --output-directory {params.results:q}/evaluation/ngram"
+
+
+rule evaluate_compressor:
+    """Bits per byte of xz, alone and after text of the training books."""
+    input:
+        code=code("evaluate_compressor"),
+        tokens=token_files("train", "test"),
+    output:
+        expand(
+            f"{RESULTS}/evaluation/{{name}}/{{file}}",
+            name=["xz", "xz-after-training"],
+            file=["likelihood.json", "likelihood_books.csv"],
+        ),
+    log:
+        f"{RESULTS}/logs/evaluation/compressor.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/compressor.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        settings=settings(LIKELIHOOD_AND_BASELINES),
+        results=results_folder,
+    shell:
+        command("evaluate_compressor")
+        + " --tokens {params.results:q}/tokens --settings {params.settings:q}"
+        " --output-directory {params.results:q}/evaluation"
+
+
 rule evaluate_human:
     """The measures of continuations, on what the authors really wrote."""
     input:
@@ -127,6 +193,10 @@ EVALUATIONS = [
         name=["likelihood", "generation"],
     ),
     f"{RESULTS}/evaluation/human/generation.json",
+    *expand(
+        f"{RESULTS}/evaluation/{{name}}/likelihood.json",
+        name=["untrained", "ngram", "xz-after-training", "xz"],
+    ),
 ]
 
 

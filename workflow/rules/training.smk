@@ -5,6 +5,8 @@ run.json. Checkpoints live in results/work, which no rule declares: Snakemake de
 a job that failed, and a run must be able to die at any instant and go on.
 """
 
+from mamba_narrative.config.training import TrainingSettings
+
 
 rule train_run:
     """One run from its first step, or from its newest whole checkpoint, to its last step."""
@@ -39,6 +41,45 @@ rule train_run:
         command("train_run")
         + " --run {wildcards.run} --settings {params.settings:q} --tokens {params.results:q}/tokens"
         " --output {params.results:q}/runs/{wildcards.run} --work {params.results:q}/work/{wildcards.run}"
+
+
+# The baseline `untrained` is the first run before its first step.
+UNTRAINED_LIKE, UNTRAINED = next(iter(RUNS.items()))
+UNTRAINED = UNTRAINED.model_copy(
+    update={"training": TrainingSettings(seed=UNTRAINED.training.seed)}
+)
+
+
+ruleorder: initialise_run > train_run
+
+
+rule initialise_run:
+    """The initial weights of the first run, as a run of its own."""
+    input:
+        code=code("initialise_run"),
+    output:
+        record=f"{RESULTS}/runs/untrained/run.json",
+        model=f"{RESULTS}/runs/untrained/model/model.safetensors",
+        config=f"{RESULTS}/runs/untrained/model/config.json",
+    log:
+        f"{RESULTS}/logs/runs/untrained/initialise_run.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/runs/untrained/initialise_run.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=15,
+    params:
+        like=UNTRAINED_LIKE,
+        settings=settings(UNTRAINED),
+        tokenizer=EXPERIMENT.tokens.tokenizer,
+        results=results_folder,
+    shell:
+        command("initialise_run")
+        + " --like {params.like:q} --settings {params.settings:q} --tokenizer {params.tokenizer:q}"
+        " --output {params.results:q}/runs/untrained"
 
 
 rule train:

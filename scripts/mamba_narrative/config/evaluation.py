@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mamba_narrative.config.base import Section
 
@@ -49,10 +49,49 @@ class GenerationSettings(Section):
     """auto: the GPU where there is one."""
 
 
+class BaselineSettings(Section):
+    """What the likelihood of runs is compared with, beside token frequencies."""
+
+    ngram_order: int = Field(default=5, ge=1, le=8)
+    """Longest run of tokens that the Kneser-Ney model counts."""
+    ngram_training_tokens: int = Field(default=20_000_000, ge=1)
+    """It counts the first tokens of the training books, at most so many; 20 million take about 8 GB and a minute."""
+    compressor_training_bytes: int = Field(default=2_000_000, ge=0)
+    """The compressor reads text of the training books, at most so many bytes, before each test book."""
+
+
+class LikelihoodBaselines(Section):
+    """What the baselines of the likelihood depend on, and no other group of measurements."""
+
+    likelihood: LikelihoodSettings = LikelihoodSettings()
+    """Which part of the books is scored, and the bootstrap."""
+    baselines: BaselineSettings = BaselineSettings()
+    """The baselines themselves."""
+
+
 class EvaluationSettings(Section):
     """The measurements, one group a rule."""
 
+    max_tokens_per_book: int | None = Field(default=None, ge=64)
+    """Only the beginning of longer books is measured; groups with a key of this name may set their own."""
     likelihood: LikelihoodSettings = LikelihoodSettings()
     """How surprising the held-out books are."""
     generation: GenerationSettings = GenerationSettings()
     """What the model writes by itself."""
+    baselines: BaselineSettings = BaselineSettings()
+    """Models of the likelihood that need no training run."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _groups_share_the_limit(cls, data: Any) -> Any:
+        """Hand ``max_tokens_per_book`` to every group that has such a key and does not set it."""
+        key = "max_tokens_per_book"
+        if not isinstance(data, dict) or data.get(key) is None:
+            return data
+        filled = dict(data)
+        for name, field in cls.model_fields.items():
+            if isinstance(field.default, Section) and key in type(field.default).model_fields:
+                group = filled.get(name, {})
+                if isinstance(group, dict) and group.get(key) is None:
+                    filled[name] = {**group, key: data[key]}
+        return filled

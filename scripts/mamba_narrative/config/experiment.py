@@ -22,7 +22,7 @@ from mamba_narrative.config.training import TrainingSettings
 from mamba_narrative.errors import UserError
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-RESERVED_RUN_NAMES = frozenset({"human", "unigram"})
+RESERVED_RUN_NAMES = frozenset({"human", "ngram", "unigram", "untrained", "xz", "xz-after-training"})
 
 
 class ExperimentSettings(Section):

@@ -29,6 +29,15 @@ DEFINITIONS: dict[str, Definition] = {
         "lower",
         "Gao et al. 2020, The Pile",
     ),
+    "compressed_bits_per_byte": Definition(
+        "Bits per byte of a compressor",
+        "Bits that a book adds to the compressed size of nothing (xz), or of text of the training books "
+        "(xz after training text: the beginnings of all books, up to evaluation.baselines.compressor_training_bytes "
+        "together), / UTF-8 bytes of the book. LZMA2, preset 9, raw stream. " + _INTERVAL,
+        "bits/byte",
+        "lower",
+        "xz as a model of text: Deletang et al. 2024, Language Modeling Is Compression",
+    ),
     "token_perplexity": Definition(
         "Token perplexity",
         "exp(sum of -ln p(token) / number of scored tokens), over the same tokens as bits per byte. Comparable between "

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mamba_narrative.config.evaluation import LikelihoodSettings
 from mamba_narrative.evaluation.bootstrap import Estimate, ratio_of_sums
+from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook
 from mamba_narrative.evaluation.position import COLUMNS as POSITION_COLUMNS
 from mamba_narrative.evaluation.position import position_rows, sum_by_range
@@ -43,25 +44,50 @@ def likelihood_metrics(losses: BookLosses, samples: int, seed: int) -> dict[str,
     }
 
 
-def write_likelihood(run: str, losses: BookLosses, settings: LikelihoodSettings, output: Path) -> None:
-    """Write `likelihood.json`, `likelihood_books.csv` (a row a book) and `position.csv` of ``run``."""
+def write_likelihood(
+    run: str, losses: BookLosses, settings: LikelihoodSettings, output: Path, facts: Mapping[str, object] | None = None
+) -> None:
+    """Write `likelihood.json`, `likelihood_books.csv` (a row a book) and `position.csv` of ``run``.
+
+    facts: what else readers must know of the model, such as how much text a baseline has counted.
+    """
     books = losses.books
     metrics = likelihood_metrics(losses, settings.bootstrap_samples, settings.seed)
     longest = max(len(book.ids) for book in books)
     ranges = losses.nats.shape[1]
     counts = np.array([sum_by_range(0, np.ones(len(book.ids)), ranges) for book in books]).astype(np.int64)
-    write_text(output / "likelihood_books.csv", _csv(BOOK_COLUMNS, _book_rows(losses)))
     write_text(
         output / "position.csv",
-        _csv(
+        csv_text(
             POSITION_COLUMNS,
             position_rows(losses.nats, counts, longest, settings.bootstrap_samples, settings.seed),
         ),
     )
+    records = {name: estimate.record(name) for name, estimate in metrics.items()}
+    columns = {
+        "likelihood_books.csv": {"bits_per_byte": "bits_per_byte"},
+        "position.csv": {"loss_nats": "loss_by_position"},
+    }
+    write_books(run, losses, settings, records, columns, output, facts)
+
+
+def write_books(
+    run: str,
+    losses: BookLosses,
+    settings: LikelihoodSettings,
+    metrics: Mapping[str, object],
+    columns: Mapping[str, Mapping[str, str]],
+    output: Path,
+    facts: Mapping[str, object] | None = None,
+) -> None:
+    """Write `likelihood.json` with ``metrics``, the definitions of ``columns``, and `likelihood_books.csv`."""
+    books = losses.books
+    write_text(output / "likelihood_books.csv", csv_text(BOOK_COLUMNS, _book_rows(losses)))
     write_json(
         output / "likelihood.json",
         {
             "run": run,
+            "model": dict(facts or {}),
             "split": SPLIT,
             "books": len(books),
             "tokens": sum(len(book.ids) for book in books),
@@ -69,11 +95,8 @@ def write_likelihood(run: str, losses: BookLosses, settings: LikelihoodSettings,
             "words": sum(book.words for book in books),
             "books_cut_short": sum(book.is_cut for book in books),
             "settings": settings.model_dump(mode="json"),
-            "metrics": {name: estimate.record(name) for name, estimate in metrics.items()},
-            "columns": {
-                "likelihood_books.csv": {"bits_per_byte": "bits_per_byte"},
-                "position.csv": {"loss_nats": "loss_by_position"},
-            },
+            "metrics": metrics,
+            "columns": columns,
         },
     )
 
@@ -83,14 +106,3 @@ def _book_rows(losses: BookLosses) -> Iterable[Mapping[str, object]]:
         bits_per_byte = nats / math.log(2) / book.bytes if book.bytes else None
         values = (book.book_id, len(book.ids), book.bytes, book.words, nats, bits_per_byte)
         yield dict(zip(BOOK_COLUMNS, values, strict=True))
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
-    """Comma-separated text; None is an empty field. Book ids have neither commas nor quotes."""
-    lines = [",".join(columns)]
-    lines += [",".join(_field(row[column]) for column in columns) for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def _field(value: object) -> str:
-    return "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -10,7 +10,14 @@ from mamba_narrative.evaluation.definitions import DEFINITIONS, Definition
 from mamba_narrative.reporting.formatting import with_interval
 from mamba_narrative.reporting.sources import BASELINES
 
-_ROW_LABELS = {"unigram": "unigram baseline", "human": "human text"}
+_ROW_LABELS = {
+    "untrained": "untrained model",
+    "ngram": "n-gram baseline",
+    "xz-after-training": "xz after training text",
+    "xz": "xz",
+    "unigram": "unigram baseline",
+    "human": "human text",
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,11 @@ class Comparison:
         return {heading.definition_id: heading.definition for heading in self.headings}
 
 
+def row_label(run: str) -> str:
+    """What people call a run or a baseline."""
+    return _ROW_LABELS.get(run, run)
+
+
 def compare(measured: Iterable[Mapping[str, Any]]) -> Comparison:
     """Arrange the rows of the likelihood or generation table; order of runs and metrics as they come."""
     by_run: dict[str, dict[str, Mapping[str, Any]]] = {}
@@ -76,7 +88,7 @@ def compare(measured: Iterable[Mapping[str, Any]]) -> Comparison:
     rows = tuple(
         Row(
             run,
-            _ROW_LABELS.get(run, run),
+            row_label(run),
             run in BASELINES,
             tuple(_cell(values[metric]) if metric in values else None for metric in headings),
         )

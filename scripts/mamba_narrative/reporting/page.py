@@ -17,7 +17,7 @@ from mamba_narrative.config.report import ReportSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.definitions import DEFINITIONS, Definition
 from mamba_narrative.io import read_json
-from mamba_narrative.reporting.comparison import Comparison, compare
+from mamba_narrative.reporting.comparison import Comparison, compare, row_label
 from mamba_narrative.reporting.environment import read_environment
 from mamba_narrative.reporting.formatting import amount, duration, flattened, plural, visible, with_interval
 from mamba_narrative.reporting.overlap import duplicate_pairs, leak_test, moved_books, overlap_between_splits
@@ -92,6 +92,7 @@ def build_page(results: Path, runs: Sequence[str], settings: ReportSettings, con
             generation=_comparison(tables["generation"]),
             likelihood_definitions=_likelihood_definitions(tables["likelihood"]),
             likelihood_scope=_likelihood_scope(results, runs),
+            baseline_facts=_baseline_facts(results),
             generation_settings=_generation_settings(results, runs),
             samples=_samples(results, runs),
             environment=None if environment is None else read_environment(environment),
@@ -185,8 +186,9 @@ def _comparison(table: Table | None) -> Comparison | None:
 
 
 def _likelihood_definitions(table: Table | None) -> dict[str, Definition | None]:
-    """Definitions of the columns, and of the figure that stands beside them."""
-    return {**(compare(table.rows).definitions if table else {}), _POSITION: DEFINITIONS.get(_POSITION)}
+    """Definitions of the columns, of rows that differ from them, and of the figure that stands beside them."""
+    used = dict.fromkeys(row["definition"] for row in table.rows) if table else {}
+    return {name: DEFINITIONS.get(name) for name in (*used, _POSITION)}
 
 
 def _run_details(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,6 +230,19 @@ def _likelihood_scope(results: Path, runs: Sequence[str]) -> str:
                 f"{plural(report['bytes'], 'byte')}) of {plural(report['books'], 'book')}{_cut(report)}."
             )
     return ""
+
+
+def _baseline_facts(results: Path) -> list[str]:
+    """What the baselines of the likelihood have read, one sentence each."""
+    sentences = []
+    for name in BASELINES:
+        report = optional_json(results / "evaluation" / name / "likelihood.json") or {}
+        if facts := flattened(report.get("model") or {}):
+            sentences.append(f"{row_label(name)}: " + ", ".join(f"{fact} {value}" for fact, value in facts) + ".")
+    untrained = optional_json(results / "runs" / "untrained" / "run.json")
+    if untrained:
+        sentences.append(f"{row_label('untrained')}: the initial weights of run {untrained['initial_weights_of']}.")
+    return sentences
 
 
 def _cut(report: Mapping[str, Any]) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.io import read_json, read_table, read_text
 
-BASELINES = ("unigram", "human")
-"""Names under `evaluation/` that are no runs: a model of word frequencies, and the books themselves."""
+BASELINES = ("untrained", "ngram", "xz-after-training", "xz", "unigram", "human")
+"""Names under `evaluation/` that are no runs: initial weights, models that count, a compressor, the books themselves."""
 
 
 def read_csv(path: Path, required: Sequence[str] = ()) -> list[dict[str, str]]:

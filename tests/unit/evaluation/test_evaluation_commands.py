@@ -5,13 +5,20 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from evaluation_inputs import SETTINGS
 
+import evaluate_compressor
 import evaluate_generation
 import evaluate_human
 import evaluate_likelihood
+import evaluate_ngram
 import evaluate_unigram
+import initialise_run
+from mamba_narrative.config.runs import MambaRun, RunSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.definitions import DEFINITIONS
+from mamba_narrative.evaluation.trained_run import load_run
 from mamba_narrative.evaluation.unigram import token_losses
 from mamba_narrative.io import read_json, write_json
 from mamba_narrative.tokens.reader import TokenFile
@@ -33,6 +40,9 @@ def results(tmp_path_factory, token_directory, run_directory):
     both = f'{{"likelihood": {LIKELIHOOD}, "generation": {GENERATION}}}'
     tokens = ("--tokens", token_directory)
     run(evaluate_unigram, *tokens, "--settings", both, "--output-directory", folder / "unigram")
+    likelihood = ("--settings", f'{{"likelihood": {LIKELIHOOD}}}')
+    run(evaluate_ngram, *tokens, *likelihood, "--output-directory", folder / "ngram")
+    run(evaluate_compressor, *tokens, *likelihood, "--output-directory", folder)
     run(evaluate_human, *tokens, "--settings", GENERATION, "--output-directory", folder / "human")
     return folder
 
@@ -47,6 +57,28 @@ def test_all_files_of_the_contract_are_written(results):
     assert {path.name for path in (results / "small").iterdir()} == five
     assert {path.name for path in (results / "unigram").iterdir()} == five
     assert {path.name for path in (results / "human").iterdir()} == {"generation.json"}
+    two = {"likelihood.json", "likelihood_books.csv"}
+    assert {path.name for path in (results / "ngram").iterdir()} == {*two, "position.csv"}
+    for name in ("xz", "xz-after-training"):
+        assert {path.name for path in (results / name).iterdir()} == two
+
+
+def test_counting_runs_of_tokens_beats_counting_tokens_where_both_were_trained_on_such_text(results):
+    bits = {
+        name: read_json(results / name / "likelihood.json")["metrics"]["bits_per_byte"]["value"]
+        for name in ("ngram", "unigram", "xz", "xz-after-training")
+    }
+    assert bits["ngram"] < bits["unigram"]
+    assert bits["xz-after-training"] < bits["xz"]
+
+
+def test_the_untrained_run_starts_as_its_model_does(tmp_path, token_directory, tokenizer, run_directory):
+    settings = RunSettings(MambaRun(architecture="mamba", model=SETTINGS)).model_dump_json()
+    run(initialise_run, "--like", "small", "--settings", settings, "--output", tmp_path)
+    record = read_json(tmp_path / "run.json")
+    assert (record["initial_weights_of"], record["steps"]) == ("small", 0)
+    untrained, small = (load_run(folder, tokenizer, torch.device("cpu")) for folder in (tmp_path, run_directory))
+    assert all(torch.equal(one, other) for one, other in zip(untrained.parameters(), small.parameters(), strict=True))
 
 
 def test_every_number_has_a_known_definition_and_is_finite_or_explained(results):
