@@ -43,6 +43,37 @@ rule evaluate_likelihood:
         " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
 
 
+rule evaluate_context:
+    """The same targets from short contexts and the whole book, books with resets, the state, shuffled books."""
+    input:
+        code=code("evaluate_context"),
+        run=trained,
+        tokens=token_files("test"),
+    output:
+        metrics=f"{RESULTS}/evaluation/{{run}}/context.json",
+        contexts=f"{RESULTS}/evaluation/{{run}}/context.csv",
+        resets=f"{RESULTS}/evaluation/{{run}}/resets.csv",
+        state=f"{RESULTS}/evaluation/{{run}}/state.csv",
+    log:
+        f"{RESULTS}/logs/evaluation/{{run}}/evaluate_context.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/{{run}}/evaluate_context.tsv"
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 8
+    resources:
+        mem_mb=16000,
+        runtime=240,
+        gpu=gpus(EXPERIMENT.evaluation.context.device),
+    params:
+        settings=settings(EXPERIMENT.evaluation.context),
+        results=results_folder,
+    shell:
+        command("evaluate_context")
+        + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
+        " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
+
+
 rule evaluate_generation:
     """Repetition, diversity and copying in continuations of passages from the test books."""
     input:
@@ -197,6 +228,7 @@ EVALUATIONS = [
         f"{RESULTS}/evaluation/{{name}}/likelihood.json",
         name=["untrained", "ngram", "xz-after-training", "xz"],
     ),
+    *expand(f"{RESULTS}/evaluation/{{run}}/context.json", run=[*RUNS, "untrained"]),
 ]
 
 

@@ -60,6 +60,33 @@ class BaselineSettings(Section):
     """The compressor reads text of the training books, at most so many bytes, before each test book."""
 
 
+class ContextSettings(Section):
+    """What a model makes of the text it has read: from short contexts to the whole book."""
+
+    max_tokens_per_book: int | None = Field(default=None, ge=64)
+    """Only the beginning of longer books is read; null: whole books."""
+    context_tokens: tuple[int, ...] = Field(default=(16, 64, 256, 1_024, 2_048), min_length=1)
+    """Contexts that the same targets are predicted from, beside the whole book before them; in rising order."""
+    spans_per_book: int = Field(default=8, ge=1)
+    """Places of a book where targets lie."""
+    span_tokens: int = Field(default=16, ge=1)
+    """Targets in a row at each place; those after the first have up to so many tokens of context more."""
+    reset_tokens: tuple[int, ...] = Field(default=(256, 2_048), min_length=1)
+    """Whole books are read with the state thrown away every so many tokens, and with the state carried."""
+    shuffled_tokens: int = Field(default=2_048, ge=16)
+    """Tokens of each book's beginning that are read in their order and shuffled."""
+    piece_tokens: int = Field(default=2_048, ge=16)
+    """Tokens computed at once along a book; this changes memory, not results."""
+    rows_at_once: int = Field(default=4, ge=1)
+    """Short contexts are computed side by side, up to so many times `piece_tokens`."""
+    bootstrap_samples: int = Field(default=2_000, ge=100)
+    """Resamples of books behind each 95 % interval."""
+    seed: int = 1
+    """Seed of the choice of targets, of the shuffle and of the bootstrap."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where there is one."""
+
+
 class LikelihoodBaselines(Section):
     """What the baselines of the likelihood depend on, and no other group of measurements."""
 
@@ -78,6 +105,8 @@ class EvaluationSettings(Section):
     """How surprising the held-out books are."""
     generation: GenerationSettings = GenerationSettings()
     """What the model writes by itself."""
+    context: ContextSettings = ContextSettings()
+    """What the text before is worth to the model."""
     baselines: BaselineSettings = BaselineSettings()
     """Models of the likelihood that need no training run."""
 

@@ -64,6 +64,57 @@ DEFINITIONS: dict[str, Definition] = {
         "lower",
         "Buitrago Ruiz and Gu 2025, arXiv 2507.02782",
     ),
+    "context_gain": Definition(
+        "Gain from the whole book",
+        "Mean over the same target tokens of -ln p(token | the c tokens before it) + ln p(token | all of its book "
+        "before it); in the table c is the shortest context measured. Targets lie in runs at random places at least as deep "
+        "in the book as the longest context; a target has c tokens of context and as many more as there are targets "
+        "before it in its run. Contexts start from the empty state, without an end of text. " + _INTERVAL,
+        "nats/token",
+        "higher",
+        "Khandelwal et al. 2018, Sharp Nearby, Fuzzy Far Away, with the same targets for all contexts",
+    ),
+    "context_step": Definition(
+        "Loss from more context",
+        "Loss of the same targets with a longer context minus their loss with the next shorter one. " + _INTERVAL,
+        "nats/token",
+        "lower",
+        "this project",
+    ),
+    "effective_remembrance": Definition(
+        "Effective remembrance",
+        "Total variation between the predictions for a target from the whole book before it and from the c tokens "
+        "before it, mean over the targets of context gain; in the table c is the longest context measured: how much a "
+        "prediction depends on what lies further back. " + _INTERVAL,
+        "share",
+        "neither",
+        "Buitrago Ruiz and Gu 2025, arXiv 2507.02782",
+    ),
+    "reset_excess": Definition(
+        "Cost of forgetting",
+        "Loss of whole books whose state is thrown away every L tokens, so that a token has 1 to L tokens of context, "
+        "minus their loss with the state carried; in the table L is the largest measured. Negative: carrying the state "
+        "so far does harm. " + _INTERVAL,
+        "nats/token",
+        "higher",
+        "this project; sliding-window evaluation as in Press et al. 2021, Shortformer",
+    ),
+    "shuffled_gap": Definition(
+        "Loss from shuffling",
+        "Loss of the first tokens of each book in a random order minus their loss in the order of the author. Token "
+        "frequencies are the same, so a model that knows no order has 0. " + _INTERVAL,
+        "nats/token",
+        "higher",
+        "this project",
+    ),
+    "state_rms": Definition(
+        "Size of the state",
+        "Root mean square of the values of a kind of state (for Mamba: of the scan, and of the convolution's window) "
+        "of all layers after so many tokens of a book. " + _INTERVAL,
+        "",
+        "neither",
+        "growth of the state past the training length: Chen et al. 2024, Stuffed Mamba",
+    ),
     "seq_rep_4": Definition(
         "Repeated 4-grams",
         "1 - distinct 4-grams / 4-grams of the tokens of a continuation; mean over continuations. " + _INTERVAL,

@@ -13,7 +13,7 @@ from mamba_narrative.errors import FileFormatError
 from mamba_narrative.io import read_json, read_table, read_text
 
 BASELINES = ("untrained", "ngram", "xz-after-training", "xz", "unigram", "human")
-"""Names under `evaluation/` that are no runs: initial weights, models that count, a compressor, the books themselves."""
+"""Names under `evaluation/` that are no runs: initial weights, models that count, xz, the books themselves."""
 
 
 def read_csv(path: Path, required: Sequence[str] = ()) -> list[dict[str, str]]:

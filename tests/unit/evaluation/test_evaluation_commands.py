@@ -9,6 +9,7 @@ import torch
 from evaluation_inputs import SETTINGS
 
 import evaluate_compressor
+import evaluate_context
 import evaluate_generation
 import evaluate_human
 import evaluate_likelihood
@@ -24,6 +25,7 @@ from mamba_narrative.io import read_json, write_json
 from mamba_narrative.tokens.reader import TokenFile
 
 LIKELIHOOD = '{"bootstrap_samples": 100, "device": "cpu"}'
+CONTEXT = '{"context_tokens": [16, 64], "reset_tokens": [32], "bootstrap_samples": 100, "device": "cpu"}'
 GENERATION = '{"prompts": 3, "prompt_tokens": 8, "continuation_tokens": 16, "bootstrap_samples": 100, "device": "cpu"}'
 
 
@@ -37,6 +39,7 @@ def results(tmp_path_factory, token_directory, run_directory):
     of_run = ("--run-directory", run_directory, "--tokens", token_directory, "--output-directory", folder / "small")
     run(evaluate_likelihood, *of_run, "--settings", LIKELIHOOD)
     run(evaluate_generation, *of_run, "--settings", GENERATION)
+    run(evaluate_context, *of_run, "--settings", CONTEXT)
     both = f'{{"likelihood": {LIKELIHOOD}, "generation": {GENERATION}}}'
     tokens = ("--tokens", token_directory)
     run(evaluate_unigram, *tokens, "--settings", both, "--output-directory", folder / "unigram")
@@ -54,7 +57,8 @@ def rows(path):
 
 def test_all_files_of_the_contract_are_written(results):
     five = {"likelihood.json", "likelihood_books.csv", "position.csv", "generation.json", "samples.json"}
-    assert {path.name for path in (results / "small").iterdir()} == five
+    of_context = {"context.json", "context.csv", "resets.csv", "state.csv"}
+    assert {path.name for path in (results / "small").iterdir()} == five | of_context
     assert {path.name for path in (results / "unigram").iterdir()} == five
     assert {path.name for path in (results / "human").iterdir()} == {"generation.json"}
     two = {"likelihood.json", "likelihood_books.csv"}
@@ -82,7 +86,9 @@ def test_the_untrained_run_starts_as_its_model_does(tmp_path, token_directory, t
 
 
 def test_every_number_has_a_known_definition_and_is_finite_or_explained(results):
-    for path in results.glob("*/*n.json"):
+    paths = [path for path in results.glob("*/*.json") if path.name != "samples.json"]
+    assert len(paths) >= 8
+    for path in paths:
         for name, metric in read_json(path)["metrics"].items():
             assert metric["definition"] in DEFINITIONS, name
             assert metric["unit"] == DEFINITIONS[metric["definition"]].unit
@@ -103,6 +109,12 @@ def test_tables_add_up_to_the_totals(results):
         position = rows(results / run_name / "position.csv")
         assert sum(float(row["loss_nats"]) * int(row["tokens"]) for row in position) == pytest.approx(nats)
         assert [row["position_from"] for row in position[1:]] == [row["position_to"] for row in position[:-1]]
+
+
+def test_the_whole_book_has_the_loss_that_the_likelihood_has(results):
+    whole = [row for row in rows(results / "small" / "resets.csv") if row["reset_tokens"] == "never"]
+    nats = sum(float(row["nll_nats"]) for row in rows(results / "small" / "likelihood_books.csv"))
+    assert float(whole[0]["loss_nats"]) * int(whole[0]["tokens"]) == pytest.approx(nats, rel=1e-5)
 
 
 def test_untrained_weights_are_about_as_good_as_chance(results):

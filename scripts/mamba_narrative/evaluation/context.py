@@ -1,0 +1,161 @@
+"""What the text before is worth to a model: the same targets from short contexts and from the whole book,
+whole books with and without resets, the size of the state along a book, and books with their tokens shuffled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mamba_narrative.config.evaluation import ContextSettings
+from mamba_narrative.evaluation.book_reading import Floats, Ids, finite_losses, read_book, read_short
+from mamba_narrative.evaluation.context_report import BookContext, write_context
+from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
+from mamba_narrative.evaluation.passages import seed_of
+from mamba_narrative.evaluation.trained_run import choose_device, load_run
+from mamba_narrative.model.interface import LanguageModel, State
+from mamba_narrative.progress import track
+
+_ROWS_OF_PROBABILITIES = 128
+
+
+@dataclass(frozen=True)
+class WholeBook:
+    """One book read with the state carried: its loss, that of each target, and the hidden states these come from."""
+
+    nats: float
+    target_nats: Floats
+    target_hidden: Tensor | None
+    state_rms: dict[tuple[int, str], float]
+
+
+def evaluate_context(run_directory: Path, tokens: Path, settings: ContextSettings, output: Path) -> None:
+    """Measure a trained run on the test books; write `context.json`, `context.csv`, `resets.csv` and `state.csv`.
+
+    Raises UserError where a file is missing or does not fit the others, or the model gives no finite probabilities.
+    """
+    test, tokenizer = open_tokens(tokens, SPLIT)
+    model = load_run(run_directory, tokenizer, choose_device(settings.device))
+    books = [book for book in held_out_books(test, tokenizer, settings.max_tokens_per_book) if len(book.ids)]
+    measured = [
+        measure_book(model, book, test.end_of_text_id, settings)
+        for book in track(books, f"{run_directory.name}: context", len(books), "books")
+    ]
+    write_context(run_directory.name, measured, books, settings, output)
+
+
+@torch.inference_mode()
+def measure_book(
+    model: LanguageModel, book: HeldOutBook, end_of_text_id: int, settings: ContextSettings
+) -> BookContext:
+    """All measures of one book. A book too short for the targets of the longest context has none."""
+    starts = target_starts(
+        book, max(settings.context_tokens), settings.spans_per_book, settings.span_tokens, settings.seed
+    )
+    targets = (starts[:, None] + np.arange(settings.span_tokens)).ravel()
+    whole = read_whole(model, book, end_of_text_id, settings.piece_tokens, targets)
+    at_once = settings.piece_tokens * settings.rows_at_once
+    context_nats, remembrance = {}, {}
+    for context in settings.context_tokens if len(targets) else ():
+        hidden = hidden_after(model, book.ids, starts, context, settings.span_tokens, at_once)
+        wanted = torch.from_numpy(book.ids[targets].astype(np.int64)).to(hidden.device)
+        context_nats[context] = float(finite_losses(model, hidden, wanted, book.book_id).sum())
+        assert whole.target_hidden is not None
+        remembrance[context] = total_variation(model, whole.target_hidden, hidden)
+    shuffled = book.ids[: settings.shuffled_tokens]
+    ordered_nats = reset_nats(model, shuffled, end_of_text_id, len(shuffled), at_once, book.book_id)
+    shuffled = np.random.default_rng(seed_of(settings.seed, book.book_id, "shuffled")).permutation(shuffled)
+    return BookContext(
+        tokens=len(book.ids),
+        carried_nats=whole.nats,
+        reset_nats={
+            length: reset_nats(model, book.ids, end_of_text_id, length, at_once, book.book_id)
+            for length in settings.reset_tokens
+        },
+        targets=len(targets),
+        whole_nats=float(whole.target_nats.sum()),
+        context_nats=context_nats,
+        remembrance=remembrance,
+        state_rms=whole.state_rms,
+        shuffled_tokens=len(shuffled),
+        ordered_nats=ordered_nats,
+        shuffled_nats=reset_nats(model, shuffled, end_of_text_id, len(shuffled), at_once, book.book_id),
+    )
+
+
+def target_starts(book: HeldOutBook, deepest: int, spans: int, span_tokens: int, seed: int) -> np.ndarray:
+    """Where runs of targets start: int64 [up to spans], sorted, apart, each at least ``deepest`` tokens into the book.
+
+    They depend on the book and the seed, not on the model. None where the book is too short.
+    """
+    places = max(0, (len(book.ids) - deepest) // span_tokens)
+    chosen = np.random.default_rng(seed_of(seed, book.book_id, "targets")).permutation(places)[:spans]
+    return deepest + span_tokens * np.sort(chosen).astype(np.int64)
+
+
+def read_whole(
+    model: LanguageModel, book: HeldOutBook, end_of_text_id: int, piece_tokens: int, targets: np.ndarray
+) -> WholeBook:
+    """Read a book once with its state carried, in memory that does not grow with it but for the targets."""
+    nats, target_nats, hidden, state_rms = 0.0, [], [], {}
+    for piece in read_book(model, book.ids, end_of_text_id, piece_tokens):
+        losses = finite_losses(model, piece.hidden, piece.targets, book.book_id)
+        nats += float(losses.sum())
+        end = piece.start + len(losses)
+        here = targets[(targets >= piece.start) & (targets < end)] - piece.start
+        target_nats.append(losses[here])
+        if len(here):
+            hidden.append(piece.hidden[torch.from_numpy(here).to(piece.hidden.device)])
+        if end & (end - 1) == 0:
+            state_rms |= {(end, kind): value for kind, value in rms_by_kind(piece.state).items()}
+    return WholeBook(nats, np.concatenate(target_nats), torch.cat(hidden) if hidden else None, state_rms)
+
+
+def hidden_after(
+    model: LanguageModel, ids: Ids, starts: np.ndarray, context: int, span_tokens: int, tokens_at_once: int
+) -> Tensor:
+    """Hidden states [targets, d_model] for runs of targets, each read from ``context`` tokens before its first one."""
+    rows = ids[starts[:, None] + np.arange(-context, span_tokens - 1)].astype(np.int64)
+    return torch.cat([part.flatten(0, 1) for part in read_short(model, rows, tokens_at_once, span_tokens)])
+
+
+def reset_nats(
+    model: LanguageModel, ids: Ids, end_of_text_id: int, length: int, tokens_at_once: int, book_id: str
+) -> float:
+    """Summed loss of a book whose state is thrown away every ``length`` tokens, so that a token has at most those."""
+    inputs = np.concatenate(([end_of_text_id], ids[:-1])).astype(np.int64)
+    full = len(ids) // length * length
+    nats = 0.0
+    for rows, targets in ((inputs[:full].reshape(-1, length), ids[:full]), (inputs[None, full:], ids[full:])):
+        done = 0
+        for hidden in read_short(model, rows, tokens_at_once, length) if rows.size else ():
+            flat = hidden.flatten(0, 1)
+            wanted = torch.from_numpy(targets[done : done + len(flat)].astype(np.int64)).to(flat.device)
+            nats += float(finite_losses(model, flat, wanted, book_id).sum())
+            done += len(flat)
+    return nats
+
+
+def total_variation(model: LanguageModel, one: Tensor, other: Tensor) -> float:
+    """Summed over rows: half the absolute differences between the predictions from hidden states [rows, d_model]."""
+    total = 0.0
+    for first in range(0, len(one), _ROWS_OF_PROBABILITIES):
+        rows = slice(first, first + _ROWS_OF_PROBABILITIES)
+        difference = model.logits(one[rows]).softmax(-1) - model.logits(other[rows]).softmax(-1)
+        total += float(difference.abs().sum()) / 2
+    return total
+
+
+def rms_by_kind(state: State) -> dict[str, float]:
+    """Root mean square of all values of each kind of state; the kind is what follows the last dot of a name."""
+    squares: dict[str, float] = {}
+    values: dict[str, int] = {}
+    for name, tensor in state.items():
+        kind = name.rpartition(".")[2]
+        if tensor.is_floating_point() and tensor.numel():
+            squares[kind] = squares.get(kind, 0.0) + float(tensor.double().square().sum())
+            values[kind] = values.get(kind, 0) + tensor.numel()
+    return {kind: (squares[kind] / values[kind]) ** 0.5 for kind in squares}
