@@ -19,11 +19,18 @@ FIGURES = {
             )
         ],
     ],
+    "use_of_context": expand(
+        f"{RESULTS}/evaluation/{{run}}/{{file}}.csv",
+        run=[*RUNS, "untrained"],
+        file=["context", "state"],
+    ),
     "loss_by_position": expand(
         f"{RESULTS}/evaluation/{{run}}/position.csv", run=[*RUNS, "unigram"]
     ),
     "corpus_composition": CORPUS_FILES,
 }
+
+CONTEXT_TABLES = ["context", "contexts", "resets", "sanity"]
 
 
 rule make_tables:
@@ -58,6 +65,12 @@ rule make_tables:
             caption="../report/tables.rst",
             category="Tables",
         ),
+        report(
+            expand(f"{RESULTS}/report/tables/{{table}}.csv", table=CONTEXT_TABLES),
+            caption="../report/tables.rst",
+            category="Evaluation",
+        ),
+        expand(f"{RESULTS}/report/tables/{{table}}.md", table=CONTEXT_TABLES),
         report(
             expand(
                 f"{RESULTS}/report/tables/{{table}}.csv",

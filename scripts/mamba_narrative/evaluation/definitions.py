@@ -67,9 +67,9 @@ DEFINITIONS: dict[str, Definition] = {
     "context_gain": Definition(
         "Gain from the whole book",
         "Mean over the same target tokens of -ln p(token | the c tokens before it) + ln p(token | all of its book "
-        "before it); in the table c is the shortest context measured. Targets lie in runs at random places at least as deep "
-        "in the book as the longest context; a target has c tokens of context and as many more as there are targets "
-        "before it in its run. Contexts start from the empty state, without an end of text. " + _INTERVAL,
+        "before it); in the table c is the shortest context measured. Targets lie in runs at random places at least as "
+        "deep in the book as the longest context; a target has c tokens of context and as many more as there are "
+        "targets before it in its run. Contexts start from the empty state, without an end of text. " + _INTERVAL,
         "nats/token",
         "higher",
         "Khandelwal et al. 2018, Sharp Nearby, Fuzzy Far Away, with the same targets for all contexts",

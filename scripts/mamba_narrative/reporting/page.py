@@ -30,15 +30,18 @@ from mamba_narrative.reporting.summary import (
     sample_size_note,
 )
 from mamba_narrative.reporting.tables.composition import COMPOSITION
+from mamba_narrative.reporting.tables.context import CONTEXT, CONTEXTS, RESETS
 from mamba_narrative.reporting.tables.corpus import CORPUS, SELECTION, SPLITS_SCHEMA
 from mamba_narrative.reporting.tables.evaluation import GENERATION, LIKELIHOOD
 from mamba_narrative.reporting.tables.runs import RUNS
+from mamba_narrative.reporting.tables.sanity import SANITY, failed
 from mamba_narrative.reporting.tables.stripping import STRIPPING
 from mamba_narrative.reporting.tables.table import Schema, Table, as_kind, read_csv_table
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCHEMAS: tuple[Schema, ...] = (STRIPPING, CORPUS, SELECTION, SPLITS_SCHEMA, COMPOSITION, RUNS, LIKELIHOOD, GENERATION)
 _FIGURES = ("training_curve", "loss_by_position", "corpus_composition")
+_CONTEXT_SCHEMAS = (CONTEXT, CONTEXTS, RESETS, SANITY)
 _POSITION = "loss_by_position"
 _SAMPLES_SHOWN = 6
 _COMMAND = "snakemake --cores all --configfile experiment.json"
@@ -61,7 +64,9 @@ def build_page(results: Path, runs: Sequence[str], settings: ReportSettings, con
     `corpus/duplicates.tsv`, `corpus/books.tsv` (titles) and `environment/report.json`. What is missing is said on the
     page; a run without `run.json` raises UserError, for the page would be about nothing.
     """
-    tables = {schema.name: read_csv_table(schema, results / "report" / "tables") for schema in _SCHEMAS}
+    tables = {
+        schema.name: read_csv_table(schema, results / "report" / "tables") for schema in (*_SCHEMAS, *_CONTEXT_SCHEMAS)
+    }
     rows = {name: table.rows if table else () for name, table in tables.items()}
     records = [_run_record(results, run) for run in runs]
     corpus_known = all(rows[name] for name in ("corpus", "splits"))
@@ -75,13 +80,13 @@ def build_page(results: Path, runs: Sequence[str], settings: ReportSettings, con
             subtitle=_subtitle(records),
             runs=list(runs),
             tables=tables,
-            figures={name: _figure(results, name) for name in _FIGURES},
+            figures={name: _figure(results, name) for name in (*_FIGURES, "use_of_context")},
             tiles=_tiles(rows),
             likelihood_summary=likelihood_sentences(rows["likelihood"]),
             repetition_summary=repetition_sentences(rows["generation"]),
             corpus_summary=corpus_sentences(rows["corpus"], rows["selection"], rows["splits"]) if corpus_known else [],
             caution=_caution(rows["likelihood"]),
-            missing=_missing(rows),
+            missing=[*_missing(rows), *failed(rows["sanity"])],
             overlap=overlap_between_splits(results),
             duplicates=duplicate_pairs(results),
             leaks=leak_test(results),
@@ -90,6 +95,8 @@ def build_page(results: Path, runs: Sequence[str], settings: ReportSettings, con
             run_details=[_run_details(record) for record in records],
             likelihood=_comparison(tables["likelihood"]),
             generation=_comparison(tables["generation"]),
+            context=_comparison(tables["context"]),
+            context_scope=_context_scope(results, runs),
             likelihood_definitions=_likelihood_definitions(tables["likelihood"]),
             likelihood_scope=_likelihood_scope(results, runs),
             baseline_facts=_baseline_facts(results),
@@ -228,6 +235,19 @@ def _likelihood_scope(results: Path, runs: Sequence[str]) -> str:
             return (
                 f"Scored: {plural(report['tokens'], 'token')} ({plural(report['words'], 'word')}, "
                 f"{plural(report['bytes'], 'byte')}) of {plural(report['books'], 'book')}{_cut(report)}."
+            )
+    return ""
+
+
+def _context_scope(results: Path, runs: Sequence[str]) -> str:
+    """How much text the use of context was measured on; empty where no run has been measured."""
+    for run in runs:
+        report = optional_json(results / "evaluation" / run / "context.json")
+        if report:
+            return (
+                f"Read: {plural(report['tokens'], 'token')} of {plural(report['books'], 'book')}{_cut(report)}; "
+                f"{plural(report['targets'], 'target')} in the {plural(report['books_with_targets'], 'book')} longer "
+                "than the longest context."
             )
     return ""
 

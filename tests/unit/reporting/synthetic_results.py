@@ -216,6 +216,55 @@ def write_likelihood(results: Path, run: str, loss: float, books: int) -> None:
     )  # fmt: skip
 
 
+def write_context(results: Path, run: str, gap: float, books: int) -> None:
+    folder = results / "evaluation" / run
+    half = None if books < 5 else 0.02
+    estimate = {"n": books, "interval_95": None, "reason": "too few books"} if half is None else {"n": books}
+
+    def entry(value: float) -> dict[str, Any]:
+        return metric("shuffled_gap", value, books, "nats/token", half) | ({} if half else estimate)
+
+    write_json(
+        folder / "context.json",
+        {
+            "run": run, "books": books, "books_with_targets": books, "tokens": 90_000, "targets": 48,
+            "books_cut_short": 0, "settings": {},
+            "metrics": {"shuffled_gap": entry(gap)},
+            "steps": [{"from": 16, "to": 64, **entry(-gap)}, {"from": 64, "to": 256, **entry(0.01)}],
+        },
+    )  # fmt: skip
+    gains = {"16": gap, "64": gap / 2, "256": gap / 4, "whole book": None}
+    write_csv(
+        folder / "context.csv",
+        [
+            {
+                "context_tokens": context, "targets": 48, "books": books, "loss_nats": 5 + (gain or 0), "low": "",
+                "high": "", "gain_nats": gain, "gain_low": gain, "gain_high": gain, "remembrance": 0.2,
+                "remembrance_low": 0.1, "remembrance_high": 0.3,
+            }
+            for context, gain in gains.items()
+        ],
+    )  # fmt: skip
+    write_csv(
+        folder / "resets.csv",
+        [
+            {
+                "reset_tokens": length, "tokens": 90_000, "books": books, "loss_nats": 5.1, "low": "", "high": "",
+                "excess_nats": excess, "excess_low": "", "excess_high": "",
+            }
+            for length, excess in (("256", 0.1), ("never", None))
+        ],
+    )  # fmt: skip
+    write_csv(
+        folder / "state.csv",
+        [
+            {"position": 2**power, "state": kind, "books": books, "rms": 0.1 * power + 0.1, "low": 0.1, "high": 2}
+            for kind in ("scan", "window")
+            for power in range(12)
+        ],
+    )
+
+
 def write_generation(results: Path, name: str, repeated: float, distinct: float) -> None:
     write_json(
         results / "evaluation" / name / "generation.json",
@@ -270,6 +319,8 @@ def write_results(results: Path, runs: Iterable[str] = RUNS, test_books: int = 3
         write_likelihood(results, run, 4.7 - 0.2 * position, test_books)
         write_generation(results, run, 0.12 - 0.03 * position, 0.8)
         write_samples(results, run)
+        write_context(results, run, 0.8, test_books)
+    write_context(results, "untrained", 0.001, test_books)
     write_likelihood(results, "unigram", 6.9, test_books)
     write_generation(results, "unigram", 0.001, 0.95)
     write_generation(results, "human", 0.004, 0.91)

@@ -18,14 +18,15 @@ from synthetic_results import RUNS, write_csv
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import read_table
 from mamba_narrative.reporting.drawing import draw_figure, figure_names
-from mamba_narrative.reporting.figures import corpus_composition, loss_by_position, training_curve
+from mamba_narrative.reporting.figures import corpus_composition, loss_by_position, training_curve, use_of_context
 from mamba_narrative.reporting.style import PALETTE, run_line
 
-NAMES = ["corpus_composition", "loss_by_position", "training_curve"]
+NAMES = ["corpus_composition", "loss_by_position", "training_curve", "use_of_context"]
 MODULES = {
     "training_curve": training_curve,
     "loss_by_position": loss_by_position,
     "corpus_composition": corpus_composition,
+    "use_of_context": use_of_context,
 }
 LOSSES = st.lists(st.floats(0, 20) | st.just(math.nan), min_size=1, max_size=80)
 
@@ -75,6 +76,10 @@ def test_text_stays_text_and_nothing_is_fetched(name: str, drawn: Path) -> None:
             ["Training tokens seen (tokens)", "Loss (nats per token)", "Validation loss (bits per byte)"],
         ),
         ("loss_by_position", ["Position in the book (tokens, logarithmic)", "Loss (nats per token)"]),
+        (
+            "use_of_context",
+            ["Context (tokens)", "Gain from the whole book (nats per token)", "Position in the book (tokens)"],
+        ),
         ("corpus_composition", ["Books (number)", "Words (number)"]),
     ],
 )

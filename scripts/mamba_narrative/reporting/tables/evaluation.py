@@ -8,7 +8,7 @@ from typing import Any
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.reporting.tables.table import Column, Schema, Table
 
-_COLUMNS = (
+COLUMNS = (
     Column("run", "Run"),
     Column("metric", "Metric"),
     Column("definition", "Definition"),
@@ -18,21 +18,22 @@ _COLUMNS = (
     Column("n", "n", "count"),
     Column("unit", "Unit"),
 )
-LIKELIHOOD = Schema("likelihood", "Likelihood of whole held-out books.", _COLUMNS)
-GENERATION = Schema("generation", "Continuations of passages from held-out books.", _COLUMNS)
+LIKELIHOOD = Schema("likelihood", "Likelihood of whole held-out books.", COLUMNS)
+GENERATION = Schema("generation", "Continuations of passages from held-out books.", COLUMNS)
 
 
 def likelihood_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
     """How surprising the held-out books are, by run (and baselines), in the order given."""
-    return _table(LIKELIHOOD, reports)
+    return measured_table(LIKELIHOOD, reports)
 
 
 def generation_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
     """Repetition and diversity of continuations, by run (and baselines), in the order given."""
-    return _table(GENERATION, reports)
+    return measured_table(GENERATION, reports)
 
 
-def _table(schema: Schema, reports: Mapping[str, Mapping[str, Any]]) -> Table:
+def measured_table(schema: Schema, reports: Mapping[str, Mapping[str, Any]]) -> Table:
+    """One row a run and metric of its reports."""
     rows = [row for run, report in reports.items() for row in _rows(schema.name, run, report)]
     return Table(schema, tuple(rows))
 

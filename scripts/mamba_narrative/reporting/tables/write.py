@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from mamba_narrative.io import read_json, read_json_lines, read_table, write_text
-from mamba_narrative.reporting.sources import BASELINES
+from mamba_narrative.reporting.sources import BASELINES, read_csv
 from mamba_narrative.reporting.tables.composition import composition_table
+from mamba_narrative.reporting.tables.context import CONTEXTS, RESETS, context_table, detail_table, keys_of
 from mamba_narrative.reporting.tables.corpus import REQUIRED, corpus_table, selection_table, splits_table
 from mamba_narrative.reporting.tables.evaluation import generation_table, likelihood_table
 from mamba_narrative.reporting.tables.runs import runs_table
+from mamba_narrative.reporting.tables.sanity import UNTRAINED, sanity_table, training_length
 from mamba_narrative.reporting.tables.stripping import stripping_table
 from mamba_narrative.reporting.tables.table import Table, to_csv, to_markdown
 
@@ -30,9 +32,28 @@ def make_tables(results: Path, runs: Sequence[str], shards: Sequence[str] | None
         selection_table(books),
         splits_table(books),
         composition_table(books),
+        *_context_tables(results, runs),
         runs_table([read_json(results / "runs" / run / "run.json") for run in runs]),
         likelihood_table(_reports(results, runs, "likelihood")),
         generation_table(_reports(results, runs, "generation")),
+    ]
+
+
+def _context_tables(results: Path, runs: Sequence[str]) -> list[Table]:
+    """The use of context, and the checks that rest on it. Runs that were not measured have no rows."""
+    measured = [run for run in (*runs, UNTRAINED) if (results / "evaluation" / run / "context.json").is_file()]
+    folders = {run: results / "evaluation" / run for run in measured}
+    reports = {run: read_json(folder / "context.json") for run, folder in folders.items()}
+    lengths = {run: read_json(results / "runs" / run / "run.json") for run in runs}
+    return [
+        context_table(reports),
+        *(
+            detail_table(
+                schema, {run: read_csv(results / "evaluation" / run / name, keys_of(schema)) for run in measured}
+            )
+            for schema, name in ((CONTEXTS, "context.csv"), (RESETS, "resets.csv"))
+        ),
+        sanity_table(reports, {run: training_length(record) for run, record in lengths.items()}),
     ]
 
 
