@@ -24,9 +24,10 @@ _ROWS_OF_PROBABILITIES = 128
 
 @dataclass(frozen=True)
 class WholeBook:
-    """One book read with the state carried: its loss, that of each target, and the hidden states these come from."""
+    """One book read with the state carried: its loss, that of its opening and of each target, and the hidden states these come from."""
 
     nats: float
+    opening_nats: float
     target_nats: Floats
     target_hidden: Tensor | None
     state_rms: dict[tuple[int, str], float]
@@ -56,7 +57,7 @@ def measure_book(
         book, max(settings.context_tokens), settings.spans_per_book, settings.span_tokens, settings.seed
     )
     targets = (starts[:, None] + np.arange(settings.span_tokens)).ravel()
-    whole = read_whole(model, book, end_of_text_id, settings.piece_tokens, targets)
+    whole = read_whole(model, book, end_of_text_id, settings, targets)
     at_once = settings.piece_tokens * settings.rows_at_once
     context_nats, remembrance = {}, {}
     for context in settings.context_tokens if len(targets) else ():
@@ -65,9 +66,8 @@ def measure_book(
         context_nats[context] = float(finite_losses(model, hidden, wanted, book.book_id).sum())
         assert whole.target_hidden is not None
         remembrance[context] = total_variation(model, whole.target_hidden, hidden)
-    shuffled = book.ids[: settings.shuffled_tokens]
-    ordered_nats = reset_nats(model, shuffled, end_of_text_id, len(shuffled), at_once, book.book_id)
-    shuffled = np.random.default_rng(seed_of(settings.seed, book.book_id, "shuffled")).permutation(shuffled)
+    opening = book.ids[: settings.shuffled_tokens]
+    shuffled = np.random.default_rng(seed_of(settings.seed, book.book_id, "shuffled")).permutation(opening)
     return BookContext(
         tokens=len(book.ids),
         carried_nats=whole.nats,
@@ -81,7 +81,7 @@ def measure_book(
         remembrance=remembrance,
         state_rms=whole.state_rms,
         shuffled_tokens=len(shuffled),
-        ordered_nats=ordered_nats,
+        ordered_nats=whole.opening_nats,
         shuffled_nats=reset_nats(model, shuffled, end_of_text_id, len(shuffled), at_once, book.book_id),
     )
 
@@ -97,13 +97,14 @@ def target_starts(book: HeldOutBook, deepest: int, spans: int, span_tokens: int,
 
 
 def read_whole(
-    model: LanguageModel, book: HeldOutBook, end_of_text_id: int, piece_tokens: int, targets: np.ndarray
+    model: LanguageModel, book: HeldOutBook, end_of_text_id: int, settings: ContextSettings, targets: np.ndarray
 ) -> WholeBook:
     """Read a book once with its state carried, in memory that does not grow with it but for the targets."""
-    nats, target_nats, hidden, state_rms = 0.0, [], [], {}
-    for piece in read_book(model, book.ids, end_of_text_id, piece_tokens):
+    nats, opening_nats, target_nats, hidden, state_rms = 0.0, 0.0, [], [], {}
+    for piece in read_book(model, book.ids, end_of_text_id, settings.piece_tokens):
         losses = finite_losses(model, piece.hidden, piece.targets, book.book_id)
         nats += float(losses.sum())
+        opening_nats += float(losses[: max(0, settings.shuffled_tokens - piece.start)].sum())
         end = piece.start + len(losses)
         here = targets[(targets >= piece.start) & (targets < end)] - piece.start
         target_nats.append(losses[here])
@@ -111,7 +112,7 @@ def read_whole(
             hidden.append(piece.hidden[torch.from_numpy(here).to(piece.hidden.device)])
         if end & (end - 1) == 0:
             state_rms |= {(end, kind): value for kind, value in rms_by_kind(piece.state).items()}
-    return WholeBook(nats, np.concatenate(target_nats), torch.cat(hidden) if hidden else None, state_rms)
+    return WholeBook(nats, opening_nats, np.concatenate(target_nats), torch.cat(hidden) if hidden else None, state_rms)
 
 
 def hidden_after(
