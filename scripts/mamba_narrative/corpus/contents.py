@@ -14,7 +14,8 @@ _HEADING = re.compile(
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(
-    r"(?i)^\W*(?:(?:chapter|chap\.?|book|part|volume|vol\.?|letter|section|canto|act|scene|no\.?)\W+)?"
+    r"(?i)^\W*(?:(?:chapter|chap\.?|book|part|volume|vol\.?|letter|section|canto|act|scene|stave|"
+    r"adventure|episode|story|tale|no\.?)\W+)?"
     r"(?:[ivxlcdm]+|\d{1,3}|(?:the )?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|one|two|three|"
     r"four|five|six|seven|eight|nine|ten|eleven|twelve|last))(?:[.:)\]—-]|\s|$)"
 )
@@ -27,6 +28,9 @@ _FIRST_OF_TEXT = re.compile(
 _FRONT = 40_000
 _MAX_BLOCKS = 1_500
 _MAX_SHARE = 0.2
+_FIRST_ENTRIES, _NEAR, _FAR = 4, 3, 8
+"""A heading that repeats one of the first entries begins the text if prose follows within ``_FAR`` blocks, one that
+repeats a later entry within ``_NEAR``: in a list of parts every part may have its own chapter I."""
 
 
 def find_contents(blocks: Sequence[Block], length: int) -> tuple[list[Span], frozenset[str]]:
@@ -44,7 +48,7 @@ def find_contents(blocks: Sequence[Block], length: int) -> tuple[list[Span], fro
     number = 0
     while number < len(front):
         if _HEADING.fullmatch(blocks[number].lines[0].strip()):
-            last = _last_entry(blocks, number, occurrences)
+            last = _last_entry(blocks, number, occurrences, titles)
             if last is not None and blocks[last].end - blocks[number].start <= max(_MAX_SHARE * length, 2_000):
                 rule = "list_of_illustrations" if "contents" not in blocks[number].lines[0].lower() else "contents"
                 spans.append(Span(blocks[number].start, blocks[last].end, rule))
@@ -74,26 +78,31 @@ def _occurrences(blocks: Sequence[Block]) -> dict[str, list[int]]:
     return found
 
 
-def _last_entry(blocks: Sequence[Block], heading: int, occurrences: dict[str, list[int]]) -> int | None:
-    """The last block of the list that begins at block ``heading``; None where it does not look like one."""
+def _last_entry(
+    blocks: Sequence[Block], heading: int, occurrences: dict[str, list[int]], known: set[str]
+) -> int | None:
+    """The last block of the list that begins at block ``heading``; None where it does not look like one.
+
+    ``known`` are the keys of what the lists before this one name.
+    """
     stop = min(len(blocks), heading + _MAX_BLOCKS)
     evidence = [len(blocks[heading].lines) > 1 and _looks_like_entries(blocks[heading].lines[1:], heading, occurrences)]
-    seen: set[str] = set(_keys(blocks[heading]))
+    seen: list[set[str]] = [_keys(blocks[heading])]
     lists_pictures = "contents" not in blocks[heading].lines[0].lower()
     number = heading + 1
     while number < stop:
         block = blocks[number]
         if _HEADING.fullmatch(block.lines[0].strip()):
             break
-        if lists_pictures and _FIRST_OF_TEXT.match(block.text):
+        if lists_pictures and (_FIRST_OF_TEXT.match(block.text) or not known.isdisjoint(map(title_key, block.lines))):
             break
         is_entry = _looks_like_entries(block.lines, number, occurrences) or (lists_pictures and len(block.text) < 80)
         if not is_entry and _is_prose(block):
             break
-        if is_entry and number > heading + 1 and _begins_text(blocks, number, seen):
+        if number > heading + 1 and _begins_text(blocks, number, seen):
             break
         evidence.append(is_entry)
-        seen |= _keys(block)
+        seen.append(_keys(block))
         number += 1
     while evidence and not evidence[-1]:
         evidence.pop()
@@ -105,7 +114,7 @@ def _last_entry(blocks: Sequence[Block], heading: int, occurrences: dict[str, li
 
 def _before_first_heading(blocks: Sequence[Block], heading: int, last: int) -> int | None:
     """``last``, moved before the headings of the first chapter, which look like entries and repeat some."""
-    for number in range(max(heading + 1, last - 2), last + 1):
+    for number in range(max(heading + 1, last - 3), last + 1):
         earlier = [line for block in blocks[heading:number] for line in block.lines]
         titles = {title_key(line) for line in earlier} - {""}
         if len(blocks[number].lines) <= 4 and any(
@@ -151,20 +160,29 @@ def _keys(block: Block) -> set[str]:
     return {_NOT_KEY.sub(" ", _PAGE_AT_END.sub("", line).lower()).strip() for line in block.lines}
 
 
-def _begins_text(blocks: Sequence[Block], number: int, seen: set[str]) -> bool:
-    """Whether block ``number`` repeats an entry and leads to prose: the first heading of the text itself."""
+def _begins_text(blocks: Sequence[Block], number: int, seen: Sequence[set[str]]) -> bool:
+    """Whether block ``number`` repeats an entry and leads to prose: the first heading of the text itself.
+
+    ``seen`` are the lines of every block of the list so far.
+    """
     block = blocks[number]
     if len(block.lines) > 4:
         return False
-    repeats = bool(_keys(block) & seen) or any(
-        title_key(line) and title_key(line) in _titles(seen) for line in block.lines
-    )
-    following = blocks[number + 1 : number + 4]
-    return repeats and any(_is_prose(later) for later in following)
+    lines = _keys(block)
+    keys = {key for line in block.lines if (key := title_key(line))}
+    for position, entry in enumerate(seen):
+        if not lines.isdisjoint(entry) or not keys.isdisjoint(map(title_key, entry)):
+            reach = _FAR if position < _FIRST_ENTRIES else _NEAR
+            return any(_is_running_text(later) for later in blocks[number + 1 : number + 1 + reach])
+    return False
 
 
-def _titles(seen: set[str]) -> set[str]:
-    return {title_key(key) for key in seen}
+def _is_running_text(block: Block) -> bool:
+    """Prose, or a shorter paragraph such as a line of dialogue."""
+    text = " ".join(line.strip() for line in block.lines)
+    if not _SENTENCE_END.search(text) or _NUMBERED.match(text):
+        return _is_prose(block)
+    return len(text.split()) >= 4 and (text[0] in "\"“‘'" or sum(map(str.islower, text)) > 0.7 * len(text))
 
 
 def _is_prose(block: Block) -> bool:
