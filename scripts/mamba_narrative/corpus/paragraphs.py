@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 _DEFAULT_WIDTH, _MIN_WIDTH = 72, 55
@@ -31,7 +32,7 @@ class Block:
     end: int
     lines: tuple[str, ...]
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The lines as they are."""
         return "\n".join(self.lines)

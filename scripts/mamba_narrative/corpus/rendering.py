@@ -40,8 +40,13 @@ class Rendered:
     changes: dict[str, int]
 
 
-def render(blocks: list[Block], settings: StrippingSettings) -> Rendered:
-    """Write the blocks (what no rule has removed) as paragraphs."""
+def render(
+    blocks: list[Block], settings: StrippingSettings, footnote_marks: frozenset[str] = frozenset()
+) -> Rendered:
+    """Write the blocks (what no rule has removed) as paragraphs.
+
+    ``footnote_marks``: forms of marks beyond ``[1]`` that are known to lead to footnotes which were removed.
+    """
     changes: Counter[str] = Counter()
     width = wrapping_width(blocks)
     paragraphs: list[str] = []

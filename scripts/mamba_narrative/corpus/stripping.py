@@ -55,7 +55,9 @@ def strip_book(raw: bytes, settings: StrippingSettings) -> StrippedBook:
     framed = mask(text, boundaries.removed)
     apparatus = find_apparatus(framed, boundaries.start, boundaries.end, header, settings)
     masked = mask(framed, apparatus.spans)
-    rendered = render(list(split_blocks(masked, boundaries.start, boundaries.end)), settings)
+    rendered = render(
+        list(split_blocks(masked, boundaries.start, boundaries.end)), settings, apparatus.footnote_marks
+    )
     removed = without_overlaps([*boundaries.removed, *apparatus.spans])
     return StrippedBook(
         text=rendered.text,
