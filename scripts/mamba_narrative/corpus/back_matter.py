@@ -116,8 +116,13 @@ def _advertisements(blocks: Sequence[Block], back: int, end: int) -> int:
         prose += len(block.text) > _LONG_PARAGRAPH
         if gap > _MAX_GAP or prose > _MAX_PROSE_GAP:
             break
-    if closed and (end - number - 1) and _is_list(blocks[number + 1 : end], kinds):
-        return number + 1
+    if closed:
+        # "The End" may be the title of the last chapter: what follows is a list from its first line on, or not at all.
+        first = number + 1
+        while first < min(start, end) and len(blocks[first].text) > _LONG_PARAGRAPH / 2:
+            first = min(start, end)
+        if first < end and _is_list(blocks[first:end], kinds):
+            return first
     if hits < 2 or len(kinds) < 2 or (kinds == {"format", "heading"}):
         return end
     return _with_heading(blocks, start, back)

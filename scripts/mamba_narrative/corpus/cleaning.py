@@ -15,7 +15,7 @@ from mamba_narrative.corpus.contents import find_contents
 from mamba_narrative.corpus.footnotes import find_footnotes
 from mamba_narrative.corpus.front_pages import FrontSwitches, find_front_pages
 from mamba_narrative.corpus.header import Header
-from mamba_narrative.corpus.notes import find_credits, find_notes, find_project_notes, mentions_project
+from mamba_narrative.corpus.notes import find_bare_notes, find_credits, find_notes, find_project_notes, mentions_project
 from mamba_narrative.corpus.page_numbers import find_page_numbers
 from mamba_narrative.corpus.paragraphs import Block, split_blocks
 from mamba_narrative.corpus.prefaces import find_prefaces
@@ -59,6 +59,9 @@ def find_apparatus(text: str, start: int, end: int, header: Header, settings: St
     blocks = _outside(blocks, found)
     found += find_project_notes(blocks)
     blocks = _outside(blocks, found)
+    if settings.remove_transcriber_notes:
+        found += find_bare_notes(blocks)
+        blocks = _outside(blocks, found)
     edges, titles, warnings = _edges_of_book(blocks, header, settings)
     found += edges
     blocks = _outside(blocks, edges)

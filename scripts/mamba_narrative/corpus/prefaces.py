@@ -8,8 +8,10 @@ and speak of the edition.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
+from mamba_narrative.corpus.contents import title_key
 from mamba_narrative.corpus.header import Header
 from mamba_narrative.corpus.paragraphs import Block
 from mamba_narrative.corpus.spans import Span
@@ -74,7 +76,7 @@ def find_prefaces(blocks: Sequence[Block], header: Header, titles: frozenset[str
         if _FRONT_SHARE < place < _BACK_SHARE or not _is_heading(blocks[number]):
             number += 1
             continue
-        last = _last_block(blocks, number, header)
+        last = _last_block(blocks, number, header, titles)
         if last > number and _is_by_another(blocks[number], blocks[number + 1 : last + 1], header):
             span = Span(blocks[number].start, blocks[last].end, "preface")
             if span.end - span.start <= min(_MAX_SHARE * length, _MAX_CHARACTERS):
@@ -90,7 +92,7 @@ def _is_heading(block: Block) -> bool:
     return len(block.lines) <= 4 and len(block.text) < 160 and _HEADING.fullmatch(block.text.strip()) is not None
 
 
-def _last_block(blocks: Sequence[Block], number: int, header: Header) -> int:
+def _last_block(blocks: Sequence[Block], number: int, header: Header, titles: frozenset[str]) -> int:
     """The last block before the next heading."""
     title = _letters(header.title or "")
     last = number
@@ -100,7 +102,8 @@ def _last_block(blocks: Sequence[Block], number: int, header: Header) -> int:
             text = block.text.strip()
             if _NEXT_HEADING.fullmatch(text) or _is_heading(block) or (title and _letters(text) == title):
                 break
-            if position > number + 1 and _is_capital_heading(blocks, position):
+            key = title_key(text)
+            if position > number + 1 and ((len(key) > 3 and key in titles) or _is_capital_heading(blocks, position)):
                 break
         last = position
     return last
@@ -121,7 +124,7 @@ def _letters(text: str) -> str:
 
 def _is_by_another(heading: Block, body: Sequence[Block], header: Header) -> bool:
     paragraphs = [block.text for block in body if len(block.text) > _SIGNATURE_LENGTH]
-    text = "\n\n".join(paragraphs)
+    text = _plain("\n\n".join(paragraphs))
     if len(text) < _MIN_LENGTH:
         return False
     names = _surnames(header)
@@ -142,7 +145,7 @@ def _is_by_another(heading: Block, body: Sequence[Block], header: Header) -> boo
 def _surnames(header: Header) -> list[str]:
     """The authors' surnames, shortened so that other spellings match; full names where the surname is a common word."""
     names = []
-    for author in re.split(r",? and |;|&", header.author or ""):
+    for author in re.split(r",? and |;|&", _plain(header.author or "")):
         words = re.findall(r"[^\W\d_][\w'’-]*", re.sub(r"\(.*?\)", "", author))
         words = [word for word in words if word.lower().strip(".") not in ("jr", "sr", "sir", "esq", "mrs", "mr", "dr", "anonymous")]
         if not words or len(words[-1]) < 4:
@@ -155,15 +158,22 @@ def _surnames(header: Header) -> list[str]:
     return names
 
 
+def _plain(text: str) -> str:
+    """Without accents: headers seldom have those of a name."""
+    if text.isascii():
+        return text
+    return "".join(character for character in unicodedata.normalize("NFD", text) if not unicodedata.combining(character))
+
+
 def _signed_by_author(body: Sequence[Block], header: Header) -> bool:
     """Whether one of the last short lines is the author's name or initials."""
-    words = [word for word in re.findall(r"[^\W\d_]+", header.author or "") if word[0].isupper()]
+    words = [word for word in re.findall(r"[^\W\d_]+", _plain(header.author or "")) if word[0].isupper()]
     if not words:
         return False
     initials = "".join(word[0] for word in words)
     for block in body[-4:]:
         if len(block.text) <= _SIGNATURE_LENGTH:
-            letters = re.findall(r"[^\W\d_]+", block.text)
+            letters = re.findall(r"[^\W\d_]+", _plain(block.text))
             if words[-1].lower() in {word.lower() for word in letters}:
                 return True
             signed = "".join(letters)
