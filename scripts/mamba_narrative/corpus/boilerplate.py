@@ -116,6 +116,7 @@ def find_boundaries(text: str, max_cut_share: float) -> Boundaries:
     if opening is not None and (fields := _FIELDS_AFTER_MARKER.match(text, start)):
         start = fields.end()
     closing, end, footer_rule = _footer(text, [m for m in markers if m.start >= start], max_cut_share, warnings)
+    end = max(start, end)
     removed = [Span(0, start, header_rule)] if start else []
     removed += _inside(text, [m for m in markers if start <= m.start and m.end <= end], warnings)
     removed += [Span(end, len(text), footer_rule)] if end < len(text) else []

@@ -10,7 +10,7 @@ from mamba_narrative.corpus.spans import Span
 
 _HEADING = re.compile(
     r"[\W_]*(?:(?:the |a )?(?:table|list) of )?(?:contents|illustrations|full[- ]page illustrations|plates|maps)"
-    r"(?: (?:of|to) (?:the )?(?:vol|volume|book|part|first|second|third|fourth)\b.{0,30})?[\W_]*",
+    r"(?: (?:of|to) (?:the )?(?:vol|volume|book|part|first|second|third|fourth)\b.{0,30}|[ .]+page)?[\W_]*",
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(
@@ -100,6 +100,8 @@ def _last_entry(
         if not is_entry and _is_prose(block):
             break
         if number > heading + 1 and _begins_text(blocks, number, seen):
+            if len(blocks[number - 1].lines) == 1 and _is_bare_number(blocks[number - 1].lines[0]):
+                evidence.pop()
             break
         evidence.append(is_entry)
         seen.append(_keys(block))

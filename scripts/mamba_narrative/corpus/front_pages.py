@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
+from mamba_narrative.corpus.contents import title_key
 from mamba_narrative.corpus.header import Header
 from mamba_narrative.corpus.imprint import heads_list_of_books, is_imprint, is_imprint_line, plain_line, signs_of_sale
 from mamba_narrative.corpus.paragraphs import Block
 from mamba_narrative.corpus.spans import Span
 
 _FRONT_BLOCKS, _FRONT_SHARE, _FRONT_CHARACTERS = 400, 0.25, 60_000
-_TITLE_WORDS, _TITLE_LINES = 40, 14
+_TITLE_WORDS, _TITLE_LINES, _TITLE_PAGE_BLOCKS = 40, 14, 20
 _MAX_UNKNOWN, _UNKNOWN_LENGTH = 3, 80
 _ONE = r"(?:[i1]\b|one\b|(?:the )?first\b)"
 _FIRST_HEADING = re.compile(
@@ -69,18 +71,34 @@ def find_front_pages(
     ``titles``: keys of the headings that the table of contents lists.
     """
     end = text_begins_at(blocks)
-    rules = _rules(blocks[:end], header)
-    _bridge(blocks, rules)
+    if end is None:
+        # A play, a list: only what stands at the very front and is known.
+        rules = _rules(blocks[:_TITLE_PAGE_BLOCKS], header)
+        rules = list(takewhile(bool, rules))
+        end = 0
+    else:
+        rules = _rules(blocks[:end], header)
+        _bridge(blocks, rules)
+    if end and end < len(blocks) and not _FIRST_HEADING.match(blocks[end].lines[0]) and not _may_go(blocks[end - 1], header, titles):
+        rules[-1] = None
     wanted = {name for name in ("title_page", "dedication", "advertisement") if getattr(switches, name)}
     return [
         Span(block.start, block.end, rule) for block, rule in zip(blocks, rules, strict=False) if rule and rule in wanted
     ]
 
 
-def text_begins_at(blocks: Sequence[Block]) -> int:
-    """Index of the first block of the text: its first chapter heading, else its first paragraph of prose."""
+def _may_go(block: Block, header: Header, titles: frozenset[str]) -> bool:
+    """Whether the block right above the first prose is a page in front of it, not the title of the first story."""
+    if len(block.text) >= _UNKNOWN_LENGTH or is_imprint(block) or _DEDICATION_WORDS.search(block.text):
+        return True
+    words, whole = set(_words(block.text)), set(_words(header.title or ""))
+    return title_key(block.text) not in titles and (words >= whole or whole.issubset(words | set(_words(header.author or ""))) or not whole)
+
+
+def text_begins_at(blocks: Sequence[Block]) -> int | None:
+    """Index of the first block of the text: its first chapter heading, else its first prose; None: there is neither."""
     if not blocks:
-        return 0
+        return None
     limit = blocks[0].start + min(_FRONT_SHARE * (blocks[-1].end - blocks[0].start), _FRONT_CHARACTERS)
     front = [block for block in blocks[:_FRONT_BLOCKS] if block.start <= limit]
     in_preface, number = False, 0
@@ -93,10 +111,9 @@ def text_begins_at(blocks: Sequence[Block]) -> int:
         elif _PREFACE.fullmatch(block.text.strip()):
             in_preface = True
         elif not in_preface and is_prose(block) and not is_imprint(block) and len(signs_of_sale(block)) < _MIN_SIGNS:
-            # The title of a story stands right above it.
-            return number - 1 if number and len(front[number - 1].text) < _UNKNOWN_LENGTH else number
+            return number
         number += 1
-    return 0
+    return None
 
 
 def is_prose(block: Block) -> bool:

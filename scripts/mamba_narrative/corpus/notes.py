@@ -29,7 +29,7 @@ _CREDIT = re.compile(
         (?:posted|produced|prepared|scanned|transcribed|typed)
     |(?:and\ )?(?:the\ )?(?:online\ )?distributed\ proofread
     |nous\ remercions\ la\ biblioth
-    |.{0,60}\b(?:gutcheck|jeebies|spellcheck|pgdp)
+    |.{0,200}\b(?:gutcheck|jeebies|spellcheck|pgdp|online\ distributed\ proofread)
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -97,7 +97,7 @@ def find_credits(blocks: Sequence[Block]) -> list[Span]:
         if len(block.lines) > _MAX_CREDIT_LINES:
             continue
         follows_credit = bool(spans) and number > 0 and spans[-1].end == blocks[number - 1].end
-        if _CREDIT.match(block.text) or (follows_credit and _CREDIT_TAIL.search(block.text)):
+        if _CREDIT.match(" ".join(block.text.split())) or (follows_credit and _CREDIT_TAIL.search(block.text)):
             spans.append(Span(block.start, block.end, "producer_credit"))
     return spans
 

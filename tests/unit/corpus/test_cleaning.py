@@ -90,11 +90,20 @@ def test_contents_go_but_the_first_heading_of_the_text_stays(style, heading):
     assert rules(text) == {"contents"}
 
 
-def test_a_title_page_goes_only_where_it_repeats_the_header():
-    page = "A LAMP\n\nBY\n\nN. WRITER\n\nLONDON\n1890"
-    assert cleaned(f"{page}\n\n{BOOK}", header=Header("A Lamp", "N. Writer")) == CLEANED
-    assert cleaned(f"{page}\n\n{BOOK}", header=Header("Another Book", "M. Author")).startswith("A LAMP\n\nBY")
-    assert cleaned(f"{page}\n\n{BOOK}").startswith("A LAMP")
+TITLE_PAGE = "A LAMP\n\nBY\n\nN. WRITER\n\nLONDON\n1890"
+
+
+@pytest.mark.parametrize("header", [Header("A Lamp", "N. Writer"), Header("Another Book", "M. Author"), Header()])
+def test_a_title_page_goes_if_it_repeats_the_header_or_says_who_wrote_the_book(header):
+    assert cleaned(f"{TITLE_PAGE}\n\n{BOOK}", header=header) == CLEANED
+    assert rules(f"{TITLE_PAGE}\n\n{BOOK}", header) == {"title_page"}
+
+
+def test_the_title_of_the_first_story_is_no_title_page():
+    contents = "CONTENTS\n\nTHE LAMP\nTHE RAIN\nTHE DOG"
+    text = f"THE LAMP AND OTHER STORIES\n\n{contents}\n\nTHE LAMP\n\n{BOOK}\n\nTHE RAIN\n\n{BOOK}"
+    assert cleaned(text, header=Header("The Lamp and Other Stories", "N. Writer")).startswith(f"THE LAMP\n\n{JOINED}")
+    assert cleaned(f"A LAMP\n\n{BOOK}", header=Header("Another Book")).startswith("A LAMP\n\n")
 
 
 def test_footnotes_go_with_their_marks_wherever_they_stand():
