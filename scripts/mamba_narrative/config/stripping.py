@@ -51,3 +51,7 @@ class StrippingSettings(Section):
     """Remove the signs of `_italics_` and `=bold=`, not the words."""
     normalise_scene_breaks: bool = True
     """Write every line of asterisks or dashes as `* * *`."""
+    mend_hyphenation: bool = True
+    """Join a word divided at a line end where the book also writes it in one."""
+    normalise_punctuation: bool = False
+    """Write straight quotes and em dashes everywhere; as printed otherwise."""
