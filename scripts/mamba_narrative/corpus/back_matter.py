@@ -15,7 +15,9 @@ from mamba_narrative.corpus.paragraphs import Block
 from mamba_narrative.corpus.spans import Span
 
 _BACK_SHARE = 0.3
-_THE_END = re.compile(r"[\W_]*(?:the end|finis|end|fin|fine|ende|slut|loppu|einde)(?:[ \t]+of\b.{1,80})?[\W_]*", re.IGNORECASE)
+_THE_END = re.compile(
+    r"[\W_]*(?:the end|finis|end|fin|fine|ende|slut|loppu|einde)(?:[ \t]+of\b.{1,80})?[\W_]*", re.IGNORECASE
+)
 _INDEX = re.compile(r"[\W_]*(?:general |alphabetical )?index(?:es)?(?:[ \t]+(?:of|to)\b.{1,60})?[\W_]*", re.IGNORECASE)
 _GLOSSARY = re.compile(
     r"[\W_]*(?:a |the )?(?:short |brief )?(?:glossary|vocabulary|glossarial \w+|list of (?:\w+ )?words|pronouncing \w+)\b.{0,60}",
@@ -26,11 +28,17 @@ _APPENDIX = re.compile(
     r"[\W_]*(?:[-—:.][ \t]*.{1,80})?",
     re.IGNORECASE,
 )
-_NOTES = re.compile(r"[\W_]*(?:(?:foot|end)?notes?|(?:author|editor|translator)['’]?s['’]? notes)(?:[ \t]+(?:to|on)\b.{1,60})?[\W_]*", re.IGNORECASE)
-_NOTE_ENTRY = re.compile(
-    r"\s*(?:[\[({]?(?:\d{1,4}|[a-z]|\*{1,3}|[†‡])[\])}.:]|\*|†|\d{1,4} |note\b|page \d|p\. ?\d|chapter\b|\(?\*?\d+\))", re.IGNORECASE
+_NOTES = re.compile(
+    r"[\W_]*(?:(?:foot|end)?notes?|(?:author|editor|translator)['’]?s['’]? notes)(?:[ \t]+(?:to|on)\b.{1,60})?[\W_]*",
+    re.IGNORECASE,
 )
-_INDEX_ENTRY = re.compile(r"\S.*?(?:,|\s)\s*(?:\d{1,4}|[ivxlc]{1,6})(?:[-–n]\w+)?[.;,]?_?\s*$|^\s*(?:see|_see)\b|^\W*[A-Z]\W*$", re.MULTILINE)
+_NOTE_ENTRY = re.compile(
+    r"\s*(?:[\[({]?(?:\d{1,4}|[a-z]|\*{1,3}|[†‡])[\])}.:]|\*|†|\d{1,4} |note\b|page \d|p\. ?\d|chapter\b|\(?\*?\d+\))",
+    re.IGNORECASE,
+)
+_INDEX_ENTRY = re.compile(
+    r"\S.*?(?:,|\s)\s*(?:\d{1,4}|[ivxlc]{1,6})(?:[-–n]\w+)?[.;,]?_?\s*$|^\s*(?:see|_see)\b|^\W*[A-Z]\W*$", re.MULTILINE
+)
 _SPEECH = re.compile(
     r"[,!?.—-]['\"”’] ?(?:said|asked|replied|cried|answered|exclaimed|returned)\b|"
     r"[,!?.—-]['\"”’] (?:he|she|I|they|[A-Z]\w+) (?:said|asked|replied|cried|answered|exclaimed|whispered|muttered)\b"

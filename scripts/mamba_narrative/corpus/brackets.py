@@ -18,7 +18,9 @@ _ILLUSTRATION = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _FOOTNOTE = re.compile(r"\[[ _*=]*(?:footnotes?|fn\.?|note) ?(?:\d+|[A-Z*†‡])?[.:,]", re.IGNORECASE)
-_SIDENOTE = re.compile(r"\[[ _*=]*(?:side[- ]?note|margin(?:al note)?|headline|page heading)s? ?\d*[.:,]", re.IGNORECASE)
+_SIDENOTE = re.compile(
+    r"\[[ _*=]*(?:side[- ]?note|margin(?:al note)?|headline|page heading)s? ?\d*[.:,]", re.IGNORECASE
+)
 _NOTE = re.compile(
     r"\[[ _*=]*(?:(?:see |cf\.? )?[\"“]?transcri|tr\. ?note|tn\b|t/n|e-?text|e-?book|project gutenberg|proofread|"
     r"the following e-?(?:text|book))",

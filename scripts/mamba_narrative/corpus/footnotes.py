@@ -10,7 +10,9 @@ from mamba_narrative.corpus.spans import Span
 
 _MARK_FORM = r"\[(?:\d{1,4}|[A-Z]{1,2}|\*{1,3}|[†‡§])\]|\{\d{1,4}[a-z]?\}|\(\*?\d{1,3}\)|\*{1,3}|[†‡]"
 _FOOTNOTE = re.compile(rf"\s*({_MARK_FORM})\s*(?=[^\s*])")
-_MARK_IN_TEXT = re.compile(r"(?<=\S)(?: ?(\[(?:\d{1,4}|[A-Z]{1,2}|\*{1,3}|[†‡§])\])| ?(\{\d{1,4}[a-z]?\})|(\(\*?\d{1,3}\)))")
+_MARK_IN_TEXT = re.compile(
+    r"(?<=\S)(?: ?(\[(?:\d{1,4}|[A-Z]{1,2}|\*{1,3}|[†‡§])\])| ?(\{\d{1,4}[a-z]?\})|(\(\*?\d{1,3}\)))"
+)
 _SIGN_IN_TEXT = re.compile(r"(?<=[a-z.,;:!?\"'”’)])(\*{1,3}|[†‡])(?![\w*])")
 _HEADING = re.compile(r"[\W_]*(?:foot-?notes?|end-?notes?)[\W_]*", re.IGNORECASE)
 _MAX_LENGTH = 4_000

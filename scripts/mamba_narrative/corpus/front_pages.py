@@ -79,11 +79,18 @@ def find_front_pages(
     else:
         rules = _rules(blocks[:end], header)
         _bridge(blocks, rules)
-    if end and end < len(blocks) and not _FIRST_HEADING.match(blocks[end].lines[0]) and not _may_go(blocks[end - 1], header, titles):
+    if (
+        end
+        and end < len(blocks)
+        and not _FIRST_HEADING.match(blocks[end].lines[0])
+        and not _may_go(blocks[end - 1], header, titles)
+    ):
         rules[-1] = None
     wanted = {name for name in ("title_page", "dedication", "advertisement") if getattr(switches, name)}
     return [
-        Span(block.start, block.end, rule) for block, rule in zip(blocks, rules, strict=False) if rule and rule in wanted
+        Span(block.start, block.end, rule)
+        for block, rule in zip(blocks, rules, strict=False)
+        if rule and rule in wanted
     ]
 
 
@@ -92,7 +99,9 @@ def _may_go(block: Block, header: Header, titles: frozenset[str]) -> bool:
     if len(block.text) >= _UNKNOWN_LENGTH or is_imprint(block) or _DEDICATION_WORDS.search(block.text):
         return True
     words, whole = set(_words(block.text)), set(_words(header.title or ""))
-    return title_key(block.text) not in titles and (words >= whole or whole.issubset(words | set(_words(header.author or ""))) or not whole)
+    return title_key(block.text) not in titles and (
+        words >= whole or whole.issubset(words | set(_words(header.author or ""))) or not whole
+    )
 
 
 def text_begins_at(blocks: Sequence[Block]) -> int | None:
@@ -249,8 +258,10 @@ def _bridge(blocks: Sequence[Block], rules: list[str | None]) -> None:
 
 def _leads_to_title(blocks: Sequence[Block], number: int) -> bool:
     """Whether block ``number`` follows a title that the header does not know: it says who wrote it."""
-    return any(_BY.match(line.strip(" _*")) for line in blocks[number].lines) or plain_line(blocks[number].text) == "by" or (
-        number <= 2 and plain_line(blocks[0].text) == "cover"
+    return (
+        any(_BY.match(line.strip(" _*")) for line in blocks[number].lines)
+        or plain_line(blocks[number].text) == "by"
+        or (number <= 2 and plain_line(blocks[0].text) == "cover")
     )
 
 

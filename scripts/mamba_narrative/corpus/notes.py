@@ -85,7 +85,8 @@ _PLACE = re.compile(r"\W*(?:on )?(?:page|pg\.?|p\.|line|chapter) ?\d+\W.*\S", re
 _CORRECTION = re.compile(r"=>|changed to|corrected to")
 _PROJECT = re.compile(r"project\s+gutenberg|gutenberg-tm|gutenberg\.(?:org|net)|pgdp\.net", re.IGNORECASE)
 _ELECTRONIC = re.compile(
-    r"\be-?texts?\b|\be-?books?\b|\belectronic (?:text|edition|version)|\bHTML\b|\w@\w+\.\w|https?:|www\.|distributed proof", re.IGNORECASE
+    r"\be-?texts?\b|\be-?books?\b|\belectronic (?:text|edition|version)|\bHTML\b|\w@\w+\.\w|https?:|www\.|distributed proof",
+    re.IGNORECASE,
 )
 
 

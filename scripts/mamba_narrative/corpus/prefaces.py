@@ -24,7 +24,8 @@ _KIND = (
 )
 _OFFICE = r"(?:translator|editor|publisher|printer|compiler|biographer)(?:['’]?s['’]?)?"
 _HEADING = re.compile(
-    rf"[\W_]*(?:the )?(?:{_OFFICE}\s+)?{_KIND}(?:[\W_]+(?:by|to|from|of|for)\b.{{0,120}})?[\W_]*", re.IGNORECASE | re.DOTALL
+    rf"[\W_]*(?:the )?(?:{_OFFICE}\s+)?{_KIND}(?:[\W_]+(?:by|to|from|of|for)\b.{{0,120}})?[\W_]*",
+    re.IGNORECASE | re.DOTALL,
 )
 _BY_OFFICE = re.compile(
     rf"\b{_OFFICE}|biographical|bibliographical|critical|memoir|about the author|note on the|life of|appreciation|study",
@@ -128,7 +129,9 @@ def _is_by_another(heading: Block, body: Sequence[Block], header: Header) -> boo
     if len(text) < _MIN_LENGTH:
         return False
     names = _surnames(header)
-    named = sum(len(re.findall(rf"\b{re.escape(name)}(?!\w{{3}})" if len(name) > 4 else rf"\b{name}\b", text)) for name in names)
+    named = sum(
+        len(re.findall(rf"\b{re.escape(name)}(?!\w{{3}})" if len(name) > 4 else rf"\b{name}\b", text)) for name in names
+    )
     if sum(text.count(quote) for quote in "“") > 0.4 * len(paragraphs) and _speech_share(paragraphs) > 0.1:
         return False
     if len(_OWN_BOOK.findall(text)) >= _MIN_OWN or _signed_by_author(body, header):
@@ -147,7 +150,11 @@ def _surnames(header: Header) -> list[str]:
     names = []
     for author in re.split(r",? and |;|&", _plain(header.author or "")):
         words = re.findall(r"[^\W\d_][\w'’-]*", re.sub(r"\(.*?\)", "", author))
-        words = [word for word in words if word.lower().strip(".") not in ("jr", "sr", "sir", "esq", "mrs", "mr", "dr", "anonymous")]
+        words = [
+            word
+            for word in words
+            if word.lower().strip(".") not in ("jr", "sr", "sir", "esq", "mrs", "mr", "dr", "anonymous")
+        ]
         if not words or len(words[-1]) < 4:
             continue
         surname = words[-1]
@@ -162,7 +169,9 @@ def _plain(text: str) -> str:
     """Without accents: headers seldom have those of a name."""
     if text.isascii():
         return text
-    return "".join(character for character in unicodedata.normalize("NFD", text) if not unicodedata.combining(character))
+    return "".join(
+        character for character in unicodedata.normalize("NFD", text) if not unicodedata.combining(character)
+    )
 
 
 def _signed_by_author(body: Sequence[Block], header: Header) -> bool:
@@ -184,5 +193,7 @@ def _signed_by_author(body: Sequence[Block], header: Header) -> bool:
 
 def _speech_share(paragraphs: Sequence[str]) -> float:
     """Share of the paragraphs in which somebody says something."""
-    said = re.compile(r"[,!?]['\"”’] (?:said|asked|cried|replied|answered)\b|[,!?]['\"”’] (?:he|she|I) (?:said|asked|cried|replied)\b")
+    said = re.compile(
+        r"[,!?]['\"”’] (?:said|asked|cried|replied|answered)\b|[,!?]['\"”’] (?:he|she|I) (?:said|asked|cried|replied)\b"
+    )
     return sum(said.search(paragraph) is not None for paragraph in paragraphs) / max(len(paragraphs), 1)
