@@ -20,11 +20,13 @@ _THE_END = re.compile(
 )
 _INDEX = re.compile(r"[\W_]*(?:general |alphabetical )?index(?:es)?(?:[ \t]+(?:of|to)\b.{1,60})?[\W_]*", re.IGNORECASE)
 _GLOSSARY = re.compile(
-    r"[\W_]*(?:a |the )?(?:short |brief )?(?:glossary|vocabulary|glossarial \w+|list of (?:\w+ )?words|pronouncing \w+)\b.{0,60}",
+    r"[\W_]*(?:a |the )?(?:short |brief )?(?:glossary|vocabulary|glossarial \w+|list of (?:\w+ )?words|"
+    r"pronouncing \w+)\b.{0,60}",
     re.IGNORECASE,
 )
 _APPENDIX = re.compile(
-    r"[\W_]*(?:appendi(?:x|ces)(?:[ \t]+(?:[a-z]|[ivx]{1,4}|\d{1,2}|to\b.{1,60}|no\..{1,6}))?|addend(?:um|a)|bibliography|errata|corrigenda)"
+    r"[\W_]*(?:appendi(?:x|ces)(?:[ \t]+(?:[a-z]|[ivx]{1,4}|\d{1,2}|to\b.{1,60}|no\..{1,6}))?|addend(?:um|a)|"
+    r"bibliography|errata|corrigenda)"
     r"[\W_]*(?:[-—:.][ \t]*.{1,80})?",
     re.IGNORECASE,
 )
@@ -33,11 +35,14 @@ _NOTES = re.compile(
     re.IGNORECASE,
 )
 _NOTE_ENTRY = re.compile(
-    r"\s*(?:[\[({]?(?:\d{1,4}|[a-z]|\*{1,3}|[†‡])[\])}.:]|\*|†|\d{1,4} |note\b|page \d|p\. ?\d|chapter\b|\(?\*?\d+\))",
+    r"\s*(?:[\[({]?(?:\d{1,4}|[a-z]|\*{1,3}|[†‡])[\])}.:]|\*|†|\d{1,4} |note\b|page \d|p\. ?\d|chapter\b|"
+    r"\(?\*?\d+\))",
     re.IGNORECASE,
 )
 _INDEX_ENTRY = re.compile(
-    r"\S.*?(?:,|\s)\s*(?:\d{1,4}|[ivxlc]{1,6})(?:[-–n]\w+)?[.;,]?_?\s*$|^\s*(?:see|_see)\b|^\W*[A-Z]\W*$", re.MULTILINE
+    r"\S.*?(?:,|\s)\s*(?:\d{1,4}|[ivxlc]{1,6})(?:[-–n]\w+)?[.;,]?_?\s*$|^\s*(?:see|_see)\b|"
+    r"^\W*[A-Z]\W*$",
+    re.MULTILINE,
 )
 _SPEECH = re.compile(
     r"[,!?.—-]['\"”’] ?(?:said|asked|replied|cried|answered|exclaimed|returned)\b|"
@@ -107,7 +112,7 @@ def _speaks(blocks: Sequence[Block]) -> bool:
 def _advertisements(blocks: Sequence[Block], back: int, end: int) -> int:
     """The first block of the publisher's list that reaches to block ``end``; ``end`` where there is none."""
     start, kinds, hits, gap, prose = end, set[str](), 0, 0, 0
-    closed = False
+    closed, number = False, end
     for number in range(end - 1, back - 1, -1):
         block = blocks[number]
         if is_the_end(block):

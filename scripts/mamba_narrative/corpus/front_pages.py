@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 from mamba_narrative.corpus.contents import title_key
 from mamba_narrative.corpus.header import Header
@@ -22,24 +22,30 @@ _TITLE_WORDS, _TITLE_LINES, _TITLE_PAGE_BLOCKS = 40, 14, 20
 _MAX_UNKNOWN, _UNKNOWN_LENGTH = 3, 80
 _ONE = r"(?:[i1]\b|one\b|(?:the )?first\b)"
 _FIRST_HEADING = re.compile(
-    rf"[\W_]*(?:(?:chapter|chap\.?|book|part|volume|vol\.?|letter|section|stave|canto|act|scene|narrative|day|episode|story"
-    rf"|adventure|tale)\s+(?:the\s+)?{_ONE}|(?:the )?first (?:chapter|book|part|letter|volume|section|narrative|act)\b"
+    rf"[\W_]*(?:(?:chapter|chap\.?|book|part|volume|vol\.?|letter|section|stave|canto|act|scene|narrative|day|"
+    rf"episode|story"
+    rf"|adventure|tale)\s+(?:the\s+)?{_ONE}|(?:the )?first (?:chapter|book|part|letter|volume|section|narrative|"
+    rf"act)\b"
     rf"|{_ONE}[\W_]*$|i\.? ?[-—:.–]+ ?\w|1[.)] ?\w|prologue\b|epilogue\b|chapter\s+\w+)",
     re.IGNORECASE,
 )
 _PREFACE = re.compile(
-    r"[\W_]*(?:the |an? )?(?:[\w'’]+ ){0,3}(?:preface|introduct\w+|foreword|notes?|notice|argument|advertisement|prelude|"
-    r"explanatory|proem|apology|memoir|characters|dramatis person\S*|persons\b.{0,40}|to the (?:\w+ )?reader.{0,10})\b.{0,60}",
+    r"[\W_]*(?:the |an? )?(?:[\w'’]+ ){0,3}(?:preface|introduct\w+|foreword|notes?|notice|argument|"
+    r"advertisement|prelude|"
+    r"explanatory|proem|apology|memoir|characters|dramatis person\S*|persons\b.{0,40}|"
+    r"to the (?:\w+ )?reader.{0,10})\b.{0,60}",
     re.IGNORECASE,
 )
 _DEDICATION_HEADING = re.compile(r"[\W_]*(?:the )?(?:dedication|dedicated|dedicatory(?: \w+)?)[\W_]*", re.IGNORECASE)
 _DEDICATION = re.compile(
-    r"[\W_]*(?:to[\W_]*$|(?:dedicated\s+)?(?:to|unto)\s+(?:(?:my|the|all|our|his|her|that|those|you|whom|mr|mrs|miss|dr|sir)\b"
+    r"[\W_]*(?:to[\W_]*$|(?:dedicated\s+)?(?:to|unto)\s+(?:(?:my|the|all|our|his|her|that|those|you|whom|mr|mrs|"
+    r"miss|dr|sir)\b"
     r"|(?-i:[A-Z]))|for\s+(?:my|all|our|his|her|you)\b)|[\W_]*(?:this|these|i)\b.{0,80}\b(?:dedicat|inscrib)",
     re.IGNORECASE | re.DOTALL,
 )
 _DEDICATION_WORDS = re.compile(
-    r"dedicat|inscribed|affection|gratitude|grateful|memory|remembrance|friend|\bmy (?:dear|wife|mother|father|husband|"
+    r"dedicat|inscribed|affection|gratitude|grateful|memory|remembrance|friend|\bmy (?:dear|wife|mother|father|"
+    r"husband|"
     r"son|daughter|brother|sister|boys?|girls?|little)\b|admiration|esteem|regard|respect|token",
     re.IGNORECASE,
 )
@@ -113,7 +119,7 @@ def text_begins_at(blocks: Sequence[Block]) -> int | None:
     in_preface, number = False, 0
     while number < len(front):
         block = front[number]
-        if len(block.lines) <= 4 and len(block.text) < 200 and _FIRST_HEADING.match(block.lines[0]):
+        if len(block.lines) <= 4 and len(block.text) < 200 and _FIRST_HEADING.match(block.text.split("\n", 1)[0]):
             return number
         if (last := _dedication(front, number)) is not None:
             number = last
@@ -193,7 +199,7 @@ def _dedication(front: Sequence[Block], number: int) -> int | None:
 
 
 def _until_next_page(front: Sequence[Block], number: int, length: int, sure_only: bool = False) -> int:
-    """The last block of a page that begins at ``number``: before a heading, a title page, verse in quotation or prose."""
+    """The last block of a page that begins at ``number``: before a heading, a title page or prose."""
     last = number
     while last + 1 < len(front) and last - number < _MAX_DEDICATION_BLOCKS:
         block = front[last + 1]
@@ -204,7 +210,7 @@ def _until_next_page(front: Sequence[Block], number: int, length: int, sure_only
             break
         if heads_list_of_books(block) or (is_imprint(block) and plain_line(text) not in ("by", "and", "of")):
             break
-        if sure_only and not (_DEDICATION_WORDS.search(text) or len(text) < 40) or (sure_only and is_prose(block)):
+        if sure_only and (is_prose(block) or not (_DEDICATION_WORDS.search(text) or len(text) < 40)):
             break
         last += 1
     return last
@@ -244,7 +250,7 @@ def _bridge(blocks: Sequence[Block], rules: list[str | None]) -> None:
     if not removed:
         return
     stretches = [(0, removed[0])] if removed[0] and _leads_to_title(blocks, removed[0]) else []
-    stretches += [(before + 1, after) for before, after in zip(removed, removed[1:], strict=False)]
+    stretches += [(before + 1, after) for before, after in pairwise(removed)]
     for start, end in stretches:
         between = blocks[start:end]
         if len(between) <= _MAX_UNKNOWN and all(_is_stray(block) for block in between):

@@ -59,21 +59,28 @@ _NOTE_WORDS = re.compile(
     r"""\b(?:typo\w*|misprint\w*|spelling\w*|spelt|punctuation|hyphen\w*|transcri\w*|corrected|changed|retained
     |preserved|underscores?|italics?|asterisks?|small\ cap\w*|equal\ signs|superscript|scan\w*|diphthongs?
     |represented\ by|this\ text|original\ text|e-?text|e-?book|html|printed|page\ \d+|p\.\ \d+
-    |for\ .{1,30}\ read|first\ page\ of|period|comma|quot(?:es|ation)\w*|apostrophes?|ligatures?|removed|added\ to|replaced
-    |inserted|omitted|supplied|relocated|footnotes?|side-?notes?|errors?|ads|capitali[sz]\w+|the\ original|accents?|fonts?
+    |for\ .{1,30}\ read|first\ page\ of|period|comma|quot(?:es|ation)\w*|apostrophes?|ligatures?|removed
+        |added\ to|replaced
+    |inserted|omitted|supplied|relocated|footnotes?|side-?notes?|errors?|ads|capitali[sz]\w+|the\ original
+        |accents?|fonts?
     |missing|editions?|printer\w*)\b|=>|https?:""",
     re.IGNORECASE | re.VERBOSE,
 )
 # What a note without a heading says: how the text was made from a book, and what became of its spelling.
 _BARE_NOTE = re.compile(
     r"""\b(?:this|the)\ (?:e-?text|electronic\ \w+|text|edition|version|file|transcription|book)\ (?:\w+\ ){0,3}
-        (?:is|was|has\ been)\ (?:\w+\ ){0,2}(?:typed|transcribed|scanned|prepared|taken\ from|based\ (?:up)?on|derived|reproduced|that\ of
+        (?:is|was|has\ been)\ (?:\w+\ ){0,2}(?:typed|transcribed|scanned|prepared|taken\ from|based\ (?:up)?on
+            |derived|reproduced|that\ of
         |produced|digiti[sz]ed|copied)
-    |\boriginal\ (?:posting|scans?|e-?text)\b|\bsource\ (?:book|text|edition)['’s]*\b.{0,60}\b(?:header|page|had|has|used|contain)
-    |\b(?:spellings?|punctuation|hyphenation|hyphens|typos?|typographical\ errors?|misprints?|quotation\ marks?|inconsisten\w+)\b.{0,120}
-        \b(?:retained|preserved|corrected|changed|moderni[sz]ed|standardi[sz]ed|normali[sz]ed|removed|left\ (?:as|un)|maintained|amended|regulari[sz]ed)\b
+    |\boriginal\ (?:posting|scans?|e-?text)\b|\bsource\ (?:book|text|edition)['’s]*\b.{0,60}\b(?:header|page
+        |had|has|used|contain)
+    |\b(?:spellings?|punctuation|hyphenation|hyphens|typos?|typographical\ errors?|misprints?|quotation\ marks?
+        |inconsisten\w+)\b.{0,120}
+        \b(?:retained|preserved|corrected|changed|moderni[sz]ed|standardi[sz]ed|normali[sz]ed|removed
+            |left\ (?:as|un)|maintained|amended|regulari[sz]ed)\b
     |\b(?:oe|ae|œ|æ)[\ -]ligatures?\b|\bhas\ been\ changed\ (?:throughout|to)\b|\bvariant\ (?:spellings?|hyphenation)
-    |\bconsistently\ (?:refers|spell\w*|uses)\b|^\W*end\ of\ trans?cription|\bis\ (?:shown|indicated|denoted|represented|marked)\ (?:by|with|like)\b
+    |\bconsistently\ (?:refers|spell\w*|uses)\b|^\W*end\ of\ trans?cription|\bis\ (?:shown|indicated|denoted
+        |represented|marked)\ (?:by|with|like)\b
     """,
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
@@ -85,7 +92,8 @@ _PLACE = re.compile(r"\W*(?:on )?(?:page|pg\.?|p\.|line|chapter) ?\d+\W.*\S", re
 _CORRECTION = re.compile(r"=>|changed to|corrected to")
 _PROJECT = re.compile(r"project\s+gutenberg|gutenberg-tm|gutenberg\.(?:org|net)|pgdp\.net", re.IGNORECASE)
 _ELECTRONIC = re.compile(
-    r"\be-?texts?\b|\be-?books?\b|\belectronic (?:text|edition|version)|\bHTML\b|\w@\w+\.\w|https?:|www\.|distributed proof",
+    r"\be-?texts?\b|\be-?books?\b|\belectronic (?:text|edition|version)|\bHTML\b|\w@\w+\.\w|https?:|www\.|"
+    r"distributed proof",
     re.IGNORECASE,
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 
 from mamba_narrative.corpus.paragraphs import Block
@@ -26,7 +27,7 @@ def find_page_numbers(blocks: Sequence[Block]) -> list[Span]:
     ]
     if len(numbered) < _MIN_NUMBERS:
         return []
-    pairs = list(zip(numbered, numbered[1:], strict=False))
+    pairs = list(pairwise(numbered))
     ascending = sum(0 < later - value <= _MAX_STEP for (value, _), (later, _) in pairs)
     gap = median(later.start - block.end for (_, block), (_, later) in pairs)
     if ascending < _MIN_ASCENDING * len(pairs) or gap > _MAX_MEDIAN_GAP:

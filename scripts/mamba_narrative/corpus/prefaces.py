@@ -17,8 +17,10 @@ from mamba_narrative.corpus.paragraphs import Block
 from mamba_narrative.corpus.spans import Span
 
 _KIND = (
-    r"(?:preface|introduct(?:ion|ory)(?: (?:note|essay|remarks|sketch))?|foreword|afterword|postface|prefatory (?:note|memoir)|"
-    r"biographical (?:note|sketch|introduction|notice|essay)|bibliographical note|critical (?:note|introduction|essay)|"
+    r"(?:preface|introduct(?:ion|ory)(?: (?:note|essay|remarks|sketch))?|foreword|afterword|postface|"
+    r"prefatory (?:note|memoir)|"
+    r"biographical (?:note|sketch|introduction|notice|essay)|bibliographical note|critical (?:note|introduction|"
+    r"essay)|"
     r"memoir|note|notice|remarks|note on the (?:text|author|translation)|about the author|"
     r"life of (?:the author|.{3,40})|an? (?:appreciation|study|note)|[\w. ]{3,40}[—-]+ ?a study)"
 )
@@ -28,25 +30,32 @@ _HEADING = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _BY_OFFICE = re.compile(
-    rf"\b{_OFFICE}|biographical|bibliographical|critical|memoir|about the author|note on the|life of|appreciation|study",
+    rf"\b{_OFFICE}|biographical|bibliographical|critical|memoir|about the author|note on the|life of|"
+    rf"appreciation|study",
     re.IGNORECASE,
 )
 _BY_NAME = re.compile(r"\bby\s+(.{3,60})", re.IGNORECASE | re.DOTALL)
 _ABOUT_EDITIONS = re.compile(
-    r"\b(?:translat(?:ion|ed|or|ing)|edition|novels?|romances?|writings|author|literature|literary|published|original|text|"
+    r"\b(?:translat(?:ion|ed|or|ing)|edition|novels?|romances?|writings|author|literature|literary|published|"
+    r"original|text|"
     r"readers?|version|manuscript)\b",
     re.IGNORECASE,
 )
 # Surnames that are common words: such an author must be named in full.
 _COMMON = frozenset(
-    "black bell bird brown bush church cook cross day field fish fox french german gold grant gray green grey hall hand hill "
-    "holland home hope house hunt king knight lamb lane law london long love marsh may mill moon moore noble north page park "
-    "poet pope porter price rice rich rose sharp short stone strange swift sterne summer train wall ward water way west white "
-    "wild winter wise wood world wren young england france irish english cable crane paris hay ball bird lever reade weir".split()
+    """
+    ball bell bird black brown bush cable church cook crane cross day england english field fish fox france french
+    german gold grant gray green grey hall hand hay hill holland home hope house hunt irish king knight lamb lane
+    law lever london long love marsh may mill moon moore noble north page paris park poet pope porter price reade
+    rice rich rose sharp short sterne stone strange summer swift train wall ward water way weir west white wild
+    winter wise wood world wren young
+    """.split()  # noqa: SIM905 (a list of a hundred quoted words is harder to read)
 )
 _OWN_BOOK = re.compile(
-    r"\b(?:my|mine) (?:own )?(?:\w+ )?(?:book|novel|story|stories|tale|tales|romance|heroine|hero|readers?|publishers?|fiction|characters)\b"
-    r"|\b(?:I|I have|I had) (?:wrote|written|began to write|intended)\b|\bthe (?:present )?(?:author|writer) (?:wishes|desires|hopes|begs)",
+    r"\b(?:my|mine) (?:own )?(?:\w+ )?(?:book|novel|story|stories|tale|tales|romance|heroine|hero|readers?|"
+    r"publishers?|fiction|characters)\b"
+    r"|\b(?:I|I have|I had) (?:wrote|written|began to write|intended)\b|\bthe (?:present )?(?:author|"
+    r"writer) (?:wishes|desires|hopes|begs)",
 )
 _MIN_OWN = 2
 _MAX_SHARE, _MAX_CHARACTERS = 0.12, 60_000
@@ -55,8 +64,10 @@ _FRONT_SHARE, _BACK_SHARE = 0.25, 0.8
 _SIGNATURE_LENGTH = 60
 _MIN_LENGTH = 120
 _NEXT_HEADING = re.compile(
-    r"[\W_]*(?:(?:chapter|book|part|volume|letter|section|stave|canto|act|scene)\s+\S{1,12}\b.{0,80}|(?:[ivxlc]{1,6}|\d{1,3})\.?"
-    r"|contents|prologue|dramatis person\S*|(?:list of )?(?:characters|illustrations)|dedication|epilogue|the end|finis)[\W_]*",
+    r"[\W_]*(?:(?:chapter|book|part|volume|letter|section|stave|canto|act|scene)\s+\S{1,12}\b.{0,80}|"
+    r"(?:[ivxlc]{1,6}|\d{1,3})\.?"
+    r"|contents|prologue|dramatis person\S*|(?:list of )?(?:characters|illustrations)|dedication|epilogue|"
+    r"the end|finis)[\W_]*",
     re.IGNORECASE,
 )
 
@@ -194,6 +205,7 @@ def _signed_by_author(body: Sequence[Block], header: Header) -> bool:
 def _speech_share(paragraphs: Sequence[str]) -> float:
     """Share of the paragraphs in which somebody says something."""
     said = re.compile(
-        r"[,!?]['\"”’] (?:said|asked|cried|replied|answered)\b|[,!?]['\"”’] (?:he|she|I) (?:said|asked|cried|replied)\b"
+        r"[,!?]['\"”’] (?:said|asked|cried|replied|answered)\b|[,!?]['\"”’] (?:he|she|I) (?:said|asked|cried|"
+        r"replied)\b"
     )
     return sum(said.search(paragraph) is not None for paragraph in paragraphs) / max(len(paragraphs), 1)

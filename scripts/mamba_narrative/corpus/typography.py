@@ -1,10 +1,10 @@
-"""Signs inside a paragraph that are the typist's, not the author's: emphasis, note marks, page numbers, line-end hyphens."""
+"""Signs inside a paragraph that are the typist's: emphasis, marks of notes, page numbers, hyphens at line ends."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import unescape
 
 from mamba_narrative.config.stripping import StrippingSettings
@@ -67,7 +67,9 @@ class Signs:
             text = _DASHES.sub("—", text.translate(_STRAIGHT))
         return text
 
-    def _substitute(self, rule: str, pattern: re.Pattern[str], replacement, text: str) -> str:  # noqa: ANN001
+    def _substitute(
+        self, rule: str, pattern: re.Pattern[str], replacement: str | Callable[[re.Match[str]], str], text: str
+    ) -> str:
         text, count = pattern.subn(replacement, text)
         if count:
             self.changes[rule] += count

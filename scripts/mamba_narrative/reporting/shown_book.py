@@ -6,7 +6,7 @@ Both show the decoded text line by line. Removed lines carry their rule; heading
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
@@ -131,7 +131,7 @@ def _facts(name: str, text: str, book: StrippedBook) -> Iterator[str]:
         yield f"  warning    {warning}"
 
 
-def _painter(book: StrippedBook):  # noqa: ANN202 (a function from words and rule to painted words)
+def _painter(book: StrippedBook) -> Callable[[str, str | None], str]:
     colours = {rule: _PALETTE[number % len(_PALETTE)] for number, (rule, _, _) in enumerate(summary(book))}
 
     def paint(words: str, rule: str | None) -> str:
@@ -262,8 +262,9 @@ pre {{ font: .82rem/1.5 ui-monospace, Menlo, Consolas, monospace; white-space: p
 summary {{ cursor: pointer; font: .82rem/1.5 ui-monospace, Menlo, Consolas, monospace; }}
 .chip {{ font: 600 .72rem/1 system-ui, sans-serif; color: var(--paper); background: var(--k); padding: .2rem .45rem;
   border-radius: .25rem; white-space: nowrap; }}
-.cut {{ display: grid; grid-template-columns: 11.5rem minmax(0, 1fr); gap: 0 .8rem; align-items: start; margin: .35rem 0;
-  padding: .3rem .6rem; border-left: 4px solid var(--k); background: color-mix(in srgb, var(--k) 13%, transparent); }}
+.cut {{ display: grid; grid-template-columns: 11.5rem minmax(0, 1fr); gap: 0 .8rem; align-items: start;
+  margin: .35rem 0; padding: .3rem .6rem; border-left: 4px solid var(--k);
+  background: color-mix(in srgb, var(--k) 13%, transparent); }}
 .cut .chip {{ justify-self: start; margin-top: .3rem; }}
 .cut pre {{ margin: 0; }}
 del {{ background: color-mix(in srgb, var(--k) 28%, transparent); text-decoration-color: var(--k); }}
