@@ -27,6 +27,8 @@ _NAMED = re.compile(
 )
 _BARE_NUMERAL = re.compile(r"(?P<roman>[IVXLC]{1,8})\.?|(?P<digits>\d{1,3})\.?")
 _NUMERAL_WITH_TITLE = re.compile(r"(?P<roman>[IVXLC]{1,8})(?P<stop>[.:]?)(?: [-–—]+)?\s+(?P<title>\S.{0,90})")
+_LAST_WORD = re.compile(r"([^\W_]+)[\W_]*$")
+_PAGE = re.compile(r"\d+|[ivxlc]+|frontispiece")
 _MAX_LINES, _MAX_CHARACTERS = 4, 240
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 _MIN_SEQUENCE = 3
@@ -40,19 +42,28 @@ class Chapter:
     heading: str
 
 
+@dataclass(frozen=True)
+class _Listed:
+    """Keys of the headings that the table of contents lists, and their last words: a quick test for most paragraphs."""
+
+    keys: frozenset[str]
+    last_words: frozenset[str]
+
+
 def find_chapters(text: str, listed: frozenset[str] = frozenset()) -> list[Chapter]:
     """Headings of a text whose paragraphs are separated by one blank line.
 
     A paragraph is a heading if it is short and says so (``CHAPTER IV. Title``), if the table of contents listed it
     (``listed``: keys of ``contents.title_key``), or if it is a numeral in an ascending sequence of at least three.
     """
+    titles = _Listed(listed, frozenset(key.rsplit(" ", 1)[-1] for key in listed))
     sure: list[Chapter] = []
     numerals: list[tuple[int, Chapter]] = []
     offset = 0
     for paragraph in text.split("\n\n"):
         if len(paragraph) <= _MAX_CHARACTERS and paragraph.count("\n") < _MAX_LINES and paragraph.strip():
             chapter = Chapter(offset, paragraph.rstrip("\n"))
-            if _is_heading(paragraph, listed):
+            if _is_heading(paragraph, titles):
                 sure.append(chapter)
             elif (value := _numeral(paragraph)) is not None:
                 numerals.append((value, chapter))
@@ -83,7 +94,7 @@ def _says_number(heading: str) -> bool:
     return bool(_NUMBERED.match(heading) or _ORDINAL.match(heading)) or _numeral(heading) is not None
 
 
-def _is_heading(paragraph: str, listed: frozenset[str]) -> bool:
+def _is_heading(paragraph: str, listed: _Listed) -> bool:
     first = paragraph.split("\n", 1)[0].strip()
     match = _NUMBERED.match(first) or _ORDINAL.match(first)
     if match is not None:
@@ -92,8 +103,14 @@ def _is_heading(paragraph: str, listed: frozenset[str]) -> bool:
         return not rest[:1].islower()
     if _NAMED.fullmatch(paragraph.strip()):
         return True
-    key = title_key(" ".join(paragraph.split()))
-    return len(key) > 2 and key in listed and not paragraph.strip().endswith((",", ";"))
+    if not listed.last_words:
+        return False
+    words = paragraph.split()
+    last = _LAST_WORD.search(words[-1].lower())
+    if last is not None and last[1] not in listed.last_words and not _PAGE.fullmatch(last[1]):
+        return False
+    key = title_key(" ".join(words))
+    return len(key) > 2 and key in listed.keys and not words[-1].endswith((",", ";"))
 
 
 def _numeral(paragraph: str) -> int | None:

@@ -5,7 +5,7 @@ Rules are few, and each asks for positive evidence; what none of them is sure of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mamba_narrative.config.stripping import StrippingSettings
@@ -110,8 +110,10 @@ def _edges_of_book(
     return found, titles if settings.remove_contents else frozenset(), warnings
 
 
-def _outside(blocks: Sequence[Block], spans: Iterable[Span]) -> list[Block]:
+def _outside(blocks: Sequence[Block], spans: Sequence[Span]) -> list[Block]:
     """The blocks that no span touches."""
+    if not spans:
+        return list(blocks)
     ordered = without_overlaps(spans)
     kept: list[Block] = []
     position = 0

@@ -125,7 +125,9 @@ def is_wrapped_prose(lines: Sequence[str], width: int) -> bool:
     margin = min(len(line) - len(line.lstrip()) for line in lines)
     lengths = [len(line.rstrip()) - margin for line in lines]
     own = max(lengths)
-    capitals = sum(_first_letter_is_capital(line) for line in lines[1:]) / (len(lines) - 1)
+    capitals = 0.0
+    if len(lines) >= 4:
+        capitals = sum(_first_letter_is_capital(line) for line in lines[1:]) / (len(lines) - 1)
     # A block set narrower than the book (a quotation, say) is measured by itself, if it does not look like verse.
     fits_own = len(lines) >= 4 and own >= _MIN_OWN_WIDTH and capitals < 0.5
     full = width - margin if margin <= _MAX_MARGIN else width
