@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mamba_narrative.corpus.contents import title_key
+from mamba_narrative.corpus.contents import PAGE, last_word, title_key
 
 _NUMBER_WORDS = (
     r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|"
@@ -27,8 +27,6 @@ _NAMED = re.compile(
 )
 _BARE_NUMERAL = re.compile(r"(?P<roman>[IVXLC]{1,8})\.?|(?P<digits>\d{1,3})\.?")
 _NUMERAL_WITH_TITLE = re.compile(r"(?P<roman>[IVXLC]{1,8})(?P<stop>[.:]?)(?: [-–—]+)?\s+(?P<title>\S.{0,90})")
-_LAST_WORD = re.compile(r"([^\W_]+)[\W_]*$")
-_PAGE = re.compile(r"\d+|[ivxlc]+|frontispiece")
 _MAX_LINES, _MAX_CHARACTERS = 4, 240
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 _MIN_SEQUENCE = 3
@@ -106,8 +104,7 @@ def _is_heading(paragraph: str, listed: _Listed) -> bool:
     if not listed.last_words:
         return False
     words = paragraph.split()
-    last = _LAST_WORD.search(words[-1].lower())
-    if last is not None and last[1] not in listed.last_words and not _PAGE.fullmatch(last[1]):
+    if last_word(words[-1]) not in listed.last_words and last_word(words[-1]) != PAGE:
         return False
     key = title_key(" ".join(words))
     return len(key) > 2 and key in listed.keys and not words[-1].endswith((",", ";"))

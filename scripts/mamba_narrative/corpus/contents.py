@@ -25,6 +25,9 @@ _SENTENCE_END = re.compile(r"[.!?][\"'”’)_]*$")
 _FIRST_OF_TEXT = re.compile(
     r"(?i)[\W_]*(?:chapter|chap\.|book|part|volume|preface|introduct\w+|prologue|foreword|contents|(?:[ivxlcdm]+|\d{1,3})\.?$)"
 )
+PAGE = ""
+_LAST_WORD = re.compile(r"([^\W_]+)[\W_]*$")
+_PAGE_NUMBER = re.compile(r"\d+|[ivxlc]+|frontispiece")
 _FRONT = 40_000
 _MAX_BLOCKS = 1_500
 _MAX_SHARE = 0.2
@@ -42,13 +45,13 @@ def find_contents(blocks: Sequence[Block], length: int) -> tuple[list[Span], fro
     front = [b for b in blocks if b.start - blocks[0].start < min(_FRONT, 0.25 * length)]
     if not any(_HEADING.fullmatch(block.lines[0].strip()) for block in front):
         return [], frozenset()
-    occurrences = _occurrences(blocks)
+    short_lines = _ShortLines(blocks)
     spans: list[Span] = []
     titles: set[str] = set()
     number = 0
     while number < len(front):
         if _HEADING.fullmatch(blocks[number].lines[0].strip()):
-            last = _last_entry(blocks, number, occurrences, titles)
+            last = _last_entry(blocks, number, short_lines, titles)
             if last is not None and blocks[last].end - blocks[number].start <= max(_MAX_SHARE * length, 2_000):
                 rule = "list_of_illustrations" if "contents" not in blocks[number].lines[0].lower() else "contents"
                 spans.append(Span(blocks[number].start, blocks[last].end, rule))
@@ -67,26 +70,48 @@ def title_key(line: str) -> str:
     return _NOT_KEY.sub(" ", (without_number or without_page).lower()).strip()
 
 
-def _occurrences(blocks: Sequence[Block]) -> dict[str, list[int]]:
-    """The blocks in which each key stands as a short line."""
-    found: dict[str, list[int]] = {}
-    for number, block in enumerate(blocks):
-        if len(block.lines) <= 4:
-            for line in {*block.lines, " ".join(block.lines)}:
-                if len(line) < 150 and (key := title_key(line)):
-                    found.setdefault(key, []).append(number)
-    return found
+class _ShortLines:
+    """The short lines of a book by their keys. A key costs much, so lines are filed by their last word first."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self._by_last_word: dict[str, dict[str, int]] = {}
+        for number, block in enumerate(blocks):
+            if len(block.lines) <= 4:
+                for line in {*block.lines, " ".join(block.lines)}:
+                    if len(line) < 150:
+                        self._by_last_word.setdefault(last_word(line), {})[line] = number
+        self._keyed: dict[str, dict[str, int]] = {}
+
+    def last_place(self, key: str) -> int:
+        """The last block in which ``key`` stands as a short line; -1 where it never does."""
+        return max(self._places(key.rsplit(" ", 1)[-1]).get(key, -1), self._places(PAGE).get(key, -1))
+
+    def _places(self, word: str) -> dict[str, int]:
+        if word not in self._keyed:
+            places: dict[str, int] = {}
+            for line, number in self._by_last_word.get(word, {}).items():
+                key = title_key(line)
+                places[key] = max(number, places.get(key, -1))
+            self._keyed[word] = places
+        return self._keyed[word]
 
 
-def _last_entry(
-    blocks: Sequence[Block], heading: int, occurrences: dict[str, list[int]], known: set[str]
-) -> int | None:
+def last_word(line: str) -> str:
+    """The last word of the line in lower case, ``PAGE`` where it may be the number of a page: then not part of a key."""
+    words = line.rsplit(None, 1)
+    match = _LAST_WORD.search(words[-1].lower()) if words else None
+    if match is None or _PAGE_NUMBER.fullmatch(match[1]):
+        return PAGE
+    return match[1]
+
+
+def _last_entry(blocks: Sequence[Block], heading: int, short_lines: _ShortLines, known: set[str]) -> int | None:
     """The last block of the list that begins at block ``heading``; None where it does not look like one.
 
     ``known`` are the keys of what the lists before this one name.
     """
     stop = min(len(blocks), heading + _MAX_BLOCKS)
-    evidence = [len(blocks[heading].lines) > 1 and _looks_like_entries(blocks[heading].lines[1:], heading, occurrences)]
+    evidence = [len(blocks[heading].lines) > 1 and _looks_like_entries(blocks[heading].lines[1:], heading, short_lines)]
     seen: list[set[str]] = [_keys(blocks[heading])]
     lists_pictures = "contents" not in blocks[heading].lines[0].lower()
     number = heading + 1
@@ -96,7 +121,7 @@ def _last_entry(
             break
         if lists_pictures and (_FIRST_OF_TEXT.match(block.text) or not known.isdisjoint(map(title_key, block.lines))):
             break
-        is_entry = _looks_like_entries(block.lines, number, occurrences) or (lists_pictures and len(block.text) < 80)
+        is_entry = _looks_like_entries(block.lines, number, short_lines) or (lists_pictures and len(block.text) < 80)
         if not is_entry and _is_prose(block):
             break
         if number > heading + 1 and _begins_text(blocks, number, seen):
@@ -142,20 +167,20 @@ def _is_bare_number(line: str) -> bool:
     return match is not None and not _NOT_KEY.sub("", line[match.end() :])
 
 
-def _looks_like_entries(lines: Sequence[str], number: int, occurrences: dict[str, list[int]]) -> bool:
+def _looks_like_entries(lines: Sequence[str], number: int, short_lines: _ShortLines) -> bool:
     entries = sum(
-        bool(_NUMBERED.match(line)) or bool(_PAGE_AT_END.search(line)) or _occurs_later(line, number, occurrences)
+        bool(_NUMBERED.match(line)) or bool(_PAGE_AT_END.search(line)) or _occurs_later(line, number, short_lines)
         for line in lines
     )
-    if len(lines) > 1 and _occurs_later(" ".join(lines), number, occurrences):
+    if len(lines) > 1 and _occurs_later(" ".join(lines), number, short_lines):
         return True
     # An entry may go on for lines (a summary of the chapter): its number is enough if it is short.
     return entries >= 0.5 * len(lines) or (bool(_NUMBERED.match(lines[0])) and len(lines) <= 8)
 
 
-def _occurs_later(line: str, number: int, occurrences: dict[str, list[int]]) -> bool:
-    places = occurrences.get(title_key(line), ())
-    return bool(places) and places[-1] > number + 1
+def _occurs_later(line: str, number: int, short_lines: _ShortLines) -> bool:
+    key = title_key(line)
+    return bool(key) and short_lines.last_place(key) > number + 1
 
 
 def _keys(block: Block) -> set[str]:

@@ -104,6 +104,8 @@ def join_lines(lines: Sequence[str], hyphens: Hyphens | None = None) -> str:
 
     The hyphen itself stays, unless ``hyphens`` is sure that it divides a word.
     """
+    if not any(line.rstrip().endswith(("-", "—")) for line in lines):
+        return " ".join(" ".join(lines).split())
     pieces: list[str] = []
     for line in lines:
         piece = " ".join(line.split())
