@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from mamba_narrative.corpus.imprint import is_imprint, is_imprint_line, signs_of_sale
 from mamba_narrative.corpus.paragraphs import Block
 from mamba_narrative.corpus.spans import Span
+from mamba_narrative.corpus.speech import has_speech, reads_like_a_story
 
 _BACK_SHARE = 0.3
 _THE_END = re.compile(
@@ -43,10 +44,6 @@ _INDEX_ENTRY = re.compile(
     r"\S.*?(?:,|\s)\s*(?:\d{1,4}|[ivxlc]{1,6})(?:[-–n]\w+)?[.;,]?_?\s*$|^\s*(?:see|_see)\b|"
     r"^\W*[A-Z]\W*$",
     re.MULTILINE,
-)
-_SPEECH = re.compile(
-    r"[,!?.—-]['\"”’] ?(?:said|asked|replied|cried|answered|exclaimed|returned)\b|"
-    r"[,!?.—-]['\"”’] (?:he|she|I|they|[A-Z]\w+) (?:said|asked|replied|cried|answered|exclaimed|whispered|muttered)\b"
 )
 _MAX_SHARE = {"index": 0.3, "glossary": 0.15, "appendix": 0.2, "footnote": 0.3, "advertisement": 0.3}
 _MAX_GAP, _MAX_PROSE_GAP = 2_500, 2
@@ -92,7 +89,7 @@ def find_back_matter(blocks: Sequence[Block], switches: BackSwitches) -> tuple[l
         shown = " ".join(blocks[start].text.split())[:60]
         if share > _MAX_SHARE.get(rule, 0.1):
             warnings.append(f"large_{rule}_kept: {share:.2f} of the book from {shown!r}")
-        elif rule != "advertisement" and _speaks(blocks[start:stop]):
+        elif rule != "advertisement" and reads_like_a_story("\n\n".join(block.text for block in blocks[start:stop])):
             warnings.append(f"{rule}_kept: it holds dialogue: {shown!r}")
         else:
             spans.append(Span(blocks[start].start, blocks[stop - 1].end, rule))
@@ -104,11 +101,6 @@ def is_the_end(block: Block) -> bool:
     return len(block.lines) <= 2 and len(block.text) < 100 and _THE_END.fullmatch(block.text) is not None
 
 
-def _speaks(blocks: Sequence[Block]) -> bool:
-    said = sum(_SPEECH.search(block.text) is not None for block in blocks)
-    return said >= 3 and said > 0.05 * len(blocks)
-
-
 def _advertisements(blocks: Sequence[Block], back: int, end: int) -> int:
     """The first block of the publisher's list that reaches to block ``end``; ``end`` where there is none."""
     start, kinds, hits, gap, prose = end, set[str](), 0, 0, 0
@@ -118,7 +110,7 @@ def _advertisements(blocks: Sequence[Block], back: int, end: int) -> int:
         if is_the_end(block):
             closed = True
             break
-        if _SPEECH.search(block.text):
+        if has_speech(block.text):
             break
         signs = signs_of_sale(block)
         # A paragraph of the story may speak of a price or of printers; a puff speaks of several such things.

@@ -20,6 +20,10 @@ from mamba_narrative.corpus.page_numbers import find_page_numbers
 from mamba_narrative.corpus.paragraphs import Block, split_blocks
 from mamba_narrative.corpus.prefaces import find_prefaces
 from mamba_narrative.corpus.spans import Span, mask, without_overlaps
+from mamba_narrative.corpus.speech import reads_like_a_story
+
+_LARGE = 5_000
+"""Characters from which on a single removal needs a second opinion."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,25 @@ def find_apparatus(text: str, start: int, end: int, header: Header, settings: St
     found += edges
     blocks = _outside(blocks, edges)
     warnings += [f"residue: {' '.join(block.lines)[:80]}" for block in blocks if mentions_project(block.text)]
-    removed = without_overlaps(found)
+    removed, doubtful = _with_second_opinion(without_overlaps(found), text)
+    warnings += doubtful
     share = sum(span.end - span.start for span in removed) / max(end - start, 1)
     if share > settings.max_cut_share:
         warnings.append(f"much_apparatus: {share:.2f} of the book removed as notes, illustrations and the like")
     return Apparatus(tuple(removed), titles, marks, tuple(warnings))
+
+
+def _with_second_opinion(spans: Sequence[Span], text: str) -> tuple[list[Span], list[str]]:
+    """The spans without large ones that read like a story, and a warning for each of those."""
+    kept: list[Span] = []
+    warnings: list[str] = []
+    for span in spans:
+        if span.end - span.start > _LARGE and reads_like_a_story(text[span.start : span.end]):
+            shown = " ".join(text[span.start : span.start + 200].split())[:60]
+            warnings.append(f"doubtful_{span.rule}_kept: {span.end - span.start} characters from {shown!r}")
+        else:
+            kept.append(span)
+    return kept, warnings
 
 
 def _edges_of_book(

@@ -97,7 +97,7 @@ class _ShortLines:
 
 
 def last_word(line: str) -> str:
-    """The last word of the line in lower case, ``PAGE`` where it may be the number of a page: then not part of a key."""
+    """The last word of the line in lower case, ``PAGE`` where it may be a page number and no part of a key."""
     words = line.rsplit(None, 1)
     match = _LAST_WORD.search(words[-1].lower()) if words else None
     if match is None or _PAGE_NUMBER.fullmatch(match[1]):

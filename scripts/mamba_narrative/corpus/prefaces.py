@@ -15,6 +15,7 @@ from mamba_narrative.corpus.contents import title_key
 from mamba_narrative.corpus.header import Header
 from mamba_narrative.corpus.paragraphs import Block
 from mamba_narrative.corpus.spans import Span
+from mamba_narrative.corpus.speech import reads_like_a_story
 
 _KIND = (
     r"(?:preface|introduct(?:ion|ory)(?: (?:note|essay|remarks|sketch))?|foreword|afterword|postface|"
@@ -58,7 +59,9 @@ _OWN_BOOK = re.compile(
     r"writer) (?:wishes|desires|hopes|begs)",
 )
 _MIN_OWN = 2
-_MAX_SHARE, _MAX_CHARACTERS = 0.12, 60_000
+_LIMITS = {1: (0.12, 60_000), 2: (0.25, 120_000)}
+"""Largest share of the book and number of characters, by the strength of the evidence."""
+_MANY_NAMED = 10
 _MIN_NAMED = 2
 _FRONT_SHARE, _BACK_SHARE = 0.25, 0.8
 _SIGNATURE_LENGTH = 60
@@ -89,9 +92,11 @@ def find_prefaces(blocks: Sequence[Block], header: Header, titles: frozenset[str
             number += 1
             continue
         last = _last_block(blocks, number, header, titles)
-        if last > number and _is_by_another(blocks[number], blocks[number + 1 : last + 1], header):
+        strength = _is_by_another(blocks[number], blocks[number + 1 : last + 1], header)
+        if strength:
+            share, characters = _LIMITS[strength]
             span = Span(blocks[number].start, blocks[last].end, "preface")
-            if span.end - span.start <= min(_MAX_SHARE * length, _MAX_CHARACTERS):
+            if span.end - span.start <= min(share * length, characters):
                 spans.append(span)
             else:
                 warnings.append(f"large_preface_kept: {' '.join(blocks[number].text.split())[:60]}")
@@ -134,26 +139,27 @@ def _letters(text: str) -> str:
     return "".join(character for character in text.lower() if character.isalnum())
 
 
-def _is_by_another(heading: Block, body: Sequence[Block], header: Header) -> bool:
+def _is_by_another(heading: Block, body: Sequence[Block], header: Header) -> int:
+    """How strong the evidence is that another than the author wrote this: 0 (none), 1 or 2."""
     paragraphs = [block.text for block in body if len(block.text) > _SIGNATURE_LENGTH]
     text = _plain("\n\n".join(paragraphs))
     if len(text) < _MIN_LENGTH:
-        return False
+        return 0
     names = _surnames(header)
     named = sum(
         len(re.findall(rf"\b{re.escape(name)}(?!\w{{3}})" if len(name) > 4 else rf"\b{name}\b", text)) for name in names
     )
-    if sum(text.count(quote) for quote in "“") > 0.4 * len(paragraphs) and _speech_share(paragraphs) > 0.1:
-        return False
+    if reads_like_a_story(text):
+        return 0
     if len(_OWN_BOOK.findall(text)) >= _MIN_OWN or _signed_by_author(body, header):
-        return False
+        return 0
     if named >= _MIN_NAMED:
-        return True
+        return 2 if named >= _MANY_NAMED else 1
     writer = _BY_NAME.search(heading.text)
     by_another = writer is not None and not any(name.lower() in writer[1].lower() for name in names)
     office = _BY_OFFICE.search(heading.text) is not None
     kinds = {match.lower() for match in _ABOUT_EDITIONS.findall(text)}
-    return (office or by_another) and (named >= 1 or len(kinds) >= 3)
+    return int((office or by_another) and (named >= 1 or len(kinds) >= 3))
 
 
 def _surnames(header: Header) -> list[str]:
@@ -200,12 +206,3 @@ def _signed_by_author(body: Sequence[Block], header: Header) -> bool:
             if 2 <= len(signed) <= 5 and signed.isupper() and signed[0] == initials[0] and signed[-1] == initials[-1]:
                 return True
     return False
-
-
-def _speech_share(paragraphs: Sequence[str]) -> float:
-    """Share of the paragraphs in which somebody says something."""
-    said = re.compile(
-        r"[,!?]['\"”’] (?:said|asked|cried|replied|answered)\b|[,!?]['\"”’] (?:he|she|I) (?:said|asked|cried|"
-        r"replied)\b"
-    )
-    return sum(said.search(paragraph) is not None for paragraph in paragraphs) / max(len(paragraphs), 1)

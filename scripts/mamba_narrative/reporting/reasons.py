@@ -107,15 +107,20 @@ REASONS: dict[str, str] = {
 
 _UNREADABLE = "unreadable_"
 _BY_CATALOGUE = "catalogue_"
+_DOUBTFUL, _KEPT = "doubtful_", "_kept"
 
 
 def meaning_of(code: str) -> str:
     """The reason in words, empty for an unknown code.
 
-    ``unreadable_<code>`` is explained as ``<code>``; ``catalogue_<genre>`` is a genre of Project Gutenberg's catalogue.
+    ``unreadable_<code>`` is explained as ``<code>``; ``catalogue_<genre>`` is a genre of Project Gutenberg's catalogue;
+    ``doubtful_<rule>_kept`` is a removal that a second opinion prevented.
     """
     if code.startswith(_BY_CATALOGUE):
         return f"by the catalogue: {code.removeprefix(_BY_CATALOGUE).replace('_', ' ')}"
+    if code.startswith(_DOUBTFUL):
+        rule = code.removeprefix(_DOUBTFUL).removesuffix(_KEPT)
+        return f"left in, as it reads like a story ({REASONS.get(rule, rule)})"
     return REASONS.get(code) or REASONS.get(code.removeprefix(_UNREADABLE), "")
 
 
