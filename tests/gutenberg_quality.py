@@ -19,7 +19,8 @@ BOUNDARIES = REPOSITORY / "tests" / "data" / "narrative_boundaries.tsv"
 
 # What stands inside a narrative and is none: illustrations, notes, page numbers.
 _INSIDE = re.compile(
-    r"\[(?:illustration|picture|footnote|sidenote|transcriber)[^\]]*\]|^[ \t]*(?:\[\w{1,3}\]|\*|†)\s*\S[^\n]*(?:\n[^\n]+)*"
+    r"\[(?:illustration|picture|footnote|sidenote|transcriber)[^\]]*\]|^[ \t]*(?:\[\w{1,3}\]|\*|"
+    r"†)\s*\S[^\n]*(?:\n[^\n]+)*"
     r"|\[(?:pg|page)?[ .]*\w{1,4}\]|\{\d{1,4}\}|^[ \t]*\d{1,4}\)?[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -27,14 +28,19 @@ _MARKUP = re.compile(r"</?[a-z]{1,6}>|&[a-z]{2,8};")
 _MIN_LETTERS = 20
 _ANYWHERE = re.compile(
     r"project gutenberg|\be-?text\b|\be-?book\b|\bpgdp\b|transcriber['’]?s['’]? notes?\b|small print!|https?:|www\.|"
-    r"gutenberg\.(?:org|net)|\.zip\b|\w@\w+\.(?:com|net|org|edu)\b|\biso-8859|\butf-8\b|distributed proof|public-domain",
+    r"gutenberg\.(?:org|net)|\.zip\b|\w@\w+\.(?:com|net|org|edu)\b|\biso-8859|\butf-8\b|distributed proof|"
+    r"public-domain",
     re.IGNORECASE,
 )
 _AT_THE_EDGES = re.compile(
-    r"\btranscri(?:bed (?:by|from)|ption)|\bscann(?:ed|ing) (?:by|and|from)|small print|\bproofread|^produced by\b|\btypos?\b|"
-    r"tax[- ]deductible|\binternet\b|\bascii\b|\bunicode\b|\b(?:typographical|printer.?s) errors?|\bunderscore|\bitalics? |"
-    r"\b(?:spelling|punctuation|hyphenation)\b.{0,60}\b(?:retained|corrected|preserved|changed)|\belectronic (?:text|edition)|"
-    r"\bdigiti[sz]ed|\bligatures?\b|\bvolunteers? (?:at|of)\b|\bpublic domain\b|\bscans? (?:of|from|by)\b|\bfirst page of ads",
+    r"\btranscri(?:bed (?:by|from)|ption)|\bscann(?:ed|ing) (?:by|and|from)|small print|\bproofread|"
+    r"^produced by\b|\btypos?\b|"
+    r"tax[- ]deductible|\binternet\b|\bascii\b|\bunicode\b|\b(?:typographical|printer.?s) errors?|\bunderscore|"
+    r"\bitalics? |"
+    r"\b(?:spelling|punctuation|hyphenation)\b.{0,60}\b(?:retained|corrected|preserved|changed)|"
+    r"\belectronic (?:text|edition)|"
+    r"\bdigiti[sz]ed|\bligatures?\b|\bvolunteers? (?:at|of)\b|\bpublic domain\b|\bscans? (?:of|from|by)\b|"
+    r"\bfirst page of ads",
     re.IGNORECASE | re.MULTILINE,
 )
 _EDGE = 2_500

@@ -4,8 +4,8 @@ python tests/benchmarks/bench_stripping.py [--books 254]
 
 The books lie in ../shared/gutenberg/raw. Peers that are not installed are skipped, and the line says how to get them.
 "residue": books with any licence, credit or transcriber's note left. "lost": share of the true narrative's letters that
-are gone, on the books whose bounds were marked by hand. "MB/s": raw bytes a second of CPU time on one core; ours decodes,
-cleans, unwraps paragraphs and accounts for every removal in that time, the peers get decoded text.
+are gone, on the books whose bounds were marked by hand. "MB/s": raw bytes a second of CPU time on one core; ours also
+decodes, cleans, unwraps paragraphs and accounts for every removal in that time, the peers get decoded text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / "scripts"), str(REPOSITORY / "tests")]
 
 from gutenberg_quality import BOUNDARIES, REAL_BOOKS, decoded, lost_share, marked_books, residue_of  # noqa: E402
-
 from mamba_narrative.config.stripping import StrippingSettings  # noqa: E402
 from mamba_narrative.corpus.stripping import strip_book  # noqa: E402
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from gutenberg_quality import REAL_BOOKS, lost_share, marked_books, residue_of
 
+from gutenberg_quality import REAL_BOOKS, lost_share, marked_books, residue_of
 from mamba_narrative.config.stripping import StrippingSettings
 from mamba_narrative.corpus.stripping import strip_book
 
