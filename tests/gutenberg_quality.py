@@ -19,9 +19,9 @@ BOUNDARIES = REPOSITORY / "tests" / "data" / "narrative_boundaries.tsv"
 
 # What stands inside a narrative and is none: illustrations, notes, page numbers.
 _INSIDE = re.compile(
-    r"\[(?:illustration|picture|footnote|sidenote|transcriber)[^\]]*\]|^[ \t]*(?:\[\w{1,3}\]|\*|"
-    r"†)\s*\S[^\n]*(?:\n[^\n]+)*"
-    r"|\[(?:pg|page)?[ .]*\w{1,4}\]|\{\d{1,4}\}|^[ \t]*\d{1,4}\)?[ \t]*$",
+    r"^[ \t]*(?:\[(?:\w{1,3}|\*{1,3})\]|\*|†)\s*\S[^\n]*(?:\n[^\n]+)*|^[ \t]*\d{1,4}\)?[ \t]*$"
+    r"|\[(?:illustration|picture|footnote|sidenote|transcriber)[^\]]*\]"
+    r"|\[(?:pg|page)[ .]*\w{1,4}\]|\[(?:\d{1,4}|[A-Z])\]|\{\d{1,4}\}",
     re.IGNORECASE | re.MULTILINE,
 )
 _MARKUP = re.compile(r"</?[a-z]{1,6}>|&[a-z]{2,8};")

@@ -15,7 +15,7 @@ from mamba_narrative.corpus.paragraphs import Block
 from mamba_narrative.corpus.spans import Span
 from mamba_narrative.corpus.speech import has_speech, reads_like_a_story
 
-_BACK_SHARE = 0.3
+_BACK_SHARE = 0.5
 _THE_END = re.compile(
     r"[\W_]*(?:the end|finis|end|fin|fine|ende|slut|loppu|einde)(?:[ \t]+of\b.{1,80})?[\W_]*", re.IGNORECASE
 )
@@ -71,14 +71,11 @@ def find_back_matter(blocks: Sequence[Block], switches: BackSwitches) -> tuple[l
     back = next(n for n, block in enumerate(blocks) if block.end - first >= (1 - _BACK_SHARE) * length)
     found: list[tuple[int, int, str]] = []
     end = len(blocks)
-    advertised = _advertisements(blocks, back, end)
-    if advertised < end:
-        found.append((advertised, end, "advertisement"))
-        end = advertised
-    else:
-        end = _colophon(blocks, back, end)
-        if end < len(blocks):
-            found.append((end, len(blocks), "title_page"))
+    for find, rule in ((_colophon, "title_page"), (_advertisements, "advertisement")):
+        start = find(blocks, back, end)
+        if start < end:
+            found.append((start, end, rule))
+            end = start
     found += _headed_parts(blocks, back, end)
     spans: list[Span] = []
     warnings: list[str] = []

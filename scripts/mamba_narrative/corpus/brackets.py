@@ -17,7 +17,7 @@ _ILLUSTRATION = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
-_FOOTNOTE = re.compile(r"\[[ _*=]*(?:footnotes?|fn\.?|note) ?(?:\d+|[A-Z*†‡])?[.:,]", re.IGNORECASE)
+_FOOTNOTE = re.compile(r"\[[ _*=]*(?:(?:footnotes?|fn\.?) ?(?:\d+|[A-Z*†‡])?[.:,]|note(?: ?\d+[.:,]|:))", re.IGNORECASE)
 _SIDENOTE = re.compile(
     r"\[[ _*=]*(?:side[- ]?note|margin(?:al note)?|headline|page heading)s? ?\d*[.:,]", re.IGNORECASE
 )

@@ -13,7 +13,14 @@ from itertools import pairwise, takewhile
 
 from mamba_narrative.corpus.contents import title_key
 from mamba_narrative.corpus.header import Header
-from mamba_narrative.corpus.imprint import heads_list_of_books, is_imprint, is_imprint_line, plain_line, signs_of_sale
+from mamba_narrative.corpus.imprint import (
+    heads_list_of_books,
+    is_imprint,
+    is_imprint_line,
+    is_weak_imprint,
+    plain_line,
+    signs_of_sale,
+)
 from mamba_narrative.corpus.paragraphs import Block
 from mamba_narrative.corpus.spans import Span
 
@@ -50,6 +57,7 @@ _DEDICATION_WORDS = re.compile(
     re.IGNORECASE,
 )
 _DEDICATES = re.compile(r"dedicat|inscrib", re.IGNORECASE)
+_ADDRESSES = re.compile(r"\b(?:you|your|thee|thy|dedicat\w+|inscribe\w*)\b", re.IGNORECASE)
 _FINITE = re.compile(r"\b(?:was|were|had|said|came|went|she|he|they|it)\b", re.IGNORECASE)
 _MAX_DEDICATION, _MAX_DEDICATORY_LETTER, _MAX_DEDICATION_BLOCKS = 700, 4_000, 8
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)_]*$")
@@ -102,7 +110,13 @@ def find_front_pages(
 
 def _may_go(block: Block, header: Header, titles: frozenset[str]) -> bool:
     """Whether the block right above the first prose is a page in front of it, not the title of the first story."""
-    if len(block.text) >= _UNKNOWN_LENGTH or is_imprint(block) or _DEDICATION_WORDS.search(block.text):
+    if (
+        len(block.text) >= _UNKNOWN_LENGTH
+        or is_imprint(block)
+        or signs_of_sale(block)
+        or _DEDICATION.match(block.text)
+        or _DEDICATION_WORDS.search(block.text)
+    ):
         return True
     words, whole = set(_words(block.text)), set(_words(header.title or ""))
     return title_key(block.text) not in titles and (
@@ -140,6 +154,7 @@ def is_prose(block: Block) -> bool:
 def _rules(front: Sequence[Block], header: Header) -> list[str | None]:
     """The rule that removes each block, None for what stays."""
     rules: list[str | None] = [None] * len(front)
+    sure = False
     title_words, author_words = _words_of(header)
     number, in_preface = 0, False
     while number < len(front):
@@ -152,10 +167,12 @@ def _rules(front: Sequence[Block], header: Header) -> list[str | None]:
         elif _is_title(front[number], title_words, author_words) or is_imprint(front[number]):
             # Below a preface the author's name is a signature.
             rule = None if in_preface and title_words.isdisjoint(_words(front[number].text)) else "title_page"
+        sure = sure or (rule is not None and not is_weak_imprint(front[number]))
         for position in range(number, last + 1):
             rules[position] = rule
         number = last + 1
-    return rules
+    # Nothing but a year or a town is no title page.
+    return rules if sure else [None] * len(front)
 
 
 def _words_of(header: Header) -> tuple[set[str], set[str]]:
@@ -206,11 +223,15 @@ def _until_next_page(front: Sequence[Block], number: int, length: int, sure_only
         text = " ".join(block.text.split())
         if block.end - front[number].start > length or block.start - front[last].end > _MAX_GAP:
             break
-        if _PREFACE.fullmatch(text) or text[0] in _QUOTES or _heads_prose(front, last + 1):
+        if _PREFACE.fullmatch(text) or text[0] in _QUOTES or _FIRST_HEADING.match(text):
+            break
+        if last > number and _heads_prose(front, last + 1):
             break
         if heads_list_of_books(block) or (is_imprint(block) and plain_line(text) not in ("by", "and", "of")):
             break
-        if sure_only and (is_prose(block) or not (_DEDICATION_WORDS.search(text) or len(text) < 40)):
+        if is_prose(block) and (sure_only or not _ADDRESSES.search(text)):
+            break
+        if sure_only and not (_DEDICATION_WORDS.search(text) or len(text) < 40):
             break
         last += 1
     return last

@@ -64,10 +64,11 @@ _LINES = (
     r"yard|bailey|"
     r"acre|buildings|terrace)\b.{0,30}",
     r".{1,30} (?:street|square|row|avenue|lane)[,.]?(?: ?[nsew]\.? ?[ce]?\.? ?\d?)?",
-    rf"{_CITY}(?:[ ,.:;&·—-]*(?:and )?{_CITY})*(?:[ ,.:·—-]+(?:[\w. ]{{1,25}}|[mdclxvi]+|\d{{4}}))?",
+    rf"{_CITY}(?:[ ,.:;&·—-]*(?:and )?{_CITY})*(?:[,:·—-]+ ?(?:\w+\.? ?){{1,2}})?(?:[ ,.:·—-]+(?:[mdclxvi]+|\d{{4}}))?",
     rf"(?:{_MONTH},? )?(?:\d{{1,2}},? )?(?:1[5-9]\d\d|20\d\d)|m\.? ?[dcm][dclxvim. ]{{2,14}}",
     r"price .{1,40}|(?:crown|demy|post|large) (?:8vo|quarto).{0,60}|no\. \d+",
 )
+_WEAK = re.compile(rf"{_CITY}|\d{{4}}|m[dclxvi. ]+|and|or|of|the|complete|no\. \d+")
 _LINE = re.compile(rf"(?:the )?(?:{'|'.join(_LINES)})")
 _STRONG = re.compile(
     r"copyright|all rights? reserved|entered according to|printed (?:in|by|and bound|at)|librarian of congress|"
@@ -140,6 +141,11 @@ def is_imprint(block: Block) -> bool:
         and all(len(line.strip()) <= _SHORT for line in block.lines)
         and 2 * sum(is_imprint_line(line) for line in block.lines) >= len(block.lines)
     )
+
+
+def is_weak_imprint(block: Block) -> bool:
+    """Whether the block is only a town, a year or such a word: an imprint beside another one, nothing by itself."""
+    return all(_WEAK.fullmatch(plain_line(line).rstrip(".,:")) for line in block.lines if plain_line(line))
 
 
 def signs_of_sale(block: Block) -> set[str]:

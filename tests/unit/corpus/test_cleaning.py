@@ -1,32 +1,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stripping_texts import BOOK, CLEANED, JOINED, PARAGRAPH, cleaned, rules
 
 from mamba_narrative.config.stripping import StrippingSettings
-from mamba_narrative.corpus.cleaning import find_apparatus
-from mamba_narrative.corpus.header import Header
-from mamba_narrative.corpus.paragraphs import split_blocks
-from mamba_narrative.corpus.rendering import render
 from mamba_narrative.corpus.spans import Span, kept_stretches, mask
-
-PARAGRAPH = (
-    "The lamp went out before the tale was done, and nobody in the room\n"
-    "said a word about it. Outside, the rain had begun again, and the dog\n"
-    "lay down beside the door, where the cold came in."
-)
-JOINED = PARAGRAPH.replace("\n", " ")
-BOOK = "\n\n".join([PARAGRAPH] * 30)
-CLEANED = "\n\n".join([JOINED] * 30)
-
-
-def cleaned(text, settings=None, header=None):
-    settings, header = settings or StrippingSettings(), header or Header()
-    apparatus = find_apparatus(text, 0, len(text), header, settings)
-    return render(list(split_blocks(mask(text, apparatus.spans))), settings).text.rstrip("\n")
-
-
-def rules(text, header=None):
-    return {span.rule for span in find_apparatus(text, 0, len(text), header or Header(), StrippingSettings()).spans}
 
 
 @pytest.mark.parametrize(
@@ -88,22 +66,6 @@ def test_contents_go_but_the_first_heading_of_the_text_stays(style, heading):
     result = cleaned(text)
     assert result == f"{heading}\n\n{CLEANED}\n\nTHE RAIN\n\n{CLEANED}\n\nTHE DOG\n\n{CLEANED}"
     assert rules(text) == {"contents"}
-
-
-TITLE_PAGE = "A LAMP\n\nBY\n\nN. WRITER\n\nLONDON\n1890"
-
-
-@pytest.mark.parametrize("header", [Header("A Lamp", "N. Writer"), Header("Another Book", "M. Author"), Header()])
-def test_a_title_page_goes_if_it_repeats_the_header_or_says_who_wrote_the_book(header):
-    assert cleaned(f"{TITLE_PAGE}\n\n{BOOK}", header=header) == CLEANED
-    assert rules(f"{TITLE_PAGE}\n\n{BOOK}", header) == {"title_page"}
-
-
-def test_the_title_of_the_first_story_is_no_title_page():
-    contents = "CONTENTS\n\nTHE LAMP\nTHE RAIN\nTHE DOG"
-    text = f"THE LAMP AND OTHER STORIES\n\n{contents}\n\nTHE LAMP\n\n{BOOK}\n\nTHE RAIN\n\n{BOOK}"
-    assert cleaned(text, header=Header("The Lamp and Other Stories", "N. Writer")).startswith(f"THE LAMP\n\n{JOINED}")
-    assert cleaned(f"A LAMP\n\n{BOOK}", header=Header("Another Book")).startswith("A LAMP\n\n")
 
 
 def test_footnotes_go_with_their_marks_wherever_they_stand():
@@ -168,10 +130,36 @@ SWITCHES = {
     "remove_illustrations": "[Illustration: A lamp]",
     "remove_footnotes": "[Footnote A: An aside.]",
     "remove_page_numbers": "[Pg 12]",
+    "remove_sidenotes": "[Sidenote: The lamp goes out.]",
+    "remove_lists_of_illustrations": "ILLUSTRATIONS\n\n A LAMP      1\n THE RAIN     20\n A DOG     31",
     "remove_contents": "CONTENTS\n\n I. THE LAMP      1\n II. THE RAIN     20\n III. THE DOG     31",
     "remove_markup": "_A lamp_",
     "normalise_scene_breaks": "*****",
 }
+
+
+FRONT_SWITCHES = {
+    "remove_dedications": "TO\n\nMY MOTHER",
+    "remove_advertisements": "BY THE SAME AUTHOR\n\nTHE RAIN, Crown 8vo, 6s.",
+    "remove_title_page": "Printed in Great Britain\n\nLondon, 1890",
+    "remove_prefaces": "TRANSLATOR'S PREFACE\n\n"
+    + "This translation of the novel follows the first edition, now lost.\n" * 3,
+}
+BACK_SWITCHES = {
+    "remove_indexes": "INDEX\n\nLamp, 12\nRain, 13\nDog, 14",
+    "remove_glossaries": "GLOSSARY\n\nLamp, a light.\n\nRain, water.",
+    "remove_appendices": "APPENDIX\n\nA list of all lamps.",
+}
+
+
+@pytest.mark.parametrize("switch", FRONT_SWITCHES | BACK_SWITCHES)
+def test_every_rule_for_front_and_back_has_a_switch(switch):
+    story = f"CHAPTER I\n\n{BOOK}\n\n{BOOK}"
+    part = FRONT_SWITCHES.get(switch) or BACK_SWITCHES[switch]
+    text = f"{part}\n\n{story}" if switch in FRONT_SWITCHES else f"{story}\n\n{part}"
+    first_word = part.split("\n")[0]
+    assert first_word in cleaned(text, StrippingSettings(**{switch: False}))
+    assert cleaned(text) == f"CHAPTER I\n\n{CLEANED}\n\n{CLEANED}"
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
