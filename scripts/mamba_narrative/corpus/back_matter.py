@@ -15,7 +15,9 @@ from mamba_narrative.corpus.paragraphs import Block
 from mamba_narrative.corpus.spans import Span
 from mamba_narrative.corpus.speech import has_speech, reads_like_a_story
 
-_BACK_SHARE = 0.5
+_BACK_SHARE = 0.3
+_LONG_PARTS = ("index", "appendix")
+"""These are looked for in all of the second half: a long one is at least reported."""
 _THE_END = re.compile(
     r"[\W_]*(?:the end|finis|end|fin|fine|ende|slut|loppu|einde)(?:[ \t]+of\b.{1,80})?[\W_]*", re.IGNORECASE
 )
@@ -69,6 +71,7 @@ def find_back_matter(blocks: Sequence[Block], switches: BackSwitches) -> tuple[l
         return [], []
     first, length = blocks[0].start, max(blocks[-1].end - blocks[0].start, 1)
     back = next(n for n, block in enumerate(blocks) if block.end - first >= (1 - _BACK_SHARE) * length)
+    second_half = next(n for n, block in enumerate(blocks) if block.end - first >= 0.5 * length)
     found: list[tuple[int, int, str]] = []
     end = len(blocks)
     for find, rule in ((_colophon, "title_page"), (_advertisements, "advertisement")):
@@ -76,7 +79,7 @@ def find_back_matter(blocks: Sequence[Block], switches: BackSwitches) -> tuple[l
         if start < end:
             found.append((start, end, rule))
             end = start
-    found += _headed_parts(blocks, back, end)
+    found += [part for part in _headed_parts(blocks, second_half, end) if part[2] in _LONG_PARTS or part[0] >= back]
     spans: list[Span] = []
     warnings: list[str] = []
     for start, stop, rule in sorted(found):

@@ -17,7 +17,9 @@ _ILLUSTRATION = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
-_FOOTNOTE = re.compile(r"\[[ _*=]*(?:(?:footnotes?|fn\.?) ?(?:\d+|[A-Z*†‡])?[.:,]|note(?: ?\d+[.:,]|:))", re.IGNORECASE)
+_FOOTNOTE = re.compile(
+    r"\[[ _*=]*(?:(?:footnotes?|fn\.?) ?(?:\d+|[A-Z*†‡])?[.:,]|note(?: ?(?:\d+|[A-Z])[.:,]|:))", re.IGNORECASE
+)
 _SIDENOTE = re.compile(
     r"\[[ _*=]*(?:side[- ]?note|margin(?:al note)?|headline|page heading)s? ?\d*[.:,]", re.IGNORECASE
 )
