@@ -5,10 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
+MAX_JOBS ?= 4
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint format schema rulegraph clean clean-results
+.PHONY: help run test test-all lint format schema rulegraph cuda clean clean-results
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -40,6 +41,15 @@ schema: $(VENV)/.installed  ## regenerate workflow/schemas from the typed config
 
 rulegraph: $(VENV)/.installed  ## redraw the rule graph of the README (needs graphviz, and a finished run to show all rules)
 	$(BIN)/snakemake --rulegraph | tred | dot -Tsvg > workflow/report/rulegraph.svg
+
+# FORCE_BUILD: compile instead of asking GitHub for a wheel of another torch. Each job takes about 4 GB of memory.
+cuda: $(VENV)/.installed  ## optional: build the official mamba-ssm and causal-conv1d (needs nvcc, many minutes; MAX_JOBS=4)
+	$(BIN)/python scripts/check_cuda_build.py
+	$(BIN)/pip install --constraint requirements-cuda.txt ninja wheel einops
+	$(BIN)/pip uninstall --yes mamba-ssm causal-conv1d
+	MAX_JOBS=$(MAX_JOBS) CAUSAL_CONV1D_FORCE_BUILD=TRUE MAMBA_FORCE_BUILD=TRUE MAMBA_KEEP_CUDA_BUILD=TRUE \
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --no-build-isolation --no-deps --no-cache-dir \
+	--progress-bar on -r requirements-cuda.txt
 
 clean-results:  ## delete everything generated in results/
 	find results -mindepth 1 ! -name .gitignore -delete

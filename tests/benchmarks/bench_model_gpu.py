@@ -4,19 +4,18 @@ A training step is forward, backward, gradient clipping and fused AdamW; float32
 same loss code for all: cross entropy of float32 logits. Generation is greedy, bfloat16 weights, recorded steps (CUDA
 graphs) on both sides. Random ids; CUDA events; medians. A peer that is not installed is skipped with the reason.
 
-    python tests/benchmarks/bench_model_gpu.py [--json FILE] [--batch 16 --length 2048]
+    python tests/benchmarks/bench_model_gpu.py [--batch 16 --length 2048] [--profile]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from timing import Row, cuda_milliseconds, machine, show
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -44,21 +43,6 @@ def mamba_ssm() -> nn.Module:
     return MambaLMHeadModel(config, device="cuda")
 
 
-def milliseconds(step: Callable[[], object], repeats: int, warm_up: int = 3) -> float:
-    """Median time of a step by CUDA events."""
-    for _ in range(warm_up):
-        step()
-    times = []
-    for _ in range(repeats):
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        start.record()
-        step()
-        end.record()
-        torch.cuda.synchronize()
-        times.append(start.elapsed_time(end))
-    return statistics.median(times)
-
-
 def training(model: nn.Module, logits: Logits, arguments: argparse.Namespace) -> dict[str, float]:
     """Time and memory of full updates."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
@@ -74,7 +58,7 @@ def training(model: nn.Module, logits: Logits, arguments: argparse.Namespace) ->
         optimizer.zero_grad(set_to_none=True)
 
     torch.cuda.reset_peak_memory_stats()
-    time = milliseconds(step, arguments.repeats)
+    time = cuda_milliseconds(step, arguments.repeats)
     tokens = arguments.batch * arguments.length
     return {
         "ms": time,
@@ -90,6 +74,24 @@ def our_training(arguments: argparse.Namespace, compiled: bool) -> dict[str, flo
         return model.logits(model(ids)[0])
 
     return training(model, torch.compile(logits) if compiled else logits, arguments)
+
+
+def our_graphed_training(arguments: argparse.Namespace) -> dict[str, float]:
+    """Forward and backward of the model recorded once as CUDA graphs: a slow processor cannot hold the GPU up."""
+
+    class Hidden(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = ours()
+
+        def forward(self, ids: Tensor) -> Tensor:
+            return self.model(ids)[0]
+
+    module = Hidden()
+    sample = torch.zeros(arguments.batch, arguments.length, dtype=torch.int64, device="cuda")
+    with torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=False):
+        hidden = torch.cuda.make_graphed_callables(module, (sample,))
+    return training(module, lambda ids: module.model.logits(hidden(ids)), arguments)
 
 
 def their_training(arguments: argparse.Namespace) -> dict[str, float]:
@@ -113,7 +115,7 @@ def our_generation(arguments: argparse.Namespace) -> dict[str, float]:
         for _ in range(arguments.new_tokens):
             read = decoder.read(read).argmax(dim=-1, keepdim=True)
 
-    return _new_tokens(milliseconds(generate, arguments.repeats // 2, warm_up=2), arguments)
+    return _new_tokens(cuda_milliseconds(generate, arguments.repeats // 2, warm_up=2), arguments)
 
 
 @torch.inference_mode()
@@ -124,51 +126,88 @@ def their_generation(arguments: argparse.Namespace) -> dict[str, float]:
     def generate() -> None:
         model.generate(input_ids=prompt, max_length=arguments.prompt + arguments.new_tokens, cg=True)
 
-    return _new_tokens(milliseconds(generate, arguments.repeats // 2, warm_up=2), arguments)
+    return _new_tokens(cuda_milliseconds(generate, arguments.repeats // 2, warm_up=2), arguments)
 
 
 def _new_tokens(time: float, arguments: argparse.Namespace) -> dict[str, float]:
     return {"ms": time, "tokens_per_second": arguments.generation_batch * arguments.new_tokens / time * 1000}
 
 
-def main(arguments: argparse.Namespace) -> None:
-    candidates: dict[str, Callable[[], dict[str, float]]] = {
-        "training, mamba-ssm": lambda: their_training(arguments),
-        "training, ours": lambda: our_training(arguments, compiled=False),
-        "training, ours, torch.compile": lambda: our_training(arguments, compiled=True),
-        "generation, mamba-ssm": lambda: their_generation(arguments),
-        "generation, ours": lambda: our_generation(arguments),
-    }
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}; Mamba-130M")
-    print(
-        f"{arguments.length}; generation {arguments.generation_batch} x ({arguments.prompt} + {arguments.new_tokens})"
-    )
-    results: dict[str, dict[str, float] | str] = {}
-    for name, measure in candidates.items():
-        if arguments.only not in name:
-            continue
-        try:
-            results[name] = found = measure()
-            ratio = ""
-            peer = results.get(f"{name.split(',')[0]}, mamba-ssm")
-            if isinstance(peer, dict):
-                ratio = f"{found['tokens_per_second'] / peer['tokens_per_second']:5.2f}x"
-            memory = f"{found['peak_gib']:6.1f} GiB" if "peak_gib" in found else " " * 10
-            print(f"{name:32s} {found['ms']:9.2f} ms {found['tokens_per_second']:10,.0f} tokens/s {memory} {ratio}")
-        except ImportError as error:
-            results[name] = f"skipped: {error}"
-            print(f"{name:32s} skipped: {error}")
-        torch.cuda.empty_cache()
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+CANDIDATES: dict[str, dict[str, Callable[[argparse.Namespace], dict[str, float]]]] = {
+    "training step": {
+        "mamba-ssm": their_training,
+        "ours": lambda arguments: our_training(arguments, compiled=False),
+        "ours, torch.compile": lambda arguments: our_training(arguments, compiled=True),
+        "ours, CUDA graphs": our_graphed_training,
+    },
+    "generation": {"mamba-ssm": their_generation, "ours": our_generation},
+}
+GOALS = {"training step": ("1.6x", "2x"), "generation": ("1x", "1.5x")}
 
 
-if __name__ == "__main__":
+def rows(arguments: argparse.Namespace) -> list[Row]:
+    """Tokens per second of every candidate, with the peer's; a peer that is not installed is named as skipped."""
+    found = []
+    for measure, candidates in CANDIDATES.items():
+        peer, peer_value = "mamba-ssm", None
+        for name, candidate in candidates.items():
+            if arguments.only not in f"{measure}, {name}":
+                continue
+            try:
+                result = candidate(arguments)
+            except ImportError as error:
+                peer = f"mamba-ssm skipped: {error}"
+                continue
+            torch.cuda.empty_cache()
+            note = ", ".join(f"{key} {value:.2f}" for key, value in result.items() if key != "tokens_per_second")
+            print(f"{measure}, {name}: {result['tokens_per_second']:,.0f} tokens/s ({note})", flush=True)
+            if name == "mamba-ssm":
+                peer_value = result["tokens_per_second"]
+                continue
+            label = f"{measure}{name.removeprefix('ours')}, {_size(measure, arguments)}"
+            must, aim = GOALS[measure]
+            found.append(Row(label, "tokens/s", peer, peer_value, result["tokens_per_second"], must, aim, note=note))
+    return found
+
+
+def _size(measure: str, arguments: argparse.Namespace) -> str:
+    if measure == "training step":
+        return f"{arguments.batch} x {arguments.length}"
+    return f"batch {arguments.generation_batch}, {arguments.prompt} + {arguments.new_tokens}"
+
+
+def profile(arguments: argparse.Namespace) -> None:
+    """Where the time of our training step goes."""
+    from torch.profiler import ProfilerActivity
+
+    arguments.repeats = 2
+    for name, run in (("training step", lambda: our_training(arguments, False)), ("generation", None)):
+        with torch.profiler.profile(activities=[ProfilerActivity.CUDA]) as recorded:
+            (run or (lambda: our_generation(arguments)))()
+        runs = arguments.repeats + 3 if run else 3 * arguments.new_tokens
+        print(f"{name}: kernel, calls, milliseconds a step (with the copies that build the model)")
+        for event in sorted(recorded.key_averages(), key=lambda event: -event.self_device_time_total)[:32]:
+            milliseconds = event.self_device_time_total / 1000 / runs
+            print(f"  {event.key[:100]:100s} {event.count / runs:6.0f} {milliseconds:8.4f}")
+
+
+def options() -> argparse.ArgumentParser:
+    """The sizes, with the defaults of the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (
         ("batch", 16), ("length", 2048), ("generation-batch", 64), ("prompt", 128), ("new-tokens", 256), ("repeats", 8),
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     parser.add_argument("--only", default="", help="candidates with this in their name")
-    main(parser.parse_args())
+    return parser
+
+
+if __name__ == "__main__":
+    parser = options()
+    parser.add_argument("--profile", action="store_true", help="instead: where the time of our training step goes")
+    chosen = parser.parse_args()
+    print(machine())
+    if chosen.profile:
+        profile(chosen)
+    else:
+        show(rows(chosen))

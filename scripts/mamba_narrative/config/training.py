@@ -20,8 +20,14 @@ class TrainingSettings(Section):
     """Tokens of one training window."""
     batch_sequences: int = Field(default=32, ge=1)
     """Windows of one update."""
+    order: Literal["shuffled", "stateful"] = "shuffled"
+    """shuffled: windows of all books in random order; stateful: each row of the batch reads one book after the other
+    from start to end and carries the model's state from step to step (without its gradient)."""
     micro_batch_sequences: int | None = Field(default=None, ge=1)
-    """Windows computed at once; null: all of a batch. Smaller ones are accumulated, with the same result."""
+    """Windows computed at once; smaller parts of a batch are accumulated, with the same result. null: as many as fit
+    into the GPU's memory (found once for a run), on the CPU all."""
+    recompute: bool = False
+    """Keep the inputs of each block only and compute the rest again for the gradients: less memory, a third slower."""
     learning_rate: float = Field(default=6e-4, gt=0)
     """Peak learning rate."""
     min_learning_rate_share: float = Field(default=0.1, ge=0, le=1)
@@ -36,6 +42,12 @@ class TrainingSettings(Section):
     """AdamW's second moment."""
     clip_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this norm."""
+    z_loss: float = Field(default=0.0, ge=0)
+    """Weight of the mean squared logarithm of the softmax's denominator, which keeps scores from drifting."""
+    skip_grad_norm: float | None = Field(default=None, gt=0)
+    """Steps with a larger gradient norm are skipped, as those whose loss is not finite always are; null: no limit."""
+    max_skipped_steps: int = Field(default=3, ge=0)
+    """More skipped steps in a row end the run."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Compute type; parameters and optimiser state are float32 always."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -48,6 +60,12 @@ class TrainingSettings(Section):
     """Steps between checkpoints."""
     keep_checkpoints: int = Field(default=2, ge=1)
     """Newest checkpoints kept."""
+    keep_every_steps: int | None = Field(default=None, ge=1)
+    """Checkpoints at multiples of this step are kept for good, in results/work; null: none."""
+    stop_after_validations: int | None = Field(default=None, ge=1)
+    """End the run after so many validations in a row without a new best; null: train all steps."""
+    result: Literal["last", "best"] = "last"
+    """Which weights are the run's result: those after the last step, or those of the best validation."""
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> TrainingSettings:

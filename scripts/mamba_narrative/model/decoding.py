@@ -50,7 +50,7 @@ class Decoder:
 
     def _recorded(self, ids: Tensor, state: State) -> Tensor:
         if self._step is None or not self._step.fits(ids):
-            self._step = _RecordedStep(self._read, ids, state)
+            self._step = _RecordedStep(self._one, ids, state)
         elif not self._reading_by_steps:
             self._step.continue_from(state)
         self._reading_by_steps = True
@@ -60,6 +60,10 @@ class Decoder:
         with self._autocast(ids.device):
             hidden, after = self.model(ids, state)
             return self.model.logits(hidden[:, -1]), after
+
+    def _one(self, ids: Tensor, state: State) -> Tensor:
+        with self._autocast(ids.device):
+            return self.model.logits(self.model.step(ids, state)[:, -1])
 
     def _autocast(self, device: torch.device) -> AbstractContextManager[object]:
         if self.dtype is None:
@@ -71,20 +75,19 @@ class Decoder:
 class _RecordedStep:
     """One step as a CUDA graph that reads and writes the same ids, state and scores every time."""
 
-    def __init__(self, read: Callable[[Tensor, State | None], tuple[Tensor, State]], ids: Tensor, state: State) -> None:
+    def __init__(self, step: Callable[[Tensor, State], Tensor], ids: Tensor, state: State) -> None:
         self.state = {name: tensor.clone() for name, tensor in state.items()}
         self._ids = ids.clone()
         side = torch.cuda.Stream(ids.device)
         side.wait_stream(torch.cuda.current_stream(ids.device))
         with torch.cuda.stream(side):
             for _ in range(_WARM_UP_STEPS):
-                read(self._ids, self.state)
+                step(self._ids, self.state)
         torch.cuda.current_stream(ids.device).wait_stream(side)
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
-            self._scores, after = read(self._ids, self.state)
-            for name, tensor in after.items():
-                self.state[name].copy_(tensor)
+            self._scores = step(self._ids, self.state)
+        self.continue_from(state)
 
     def fits(self, ids: Tensor) -> bool:
         return ids.shape == self._ids.shape and ids.device == self._ids.device

@@ -30,6 +30,8 @@ class LanguageModel(nn.Module, ABC):
     """Rows of the head and length of ``logits``."""
     d_model: int
     """Length of a hidden vector."""
+    recompute: bool = False
+    """Whether blocks keep their inputs only and are computed again for the gradients. Architectures heed it."""
 
     @property
     @abstractmethod
@@ -45,6 +47,17 @@ class LanguageModel(nn.Module, ABC):
         at or after it. Returns hidden states float32 [batch, length, d_model] and the state after the last token.
         Gradients flow from the returned state to the weights and to the state that was passed in.
         """
+
+    @torch.no_grad()
+    def step(self, ids: Tensor, state: State) -> Tensor:
+        """``forward`` of one token a row, ``ids`` [batch, 1]; ``state`` is replaced by that after it, in place.
+
+        Architectures may do this faster than by ``forward``.
+        """
+        hidden, after = self(ids, state)
+        for name, tensor in after.items():
+            state[name].copy_(tensor)
+        return hidden
 
     @abstractmethod
     def head_weight(self) -> Tensor:

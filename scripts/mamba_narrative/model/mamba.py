@@ -12,11 +12,15 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from mamba_narrative.config.architectures import MambaSettings
 from mamba_narrative.model.interface import LanguageModel, State
 from mamba_narrative.model.scan.convolution import causal_conv
-from mamba_narrative.model.scan.dispatch import selective_scan
+from mamba_narrative.model.scan.cuda_mixer import MixerWeights, cuda_mixer, takes
+from mamba_narrative.model.scan.cuda_norm import add_norm
+from mamba_narrative.model.scan.cuda_step import cuda_step
+from mamba_narrative.model.scan.dispatch import resolve_backend, selective_scan
 
 NORM_EPSILON = 1e-5
 EMBEDDING_STD = 0.02
@@ -25,15 +29,23 @@ DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 0.1, 1e-4
 
 
 class RMSNorm(nn.Module):
-    """Root mean square normalisation; the input and the result are at least float32."""
+    """Root mean square normalisation of the residual stream."""
 
-    def __init__(self, d_model: int) -> None:
+    def __init__(self, d_model: int, backend: str) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(d_model))
+        self.backend = backend
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise the last dimension of ``x`` [..., d_model]."""
-        return F.rms_norm(x, self.weight.shape, self.weight, NORM_EPSILON)
+    def forward(self, x: Tensor, update: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Add ``update`` to ``x``, both [..., d_model], and normalise the sum. Returns that, and the sum.
+
+        x is at least float32, and so is the sum. The first result is in ``dtype`` where a kernel computes it, else
+        like x: what reads it converts it.
+        """
+        if (fused := add_norm(x, update, self.weight, dtype, self.backend)) is not None:
+            return fused
+        x = x if update is None else x + update
+        return F.rms_norm(x, self.weight.shape, self.weight, NORM_EPSILON), x
 
 
 class MambaMixer(nn.Module):
@@ -62,6 +74,8 @@ class MambaMixer(nn.Module):
         window: the convolution's last inputs [batch, d_conv - 1, d_inner]; scan_state: [batch, d_inner, d_state].
         Returns the output [batch, length, d_model] and both states after the last position.
         """
+        if (fused := self._cuda_weights(hidden)) is not None:
+            return cuda_mixer(hidden.to(self.compute_dtype(hidden)), fused, window, scan_state, resets)
         x, gate = self.in_proj(hidden).chunk(2, dim=-1)
         x, window = causal_conv(
             x,
@@ -90,6 +104,39 @@ class MambaMixer(nn.Module):
         )
         return self.out_proj(y), window, scan_state
 
+    def step(self, hidden: Tensor, window: Tensor, scan_state: Tensor) -> Tensor:
+        """``forward`` of one position without gradients; the states are replaced by those after it, in place."""
+        dtype = self.compute_dtype(hidden)
+        fused = self._cuda_weights(hidden)
+        if fused is not None and window.dtype == dtype:
+            return cuda_step(hidden[:, 0].to(dtype), fused, window, scan_state).unsqueeze(1)
+        mixed, window_after, scan_state_after = self(hidden, window, scan_state, None)
+        window.copy_(window_after)
+        scan_state.copy_(scan_state_after)
+        return mixed
+
+    def compute_dtype(self, hidden: Tensor) -> torch.dtype:
+        """The type of the matrix products: that of autocast, or of the weights."""
+        device = hidden.device.type
+        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.in_proj.weight.dtype
+
+    def _cuda_weights(self, hidden: Tensor) -> MixerWeights | None:
+        """The parameters for the kernels that compute a whole mixer, or None where they cannot."""
+        if hidden.shape[1] == 0 or resolve_backend(self.scan_backend, hidden.device) != "cuda":
+            return None
+        weights = MixerWeights(
+            self.in_proj.weight,
+            self.conv1d.weight.squeeze(1),
+            self.conv1d.bias,
+            self.x_proj.weight,
+            self.dt_proj.weight,
+            self.dt_proj.bias,
+            self.A_log,
+            self.D,
+            self.out_proj.weight,
+        )
+        return weights if takes(weights, self.compute_dtype(hidden)) else None
+
     @torch.no_grad()
     def initialise(self, n_layer: int, generator: torch.Generator) -> None:
         """Initial values of mamba_simple.py and, for ``out_proj``, of mixer_seq_simple.py (1 / sqrt(n_layer))."""
@@ -115,12 +162,24 @@ class MambaMixer(nn.Module):
 
 
 class MambaBlock(nn.Module):
-    """Normalise, mix; the residual is added outside."""
+    """Normalise, mix; the next block adds the result to the residual stream."""
 
     def __init__(self, settings: MambaSettings) -> None:
         super().__init__()
-        self.norm = RMSNorm(settings.d_model)
+        self.norm = RMSNorm(settings.d_model, settings.scan_backend)
         self.mixer = MambaMixer(settings)
+
+    def forward(
+        self,
+        residual: Tensor,
+        update: Tensor | None,
+        window: Tensor | None,
+        scan_state: Tensor | None,
+        resets: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Take up the ``update`` of the block before; returns the residual, this block's update, and both states."""
+        normed, residual = self.norm(residual, update, self.mixer.compute_dtype(residual))
+        return residual, *self.mixer(normed, window, scan_state, resets)
 
 
 class MambaBackbone(nn.Module):
@@ -130,7 +189,7 @@ class MambaBackbone(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(padded_vocab_size, settings.d_model)
         self.layers = nn.ModuleList(MambaBlock(settings) for _ in range(settings.n_layer))
-        self.norm_f = RMSNorm(settings.d_model)
+        self.norm_f = RMSNorm(settings.d_model, settings.scan_backend)
 
 
 class MambaLanguageModel(LanguageModel):
@@ -159,17 +218,37 @@ class MambaLanguageModel(LanguageModel):
         """See ``LanguageModel.forward``."""
         if resets is not None and resets.device.type == "cpu" and not resets.any():
             resets = None  # asking a GPU would make it wait
-        residual = self.backbone.embedding(ids)
-        residual = residual.to(torch.promote_types(residual.dtype, torch.float32))
+        residual, update = self._embedded(ids), None
         after: State = {}
-        for index, layer in enumerate(self.backbone.layers):
-            assert isinstance(layer, MambaBlock)
+        for index, layer in enumerate(self.layers()):
             window, scan_state = (None, None) if state is None else (state[f"{index}.window"], state[f"{index}.scan"])
-            mixed, after[f"{index}.window"], after[f"{index}.scan"] = layer.mixer(
-                layer.norm(residual), window, scan_state, resets
-            )
-            residual = residual + mixed  # stays float32 or wider
-        return self.backbone.norm_f(residual), after
+            arguments = (residual, update, window, scan_state, resets)
+            if self.recompute and torch.is_grad_enabled():
+                residual, update, *states = checkpoint(layer, *arguments, use_reentrant=False)
+            else:
+                residual, update, *states = layer(*arguments)
+            after[f"{index}.window"], after[f"{index}.scan"] = states
+        return self._finished(residual, update), after
+
+    @torch.no_grad()
+    def step(self, ids: Tensor, state: State) -> Tensor:
+        """See ``LanguageModel.step``."""
+        residual, update = self._embedded(ids), None
+        for index, layer in enumerate(self.layers()):
+            normed, residual = layer.norm(residual, update, layer.mixer.compute_dtype(residual))
+            update = layer.mixer.step(normed, state[f"{index}.window"], state[f"{index}.scan"])
+        return self._finished(residual, update)
+
+    def layers(self) -> list[MambaBlock]:
+        """The blocks, first to last."""
+        return [layer for layer in self.backbone.layers if isinstance(layer, MambaBlock)]
+
+    def _embedded(self, ids: Tensor) -> Tensor:
+        residual = self.backbone.embedding(ids)
+        return residual.to(torch.promote_types(residual.dtype, torch.float32))  # stays float32 or wider
+
+    def _finished(self, residual: Tensor, update: Tensor | None) -> Tensor:
+        return self.backbone.norm_f(residual, update, residual.dtype)[0]
 
     def head_weight(self) -> Tensor:
         """The embedding."""
@@ -186,8 +265,7 @@ class MambaLanguageModel(LanguageModel):
     def initialise(self, generator: torch.Generator) -> None:
         """Initial values of mamba-ssm."""
         nn.init.normal_(self.backbone.embedding.weight, std=EMBEDDING_STD, generator=generator)
-        for layer in self.backbone.layers:
-            assert isinstance(layer, MambaBlock)
+        for layer in self.layers():
             layer.norm.weight.fill_(1.0)
             layer.mixer.initialise(self.settings.n_layer, generator)
         self.backbone.norm_f.weight.fill_(1.0)

@@ -40,11 +40,12 @@ class Checkpoint:
 class CheckpointStore:
     """The newest checkpoints of one run in one folder."""
 
-    def __init__(self, directory: Path, keep: int) -> None:
-        self.directory, self.keep = Path(directory), keep
+    def __init__(self, directory: Path, keep: int, keep_every_steps: int | None = None) -> None:
+        """``keep`` newest ones, and those at multiples of ``keep_every_steps``, stay."""
+        self.directory, self.keep, self.keep_every_steps = Path(directory), keep, keep_every_steps
 
     def save(self, checkpoint: Checkpoint) -> Path:
-        """Write ``checkpoint``, then remove all but the newest ``keep``."""
+        """Write ``checkpoint``, then remove those that are not to be kept."""
         target = self.directory / f"step-{checkpoint.step:09d}"
         with atomic_directory(target) as beside:
             for name, tensors in checkpoint.tensors.items():
@@ -75,12 +76,21 @@ class CheckpointStore:
         matches = {path: _FOLDER.fullmatch(path.name) for path in self.directory.iterdir()}
         return {int(match[1]): path for path, match in matches.items() if match}
 
+    def remove_passing(self) -> None:
+        """Remove all but those that are kept for good."""
+        for step, folder in self._folders().items():
+            if not self._is_permanent(step):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _is_permanent(self, step: int) -> bool:
+        return bool(self.keep_every_steps) and step % self.keep_every_steps == 0
+
     def _remove_others(self, newest: int) -> None:
         folders = self._folders()
         # Later ones than the one just written were passed over as damaged.
         kept = sorted(step for step in folders if step <= newest)[-self.keep :]
         for step, folder in folders.items():
-            if step not in kept:
+            if step not in kept and not (step <= newest and self._is_permanent(step)):
                 shutil.rmtree(folder, ignore_errors=True)
         for leftover in self.directory.glob(".step-*.tmp"):
             shutil.rmtree(leftover, ignore_errors=True)

@@ -15,12 +15,14 @@ from torch import Tensor
 from mamba_narrative.config.training import TrainingSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import canonical_json
-from mamba_narrative.model.interface import LanguageModel
+from mamba_narrative.model.interface import LanguageModel, State
 from mamba_narrative.progress import Progress
-from mamba_narrative.tokens.windows import IGNORED_TARGET, WindowSampler
+from mamba_narrative.tokens.batches import Batches, Rows
+from mamba_narrative.tokens.windows import IGNORED_TARGET
+from mamba_narrative.training import micro_batch, throughput
 from mamba_narrative.training.checkpoint import Checkpoint, CheckpointStore
 from mamba_narrative.training.compute import Compute
-from mamba_narrative.training.loss import summed_cross_entropy
+from mamba_narrative.training.gradients import Accumulated, accumulate_gradients
 from mamba_narrative.training.metrics_log import TRAIN_COLUMNS, VALIDATION_COLUMNS, MetricsLog
 from mamba_narrative.training.optimizer import (
     build_optimizer,
@@ -28,6 +30,7 @@ from mamba_narrative.training.optimizer import (
     optimizer_tensors,
     set_learning_rate,
 )
+from mamba_narrative.training.processes import Processes
 from mamba_narrative.training.schedule import learning_rate_at
 from mamba_narrative.training.validation import Passage, ValidationResult, validate
 
@@ -37,32 +40,46 @@ _LOG = logging.getLogger(__name__)
 class Trainer:
     """One run in one work folder.
 
-    The number of finished updates fixes the learning rate and the data position, so weights, optimiser state, random
-    number states and the tables are all that a checkpoint adds to it.
+    The number of finished steps fixes the learning rate and the data, so weights, optimiser state, carried state,
+    random number states and the tables are all that a checkpoint adds to it.
     """
 
     def __init__(
         self,
         model: LanguageModel,
         settings: TrainingSettings,
-        sampler: WindowSampler,
+        batches: Batches,
         passages: list[Passage],
         compute: Compute,
         work: Path,
+        processes: Processes | None = None,
     ) -> None:
         """Take up the newest whole checkpoint in ``work``, or begin. ``model`` is moved to ``compute.device``."""
-        self.settings, self.sampler, self.passages, self.compute = settings, sampler, passages, compute
+        self.settings, self.batches, self.passages, self.compute = settings, batches, passages, compute
+        self.processes = processes or Processes(compute.device)
+        self.rows = self.processes.rows(settings.batch_sequences)
         self.model = model.to(compute.device).train()
+        self.model.recompute = settings.recompute
         self.optimizer = build_optimizer(self.model, settings)
-        self.store = CheckpointStore(work / "checkpoints", settings.keep_checkpoints)
-        self.step = self.tokens = self.resumed = 0
+        self.work = work
+        self.store = CheckpointStore(work / "checkpoints", settings.keep_checkpoints, settings.keep_every_steps)
+        self.best = CheckpointStore(work / "best", keep=1)
+        self.step = self.tokens = self.resumed = self.skipped = 0
         self.seconds = 0.0
-        """Time spent in updates, over all processes that took part in the run."""
+        """Time spent in updates, over all that took part in the run."""
+        self._state: State | None = None
+        self._skipped_in_a_row = 0
+        self._micro_batch = settings.micro_batch_sequences
+        self._peak_flops = throughput.peak_flops(compute.device, compute.dtype)
         torch.manual_seed(settings.seed)
         checkpoint = self.store.newest()
         texts = checkpoint.texts if checkpoint else {}
-        self.train_log = MetricsLog(work / "train.csv", TRAIN_COLUMNS, texts.get("train.csv"))
-        self.validation_log = MetricsLog(work / "validation.csv", VALIDATION_COLUMNS, texts.get("validation.csv"))
+        # Only the first process leaves files.
+        train_csv, validation_csv = (
+            work / name if self.processes.first else None for name in ("train.csv", "validation.csv")
+        )
+        self.train_log = MetricsLog(train_csv, TRAIN_COLUMNS, texts.get("train.csv"))
+        self.validation_log = MetricsLog(validation_csv, VALIDATION_COLUMNS, texts.get("validation.csv"))
         if checkpoint:
             try:
                 self._restore(checkpoint)
@@ -76,15 +93,19 @@ class Trainer:
     def run(self, title: str, should_stop: Callable[[], bool]) -> bool:
         """Train to the last step; False where ``should_stop`` became true before, after saving the state.
 
-        Raises UserError where the loss is not finite or memory runs out.
+        Raises UserError where too many steps in a row had to be skipped or memory runs out.
         """
+
+        def stop_requested() -> bool:
+            return self.processes.any(should_stop())
+
         saved_step = self.step if self.resumed else -1
         with Progress(title, self.settings.steps, "steps", done=self.step) as progress:
             while True:
-                if self._validation_is_due() and not should_stop():
-                    self._validate(should_stop)
-                stopping = should_stop()
-                finished = self.step == self.settings.steps and not self._validation_is_due()
+                if self._validation_is_due() and not stop_requested():
+                    self._validate(stop_requested)
+                stopping = stop_requested()
+                finished = self._is_finished() and not self._validation_is_due()
                 if (stopping or finished or self._checkpoint_is_due()) and self.step != saved_step:
                     self._save()
                     saved_step = self.step
@@ -92,30 +113,34 @@ class Trainer:
                     return finished
                 progress.advance(note=self._update())
 
+    def load_best(self) -> int:
+        """Take the weights of the best validation; returns their step."""
+        checkpoint = self.best.newest()
+        if checkpoint is None:
+            raise UserError(f"{self.best.directory}: the weights of the best validation are missing or damaged")
+        self._load_model(checkpoint)
+        return checkpoint.step
+
     def _update(self) -> str:
         """One update of the weights; returns a note for the progress line."""
         started = time.perf_counter()
-        settings, sequences = self.settings, self.settings.batch_sequences
+        settings = self.settings
         learning_rate = learning_rate_at(self.step, settings)
-        batch = self.sampler.batch(self.step * sequences, sequences)
+        batch = self.batches.batch(self.step)
         tokens = int((batch.targets != IGNORED_TARGET).sum())
-        try:
-            loss = self._accumulate_gradients(torch.from_numpy(batch.inputs), torch.from_numpy(batch.targets), tokens)
-        except torch.OutOfMemoryError as error:
-            raise UserError(
-                f"the GPU's memory is too small for this step: lower training.micro_batch_sequences (now "
-                f"{settings.micro_batch_sequences or sequences}) or training.sequence_length "
-                f"(now {settings.sequence_length}). {str(error).splitlines()[0]}"
-            ) from None
+        result = self._gradients(batch.part(self.rows), tokens)
+        loss = self.processes.total(result.loss_nats)
+        self.processes.sum_gradients(self.model.parameters())
         grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_grad_norm).item()
-        if not (math.isfinite(loss) and math.isfinite(grad_norm)):
-            raise UserError(
-                f"step {self.step + 1}: loss {loss}, gradient norm {grad_norm} at learning rate {learning_rate:.3g}; "
-                "the weights were not changed. Try a lower training.learning_rate, more training.warmup_steps, a lower "
-                "training.clip_grad_norm, or training.precision float32"
-            )
-        set_learning_rate(self.optimizer, learning_rate)
-        self.optimizer.step()
+        limit = math.inf if settings.skip_grad_norm is None else settings.skip_grad_norm
+        if math.isfinite(loss) and math.isfinite(grad_norm) and grad_norm <= limit:
+            set_learning_rate(self.optimizer, learning_rate)
+            self.optimizer.step()
+            self._skipped_in_a_row = 0
+            if self.batches.carries_state:
+                self._state = result.state
+        else:
+            self._skip(loss, grad_norm, learning_rate)
         self.optimizer.zero_grad(set_to_none=True)
         seconds = time.perf_counter() - started
         self.step += 1
@@ -125,34 +150,85 @@ class Trainer:
             {
                 "step": self.step,
                 "tokens": self.tokens,
-                "epoch": self.step * sequences / self.sampler.windows_per_epoch,
+                "epoch": self.batches.epochs(self.step),
                 "loss_nats": loss,
                 "learning_rate": learning_rate,
                 "grad_norm": grad_norm,
+                "skipped": self.skipped,
                 "tokens_per_second": tokens / seconds,
                 "seconds": self.seconds,
             }
         )
-        return f"loss {loss:.3f}, {tokens / seconds:,.0f} tokens/s"
+        return self._note(loss, learning_rate, grad_norm, tokens / seconds)
 
-    def _accumulate_gradients(self, inputs: Tensor, targets: Tensor, tokens: int) -> float:
-        """Add the gradient of the mean loss of the batch, micro-batch by micro-batch; returns that loss in nats.
+    def _note(self, loss: float, learning_rate: float, grad_norm: float, tokens_per_second: float) -> str:
+        parts = [f"loss {loss:.3f}", f"lr {learning_rate:.2e}", f"gradient {grad_norm:.2f}"]
+        parts.append(f"{tokens_per_second:,.0f} tokens/s")
+        if share := throughput.share_of_peak(self.model.parameter_count(), tokens_per_second, self._peak_flops):
+            parts.append(f"{share:.0%} of peak")
+        if memory := throughput.peak_memory_gib(self.compute.device):
+            parts.append(f"{memory:.1f} GiB")
+        return ", ".join(parts)
 
-        Every part is divided by the targets of the whole batch, so the sum is the full batch's gradient however
-        padding falls.
-        """
-        device, loss = self.compute.device, 0.0
-        sequences = self.settings.micro_batch_sequences or len(inputs)
-        for rows in range(0, len(inputs), sequences):
-            part = slice(rows, rows + sequences)
-            with self.compute.autocast():
-                hidden, _ = self.model(inputs[part].to(device, non_blocking=True))
-            total, _ = summed_cross_entropy(
-                hidden, self.model.head_weight(), self.model.vocab_size, targets[part].to(device), self.compute.dtype
+    def _skip(self, loss: float, grad_norm: float, learning_rate: float) -> None:
+        """Leave the weights as they are. Raises UserError after too many such steps in a row."""
+        self.skipped += 1
+        self._skipped_in_a_row += 1
+        books = self.batches.books(self.step)
+        what = (
+            f"step {self.step + 1}: loss {loss}, gradient norm {grad_norm} at learning rate {learning_rate:.3g}; the "
+            f"weights were not changed. Books of the batch: {', '.join(books[:20])}{' ...' if len(books) > 20 else ''}"
+        )
+        if self._skipped_in_a_row > self.settings.max_skipped_steps:
+            raise UserError(
+                f"{what}. {self._skipped_in_a_row} steps in a row had to be skipped (training.max_skipped_steps). Try "
+                "a lower training.learning_rate, more training.warmup_steps, a lower training.clip_grad_norm, or "
+                "training.precision float32"
             )
-            (total / tokens).backward()
-            loss += total.item() / tokens
-        return loss
+        _LOG.warning("%s", what)
+
+    def _gradients(self, rows: Rows, tokens: int) -> Accumulated:
+        """Raises UserError where the GPU's memory is too small for the parts that were asked for."""
+
+        def attempt(size: int) -> Accumulated:
+            return accumulate_gradients(
+                self.model, rows, self._state, tokens, size, self.compute, self.settings.z_loss
+            )
+
+        if self._micro_batch is None:
+            self._micro_batch = self._find_micro_batch(len(rows.inputs), attempt)
+        try:
+            return attempt(min(self._micro_batch, len(rows.inputs)))
+        except torch.OutOfMemoryError as error:
+            raise UserError(
+                "the GPU's memory is too small for this step: lower training.micro_batch_sequences (now "
+                f"{self._micro_batch}; null finds what fits) or training.sequence_length (now "
+                f"{self.settings.sequence_length}), or set training.recompute. {str(error).splitlines()[0]}"
+            ) from None
+
+    def _find_micro_batch(self, rows: int, attempt: Callable[[int], Accumulated]) -> int:
+        device = self.compute.device
+        if device.type != "cuda":
+            return rows
+
+        def try_size(size: int) -> None:
+            try:
+                attempt(size)
+            finally:
+                self.optimizer.zero_grad(set_to_none=True)
+
+        properties = torch.cuda.get_device_properties(device)
+        name = f"{properties.name}, {properties.total_memory} bytes, {self.compute.dtype}"
+        path = self.work / f"micro_batch-{self.processes.rank}.json"
+        return micro_batch.remembered(path, rows, name, lambda: micro_batch.largest_that_fits(rows, try_size))
+
+    def _is_finished(self) -> bool:
+        return self.step == self.settings.steps or self._is_past_its_best()
+
+    def _is_past_its_best(self) -> bool:
+        patience = self.settings.stop_after_validations
+        losses = self.validation_log.column("loss_nats")
+        return patience is not None and len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
 
     def _validation_is_due(self) -> bool:
         last = self.validation_log.last()
@@ -162,46 +238,67 @@ class Trainer:
         return due and (last is None or last["step"] < self.step)
 
     def _checkpoint_is_due(self) -> bool:
-        return self.step > 0 and self.step % self.settings.checkpoint_every_steps == 0
+        settings = self.settings
+        multiples = (settings.checkpoint_every_steps, settings.keep_every_steps)
+        return self.step > 0 and any(every and self.step % every == 0 for every in multiples)
 
     def _validate(self, should_stop: Callable[[], bool]) -> None:
         result: ValidationResult | None = validate(
-            self.model, self.passages, self.sampler.end_of_text_id, self.compute, should_stop
+            self.model, self.passages, self.batches.end_of_text_id, self.compute, should_stop
         )
-        if result is not None:
-            self.validation_log.append({"step": self.step, "tokens": self.tokens, **vars(result)})
-            _LOG.info(
-                "step %d: validation loss %.3f, %.3f bits per byte", self.step, result.loss_nats, result.bits_per_byte
-            )
+        if result is None:
+            return
+        if (self.settings.result == "best" and self.processes.first) and result.loss_nats < min(
+            self.validation_log.column("loss_nats"), default=math.inf
+        ):
+            self.best.save(Checkpoint(self.step, {"model": self._model_tensors()}, {}))
+        self.validation_log.append({"step": self.step, "tokens": self.tokens, **vars(result)})
+        _LOG.info(
+            "step %d: validation loss %.3f, %.3f bits per byte", self.step, result.loss_nats, result.bits_per_byte
+        )
 
     def _save(self) -> None:
         random = {"cpu": torch.get_rng_state()}
         if self.compute.device.type == "cuda":
             random["cuda"] = torch.cuda.get_rng_state(self.compute.device)
-        state = {"step": self.step, "tokens": self.tokens, "seconds": self.seconds, "resumed": self.resumed}
-        self.store.save(
-            Checkpoint(
-                self.step,
-                {"model": self._model_tensors(), "optimizer": optimizer_tensors(self.optimizer), "random": random},
-                {
-                    "state.json": canonical_json(state) + "\n",
-                    "train.csv": self.train_log.text(),
-                    "validation.csv": self.validation_log.text(),
-                },
+        counts = {name: getattr(self, name) for name in ("step", "tokens", "seconds", "resumed", "skipped")}
+        state = self.processes.gathered(self._state)
+        if self.processes.first:
+            self.store.save(
+                Checkpoint(
+                    self.step,
+                    {
+                        "model": self._model_tensors(),
+                        "optimizer": optimizer_tensors(self.optimizer),
+                        "random": random,
+                        "state": state or {},
+                    },
+                    {
+                        "state.json": canonical_json({**counts, "skipped_in_a_row": self._skipped_in_a_row}) + "\n",
+                        "train.csv": self.train_log.text(),
+                        "validation.csv": self.validation_log.text(),
+                    },
+                )
             )
-        )
+        self.processes.wait()
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        state = json.loads(checkpoint.texts["state.json"])
-        self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
-        self.resumed = state["resumed"] + 1
-        with torch.no_grad():
-            for name, tensor in self._model_tensors().items():
-                tensor.copy_(checkpoint.tensors["model"][name])
+        counts = json.loads(checkpoint.texts["state.json"])
+        self.step, self.tokens, self.seconds = counts["step"], counts["tokens"], counts["seconds"]
+        self.skipped, self._skipped_in_a_row = counts["skipped"], counts["skipped_in_a_row"]
+        self.resumed = counts["resumed"] + 1
+        self._load_model(checkpoint)
         load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
+        if state := checkpoint.tensors.get("state"):
+            self._state = {name: tensor[self.rows].to(self.compute.device) for name, tensor in state.items()}
         torch.set_rng_state(checkpoint.tensors["random"]["cpu"])
         if self.compute.device.type == "cuda" and "cuda" in checkpoint.tensors["random"]:
             torch.cuda.set_rng_state(checkpoint.tensors["random"]["cuda"], self.compute.device)
+
+    @torch.no_grad()
+    def _load_model(self, checkpoint: Checkpoint) -> None:
+        for name, tensor in self._model_tensors().items():
+            tensor.copy_(checkpoint.tensors["model"][name])
 
     def _model_tensors(self) -> dict[str, Tensor]:
         """Parameters and saved buffers; ones under two names appear once."""

@@ -11,6 +11,8 @@ from mamba_narrative.tokens.windows import IGNORED_TARGET
 
 # Rows of logits at once, float32 [rows, vocabulary]. The CPU's caches like few, the GPU's matrix products many.
 _CHUNK_ROWS = {"cpu": 128, "cuda": 4096}
+_COLUMNS = 4096
+"""Of a chunk of logits, passed over together on the CPU."""
 
 
 def summed_cross_entropy(
@@ -20,8 +22,8 @@ def summed_cross_entropy(
 
     hidden: [..., d_model]; head_weight: [at least vocab_size, d_model], rows past ``vocab_size`` are padding and take
     no probability; targets: int64 [...]. Matrix products run in ``compute_dtype``, the softmax in float32 (float64 for
-    float64 input). Gradients flow to ``hidden`` and ``head_weight``; they are computed along with the sum, chunk by
-    chunk, so memory stays at [rows of a chunk, vocab_size].
+    float64 input). Gradients flow to ``hidden`` and ``head_weight``, once; they are computed along with the sum, chunk
+    by chunk, so memory stays at [rows of a chunk, vocab_size].
     """
     flat_targets = targets.reshape(-1)
     rows = (flat_targets != IGNORED_TARGET).nonzero().squeeze(1)
@@ -29,7 +31,7 @@ def summed_cross_entropy(
     wants_gradient = torch.is_grad_enabled() and (kept.requires_grad or head_weight.requires_grad)
     with torch.autocast(hidden.device.type, enabled=False):
         total: Any = _ChunkedCrossEntropy.apply(
-            kept, head_weight[:vocab_size], flat_targets.index_select(0, rows), compute_dtype, wants_gradient
+            kept, head_weight, vocab_size, flat_targets.index_select(0, rows), compute_dtype, wants_gradient
         )
     return total, len(rows)
 
@@ -37,36 +39,90 @@ def summed_cross_entropy(
 class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, compute_dtype: torch.dtype, wants_gradient: bool
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        vocab_size: int,
+        targets: Tensor,
+        compute_dtype: torch.dtype,
+        wants_gradient: bool,
     ) -> Tensor:
         if hidden.dtype == torch.float64:
             compute_dtype = torch.float64
-        sum_dtype = torch.promote_types(compute_dtype, torch.float32)
-        matrix = weight.to(compute_dtype)
-        total = torch.zeros((), dtype=sum_dtype, device=hidden.device)
+        matrix = weight[:vocab_size].to(compute_dtype)
+        total = torch.zeros((), dtype=torch.promote_types(compute_dtype, torch.float32), device=hidden.device)
         hidden_gradient = torch.empty_like(hidden) if wants_gradient else None
         weight_gradient = torch.zeros_like(weight) if wants_gradient else None
+        chunk = _InPlaceChunk if hidden.device.type == "cpu" and compute_dtype == total.dtype else _Chunk
         chunk_rows = _CHUNK_ROWS.get(hidden.device.type, _CHUNK_ROWS["cpu"])
+        scores = None
         for start in range(0, len(hidden), chunk_rows):
             rows = slice(start, start + chunk_rows)
-            features, wanted = hidden[rows].to(compute_dtype), targets[rows].unsqueeze(1)
-            log_probabilities = (features @ matrix.T).to(sum_dtype).log_softmax(dim=1)
-            total -= log_probabilities.gather(1, wanted).sum()
+            part = chunk(hidden[rows].to(compute_dtype), matrix, targets[rows], scores)
+            scores = part.scores
+            total += part.total
             if hidden_gradient is not None and weight_gradient is not None:
-                # d loss / d logits = softmax - one_hot(target).
-                error = log_probabilities.exp_()
-                error.scatter_add_(1, wanted, error.new_full(wanted.shape, -1.0))
-                error = error.to(compute_dtype)
-                hidden_gradient[rows] = error @ matrix
-                if compute_dtype == weight_gradient.dtype:
-                    weight_gradient.addmm_(error.T, features)
-                else:
-                    weight_gradient += error.T @ features
-        ctx.save_for_backward(hidden_gradient, weight_gradient)
+                hidden_gradient[rows] = part.hidden_gradient()
+                part.add_weight_gradient(weight_gradient[:vocab_size])
+        # Not `save_for_backward`: backward hands these out without a copy, and they are as large as the weights.
+        ctx.gradients = hidden_gradient, weight_gradient
         return total
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (scale,) = gradients
-        hidden_gradient, weight_gradient = ctx.saved_tensors
-        return hidden_gradient * scale, weight_gradient * scale, None, None, None
+        if ctx.gradients is None:
+            raise RuntimeError("the gradient of this loss was taken before; compute the loss again")
+        hidden_gradient, weight_gradient = ctx.gradients
+        ctx.gradients = None
+        return hidden_gradient.mul_(scale), weight_gradient.mul_(scale), None, None, None, None
+
+
+class _Chunk:
+    """Loss and gradients of some rows: features [rows, d_model], matrix [vocabulary, d_model], targets [rows]."""
+
+    scores: Tensor | None = None
+
+    def __init__(self, features: Tensor, matrix: Tensor, targets: Tensor, scores: Tensor | None) -> None:
+        self.features, self.matrix = features, matrix
+        wanted = targets.unsqueeze(1)
+        sum_dtype = torch.promote_types(features.dtype, torch.float32)
+        log_probabilities = (features @ matrix.T).to(sum_dtype).log_softmax(dim=1)
+        self.total = -log_probabilities.gather(1, wanted).sum()
+        # d loss / d scores = softmax - one_hot(target).
+        error = log_probabilities.exp_()
+        error.scatter_add_(1, wanted, error.new_full(wanted.shape, -1.0))
+        self.error = error.to(features.dtype)
+
+    def hidden_gradient(self) -> Tensor:
+        return self.error @ self.matrix
+
+    def add_weight_gradient(self, gradient: Tensor) -> None:
+        if gradient.dtype == self.error.dtype:
+            gradient.addmm_(self.error.T, self.features)
+        else:
+            gradient += self.error.T @ self.features
+
+
+class _InPlaceChunk:
+    """The same with one large tensor, ``scores`` of the chunk before, passed over few times and in parts that fit in
+    cache. Probabilities are not normalised there but in the small products."""
+
+    def __init__(self, features: Tensor, matrix: Tensor, targets: Tensor, scores: Tensor | None) -> None:
+        self.features, self.matrix, self.targets = features, matrix, targets
+        self.scores = features.new_empty(len(features), len(matrix)) if scores is None else scores
+        self._weights = self.scores[: len(features)]
+        torch.mm(features, matrix.T, out=self._weights)
+        wanted = self._weights.gather(1, targets.unsqueeze(1))
+        largest = self._weights.amax(dim=1, keepdim=True)
+        self._sum = torch.zeros_like(largest)
+        for part in self._weights.split(_COLUMNS, dim=1):
+            self._sum += part.sub_(largest).exp_().sum(dim=1, keepdim=True)
+        self.total = (self._sum.log() + largest - wanted).sum()
+
+    def hidden_gradient(self) -> Tensor:
+        return (self._weights @ self.matrix).div_(self._sum).sub_(self.matrix[self.targets])
+
+    def add_weight_gradient(self, gradient: Tensor) -> None:
+        gradient.addmm_(self._weights.T, self.features / self._sum)
+        gradient.index_add_(0, self.targets, self.features, alpha=-1)

@@ -61,7 +61,7 @@ def check_scan(backend: str, device: torch.device) -> Check:
             difference, tensor = largest_relative_difference(found, expected)
             if difference >= worst:
                 worst, where = difference, f"{tensor} at length {length}"
-    except RuntimeError as error:  # a kernel that does not launch, memory that is not there
+    except (RuntimeError, ImportError) as error:  # a kernel that does not launch or load, memory that is not there
         return Check(name, "fail", f"did not run: {error}", remedy, required)
     inputs = "with carried state and book starts" if carries else "without carried state and book starts"
     detail = (

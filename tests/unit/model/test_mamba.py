@@ -210,3 +210,20 @@ def test_the_rank_of_the_step_size_projection_is_a_sixteenth_of_the_width_rounde
     assert MambaSettings(d_model=768).resolved_dt_rank == 48
     assert MambaSettings(d_model=40).resolved_dt_rank == 3
     assert MambaSettings(d_model=40, dt_rank=7).resolved_dt_rank == 7
+
+
+@pytest.mark.parametrize("compiler", ["eager", "aot_eager"])
+def test_torch_compile_keeps_one_graph_with_the_same_results_and_gradients(compiler):
+    model = build_model("mamba", SMALL.model_copy(update={"scan_backend": "cpu"}), VOCABULARY, seed=3)
+    ids = random_ids(9)
+
+    def results(forward):
+        hidden, state = forward(ids)
+        outputs = [hidden, *state.values()]
+        loss = sum(tensor.square().sum() for tensor in outputs)
+        return [*outputs, *torch.autograd.grad(loss, list(model.parameters()))]
+
+    expected = results(model)
+    torch.compiler.reset()
+    for found, wanted in zip(results(torch.compile(model, backend=compiler, fullgraph=True)), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)

@@ -45,9 +45,23 @@ def test_sum_and_gradients_are_those_of_the_plain_formula_however_it_is_cut(rows
         torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
 
 
-def test_the_derivative_is_right_to_first_order() -> None:
+def test_gradients_are_handed_out_once_and_a_second_call_is_refused() -> None:
     hidden, weight, targets = problem(3, 1, torch.float64)
-    assert torch.autograd.gradcheck(lambda h, w: summed_cross_entropy(h, w, 20, targets)[0] / 5, (hidden, weight))
+    total, _ = summed_cross_entropy(hidden, weight, 20, targets)
+    total.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="compute the loss again"):
+        total.backward()
+
+
+@pytest.mark.parametrize("columns", [1, 7, 20, 100])
+def test_the_columns_passed_over_together_change_only_rounding(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    hidden, weight, targets = problem(5, 2, torch.float64)
+    expected = reference(hidden, weight, targets)
+    monkeypatch.setattr(module, "_COLUMNS", columns)
+    total, _ = summed_cross_entropy(hidden, weight, 20, targets)
+    total.backward()
+    for found, wanted in zip((total, hidden.grad, weight.grad), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("compute_dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])

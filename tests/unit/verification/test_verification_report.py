@@ -51,6 +51,18 @@ def test_a_wrong_output_or_a_wrong_gradient_fails(monkeypatch, spoilt):
     assert not check.blocks  # `auto` does not take it
 
 
+@pytest.mark.parametrize("error", [ImportError("undefined symbol"), RuntimeError("no kernel image is available")])
+def test_a_backend_that_does_not_load_or_launch_fails_with_its_message_and_stops_nothing(monkeypatch, error):
+    def broken(*arguments):
+        raise error
+
+    monkeypatch.setitem(dispatch.BACKENDS, "broken", Backend(lambda: broken, lambda device: None))
+    check = check_scan("broken", CPU)
+    assert check.status == "fail"
+    assert str(error) in check.detail
+    assert not check.blocks
+
+
 def test_a_backend_that_cannot_run_is_skipped_with_its_reason(monkeypatch):
     absent = Backend(dispatch.BACKENDS["reference"].load, lambda device: "needs a GPU")
     monkeypatch.setitem(dispatch.BACKENDS, "absent", absent)

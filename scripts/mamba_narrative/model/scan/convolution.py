@@ -31,7 +31,7 @@ def causal_conv(
 
         if weight.shape[1] in WIDTHS:
             y = cuda_convolution(x, weight, bias, initial_window, resets, silu)
-            return y, _last_window(x, weight.shape[1], initial_window, resets)
+            return y, last_window(x, weight.shape[1], initial_window, resets)
     return _plain(x, weight, bias, initial_window, resets, silu)
 
 
@@ -53,7 +53,7 @@ def _plain(
             seen = seen.masked_fill((book[:, tap : tap + length] != book[:, width - 1 :]).unsqueeze(-1), 0.0)
         y = torch.addcmul(y, seen.to(weight.dtype), weight[:, tap])
     y = y.to(x.dtype)
-    return F.silu(y) if silu else y, _last_window(x, width, initial_window, resets)
+    return F.silu(y) if silu else y, last_window(x, width, initial_window, resets)
 
 
 def _with_window(x: Tensor, width: int, initial_window: Tensor | None) -> Tensor:
@@ -62,7 +62,7 @@ def _with_window(x: Tensor, width: int, initial_window: Tensor | None) -> Tensor
     return torch.cat([initial_window.to(x.dtype), x], dim=1)
 
 
-def _last_window(x: Tensor, width: int, initial_window: Tensor | None, resets: Tensor | None) -> Tensor:
+def last_window(x: Tensor, width: int, initial_window: Tensor | None, resets: Tensor | None) -> Tensor:
     """The inputs that the next position will see, those of an earlier book as zeros."""
     size, length = width - 1, x.shape[1]
     # Only the end of x is joined to the window: x itself may be long.

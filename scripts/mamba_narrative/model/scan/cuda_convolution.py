@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from mamba_narrative.model.scan import cuda_runtime
-from mamba_narrative.model.scan.inputs import aligned_rows
+from mamba_narrative.model.scan.inputs import aligned, padded, widened
 from mamba_narrative.model.scan.kernels import convolution, elements
 
 WIDTHS = (2, 3, 4)
@@ -19,18 +17,12 @@ _CHANNELS_PER_THREAD, _THREADS = 4, 128
 _TILE_FORWARD, _TILE_BACKWARD = 64, 128
 """Steps that a thread walks."""
 
-_POINTERS = ("x", "dy", "window", "weight", "bias", "resets", "y", "dx", "dwindow", "dweight")
-
-
-class _Parameters(ctypes.Structure):
-    """The structure ``Params`` of the kernels."""
-
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in _POINTERS),
-        ("x_stride", cuda_runtime.Rows),
-        ("dy_stride", cuda_runtime.Rows),
-        *((name, ctypes.c_int) for name in ("batch", "length", "channels", "tile")),
-    )
+_PARAMETERS = cuda_runtime.Layout(
+    pointers=("x", "dy", "window", "weight", "bias", "resets", "y", "dx", "dwindow", "dweight"),
+    rows=("x", "dy", "dx"),
+    sizes=("batch", "length", "channels", "tile"),
+)
+"""The structure ``Params`` of the kernels."""
 
 
 def cuda_convolution(
@@ -44,14 +36,14 @@ def cuda_convolution(
     dtype = x.dtype if x.dtype in (torch.bfloat16, torch.float32) else torch.float32
     more = -channels % _CHANNELS_PER_THREAD
     y = torch.ops.mamba_narrative.causal_conv(
-        aligned_rows(x, dtype, more),
-        F.pad(weight.float(), (0, 0, 0, more)).contiguous(),
-        None if bias is None else F.pad(bias.float(), (0, more)).contiguous(),
-        None if window is None else F.pad(window.to(dtype), (0, more)).contiguous(),
+        widened(x, dtype, more),
+        padded(weight.float(), 0, more),
+        None if bias is None else padded(bias.float(), more),
+        None if window is None else padded(window.to(dtype), more),
         None if resets is None else resets.contiguous(),
         silu,
     )
-    return y[..., :channels].to(x.dtype)
+    return (y[..., :channels] if more else y).to(x.dtype)
 
 
 @cache
@@ -70,16 +62,42 @@ def _launch(name: str, tile: int, silu: bool, tensors: dict[str, Tensor | None])
         ("SILU", int(silu)),
         ("WIDTH", weight.shape[1]),
     )
-    parameters = _Parameters(batch=batch, length=length, channels=channels, tile=tile)
-    for key, tensor in tensors.items():
-        setattr(parameters, key, None if tensor is None else tensor.data_ptr())
-    for key in ("x", "dy"):
-        if (tensor := tensors.get(key)) is not None:
-            setattr(parameters, f"{key}_stride", cuda_runtime.Rows(tensor.stride(0), tensor.stride(1)))
+    sizes = {"batch": batch, "length": length, "channels": channels, "tile": tile}
     blocks = -(-channels // (_CHANNELS_PER_THREAD * _THREADS))
     kernel = _module(macros, x.device.index).kernel(name)
     stream = torch.cuda.current_stream(x.device).cuda_stream
-    kernel.launch((blocks, -(-length // tile), batch), _THREADS, parameters, stream)
+    kernel.launch((blocks, -(-length // tile), batch), _THREADS, _PARAMETERS.pack(tensors, sizes), stream)
+
+
+def run_forward(
+    x: Tensor, weight: Tensor, bias: Tensor | None, window: Tensor | None, resets: Tensor | None, silu: bool
+) -> Tensor:
+    """The outputs, contiguous."""
+    y = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+    tensors = {"x": x, "weight": weight, "bias": bias, "window": window, "resets": resets, "y": y}
+    _launch("conv_forward", _TILE_FORWARD, silu, tensors)
+    return y
+
+
+def run_backward(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    window: Tensor | None,
+    resets: Tensor | None,
+    silu: bool,
+    dy: Tensor,
+    dx: Tensor,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Writes the gradient of x to ``dx``, which may be a view of wider rows; returns those of weight, bias, window."""
+    batch, length, channels = x.shape
+    width = weight.shape[1]
+    dwindow = None if window is None else torch.empty_like(window)
+    dweight = weight.new_empty(batch * -(-length // _TILE_BACKWARD), width + 1, channels)
+    tensors = {"x": x, "weight": weight, "bias": bias, "window": window, "resets": resets}
+    outputs = {"dy": dy, "dx": dx, "dwindow": dwindow, "dweight": dweight}
+    _launch("conv_backward", _TILE_BACKWARD, silu, {**tensors, **outputs})
+    return dweight[:, :width].sum(0).t().contiguous(), dweight[:, width].sum(0), dwindow
 
 
 _ARGUMENTS = "Tensor x, Tensor weight, Tensor? bias, Tensor? window, Tensor? resets, bool silu"
@@ -91,10 +109,7 @@ _ARGUMENTS = "Tensor x, Tensor weight, Tensor? bias, Tensor? window, Tensor? res
 def _forward_op(
     x: Tensor, weight: Tensor, bias: Tensor | None, window: Tensor | None, resets: Tensor | None, silu: bool
 ) -> Tensor:
-    y = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    tensors = {"x": x, "weight": weight, "bias": bias, "window": window, "resets": resets, "y": y}
-    _launch("conv_forward", _TILE_FORWARD, silu, tensors)
-    return y
+    return run_forward(aligned(x), weight, bias, window, resets, silu)
 
 
 @_forward_op.register_fake
@@ -119,16 +134,9 @@ def _backward_op(
     silu: bool,
     dy: Tensor,
 ) -> list[Tensor]:
-    batch, length, channels = x.shape
-    width = weight.shape[1]
     dx = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    dwindow = None if window is None else torch.empty_like(window)
-    dweight = weight.new_empty(batch * -(-length // _TILE_BACKWARD), width + 1, channels)
-    tensors = {"x": x, "weight": weight, "bias": bias, "window": window, "resets": resets}
-    outputs = {"dy": dy, "dx": dx, "dwindow": dwindow, "dweight": dweight}
-    _launch("conv_backward", _TILE_BACKWARD, silu, {**tensors, **outputs})
-    total = dweight.sum(0)
-    return [dx, total[:width].t().contiguous(), total[width].clone(), x.new_empty(0) if dwindow is None else dwindow]
+    dweight, dbias, dwindow = run_backward(aligned(x), weight, bias, window, resets, silu, aligned(dy), dx)
+    return [dx, dweight, dbias, x.new_empty(0) if dwindow is None else dwindow]
 
 
 @_backward_op.register_fake
@@ -158,7 +166,7 @@ def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> Non
 def _differentiate(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
     x, weight, bias, window, resets = ctx.saved_tensors
     dx, dweight, dbias, dwindow = torch.ops.mamba_narrative.causal_conv_backward(
-        x, weight, bias, window, resets, ctx.silu, aligned_rows(dy, x.dtype, 0)
+        x, weight, bias, window, resets, ctx.silu, dy.to(x.dtype)
     )
     return dx, dweight, None if bias is None else dbias, None if window is None else dwindow, None, None
 

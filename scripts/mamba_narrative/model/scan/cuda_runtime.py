@@ -10,12 +10,15 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import struct
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mamba_narrative.errors import UserError
 
@@ -24,10 +27,27 @@ _DYNAMIC_SHARED_BYTES = 8
 """``CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES`` of cuda.h."""
 
 
-class Rows(ctypes.Structure):
-    """The structure of the kernels for where rows are: strides in elements of batch and position."""
+class Layout:
+    """The one parameter of a kernel: a structure of pointers, then strides of rows, then numbers, in this order.
 
-    _fields_ = (("batch", ctypes.c_int64), ("row", ctypes.c_int))
+    Pointers and strides are those of tensors by name; a tensor that is missing or None is a null pointer.
+    """
+
+    def __init__(self, pointers: tuple[str, ...], rows: tuple[str, ...], sizes: tuple[str, ...]) -> None:
+        self._pointers, self._rows, self._sizes = pointers, rows, sizes
+        self._packed = struct.Struct("P" * len(pointers) + "qi4x" * len(rows) + "i" * len(sizes))
+
+    def pack(self, tensors: Mapping[str, Tensor | None], sizes: Mapping[str, int]) -> ctypes.Array[ctypes.c_char]:
+        """The structure in memory; rows are those of [batch, position, ...]."""
+        values: list[int] = []
+        for name in self._pointers:
+            tensor = tensors.get(name)
+            values.append(0 if tensor is None else tensor.data_ptr())
+        for name in self._rows:
+            tensor = tensors.get(name)
+            values += (0, 0) if tensor is None else tensor.stride()[:2]
+        values += [sizes[name] for name in self._sizes]
+        return ctypes.create_string_buffer(self._packed.pack(*values), self._packed.size)
 
 
 class Kernel:
@@ -36,7 +56,9 @@ class Kernel:
     def __init__(self, function: ctypes.c_void_p, context: ctypes.c_void_p, shared_bytes: int) -> None:
         self._function, self._context, self._shared_bytes = function, context, shared_bytes
 
-    def launch(self, grid: tuple[int, int, int], threads: int, parameters: ctypes.Structure, stream: int) -> None:
+    def launch(
+        self, grid: tuple[int, int, int], threads: int, parameters: ctypes.Array[ctypes.c_char], stream: int
+    ) -> None:
         """Start ``grid`` blocks of ``threads`` threads on ``stream`` (the ``cuda_stream`` of a torch stream)."""
         driver = _driver()
         pointers = (ctypes.c_void_p * 1)(ctypes.addressof(parameters))

@@ -82,6 +82,7 @@ BACKENDS: dict[str, Backend] = {
 ``mamba_ssm`` comes last, as it can do less and needs a compiler."""
 
 
+@torch.compiler.assume_constant_result  # what is installed is no part of a compiled graph
 def resolve_backend(name: str, device: torch.device) -> str:
     """The name of the backend that ``name`` (perhaps ``auto``) means on ``device``.
 

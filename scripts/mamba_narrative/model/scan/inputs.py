@@ -13,13 +13,26 @@ def compute_dtype(*tensors: Tensor | None) -> torch.dtype:
     return torch.float64 if wide else torch.float32
 
 
-def aligned_rows(x: Tensor, dtype: torch.dtype, more: int) -> Tensor:
-    """``x`` [batch, length, width] in ``dtype``, widened by ``more`` zeros, in rows of aligned groups of 4 elements."""
+def widened(x: Tensor, dtype: torch.dtype, more: int) -> Tensor:
+    """``x`` [..., width] in ``dtype`` with so many zeros more in each row."""
     x = x.to(dtype)
-    if more:
-        return F.pad(x, (0, more))
-    aligned = x.stride(-1) == 1 and x.stride(0) % 4 == 0 and x.stride(1) % 4 == 0 and x.storage_offset() % 4 == 0
-    return x if aligned else x.contiguous()
+    return F.pad(x, (0, more)) if more else x
+
+
+def aligned(x: Tensor) -> Tensor:
+    """``x`` [batch, length, width], a multiple of 4 wide, in rows whose groups of 4 elements are aligned.
+
+    Not for code that is traced: it asks where the memory is.
+    """
+    well = x.stride(-1) == 1 and all(step % 4 == 0 for step in x.stride()[:-1])
+    return x if well and x.data_ptr() % (4 * x.element_size()) == 0 else x.clone(memory_format=torch.contiguous_format)
+
+
+def padded(x: Tensor, *more: int) -> Tensor:
+    """``x`` in one piece of memory, with so many zeros more in its last dimension, the one before, and so on."""
+    if not any(more):
+        return x.contiguous()
+    return F.pad(x, [size for amount in more for size in (0, amount)])
 
 
 def step_sizes(delta: Tensor, delta_bias: Tensor | None, softplus: bool, dtype: torch.dtype) -> Tensor:

@@ -14,7 +14,7 @@ struct Params {
   const u8 *resets;
   element *y, *dx, *dwindow;
   float *dweight;                  // [batch * tiles, W + 1, channels]: weights, then bias
-  Rows x_stride, dy_stride;
+  Rows x_stride, dy_stride, dx_stride;
   int batch, length, channels, tile;
 };
 
@@ -98,7 +98,7 @@ extern "C" __global__ void conv_backward(const __grid_constant__ Params p) {
   // A finished slot: an input of this tile, or of the window before the first one.
   auto write = [&](int t, const float (&gradient)[V]) {
     if (t >= at.begin && t < at.end)
-      store<V>(p.dx + ((i64)at.batch * p.length + t) * p.channels + at.channel, gradient);
+      store<V>(row_of(p.dx, p.dx_stride, at.batch, t, at.channel), gradient);
     else if (t < 0 && p.dwindow)
       store<V>(p.dwindow + ((i64)at.batch * (W - 1) + t + W - 1) * p.channels + at.channel, gradient);
   };

@@ -1,9 +1,9 @@
 """CUDA C++ of the backward scan.
 
-It recomputes from the states that the forward saved every 32 steps: a first pass over these steps keeps the state every 4
-in shared memory, the second goes through these tiles in reverse with all states and decays of a tile in registers. dB and
-dC are summed over the channels of a block in a fixed order and written as one partial sum a block; the kernel that adds
-those keeps the order, so two runs are equal to the bit.
+It walks the tiles of 4 steps in reverse. The states and decays of a tile are recomputed into registers from the state
+before it, which the forward saved in the type of the inputs: rounded once, so its error is below that of the rounded
+results. dB and dC are summed over the channels of a block in a fixed order and written as one partial sum a block; the
+kernel that adds those keeps the order, so two runs are equal to the bit.
 """
 
 SOURCE = r"""
@@ -15,34 +15,82 @@ __device__ __forceinline__ void reorder(float (&v)[ST], int order) {
   v[0] = one ? b : a; v[1] = one ? a : b; v[2] = one ? d : c; v[3] = one ? c : d;
 }
 
+// The states of a lane as the forward saved them.
+struct SavedState {
+#if BF16
+  u32 bits[CH * ST / 2];
+  __device__ __forceinline__ void load(const element *p) {
+#pragma unroll
+    for (int i = 0; i < CH * ST / 8; i++) {
+      uint4 v = reinterpret_cast<const uint4 *>(p)[i];
+      bits[4 * i] = v.x; bits[4 * i + 1] = v.y; bits[4 * i + 2] = v.z; bits[4 * i + 3] = v.w;
+    }
+  }
+  // `selectors`: for each half of a quad the bytes of its two states in the lane's order.
+  __device__ __forceinline__ void decode(float (&h)[CH][ST], int, const u32 (&selectors)[2]) const {
+#pragma unroll
+    for (int c = 0; c < CH; c++)
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        const u32 v = __byte_perm(bits[2 * c], bits[2 * c + 1], selectors[half]);
+        h[c][2 * half] = __uint_as_float(v << 16);
+        h[c][2 * half + 1] = __uint_as_float(v & 0xffff0000u);
+      }
+  }
+#else
+  float values[CH][ST];
+  __device__ __forceinline__ void load(const element *p) {
+#pragma unroll
+    for (int c = 0; c < CH; c++) load_quad(p + c * ST, values[c], 1.0f);
+  }
+  __device__ __forceinline__ void decode(float (&h)[CH][ST], int order, const u32 (&)[2]) const {
+#pragma unroll
+    for (int c = 0; c < CH; c++) {
+#pragma unroll
+      for (int i = 0; i < ST; i++) h[c][i] = values[c][i];
+      reorder(h[c], order);
+    }
+  }
+#endif
+};
+
 constexpr int TILES = K / T;
 constexpr float LN2 = 0.6931471805599453f;
 constexpr int VERSION = 2 * K * N + 8;  // floats of B and C of a chunk in one of four orders; 8: other banks
-constexpr int SCALARS = TILES * CG * GROUP;
-constexpr int WARP_STATES = TILES * 32 * CH * ST, WARP_FLOATS = WARP_STATES + 3 * SCALARS;
+constexpr int SCALARS = CG * GROUP, BUFFER = 3 * SCALARS;
+constexpr int SUMS = 2 * N * T;
+// Sums over states go through shared memory: [step][array][lane][CH], a step shifted to other banks.
+constexpr int STEP_PARTS = 3 * 32 * CH + CH, PARTS = T * STEP_PARTS;
+constexpr int WARP_FLOATS = 2 * BUFFER + TILES * SUMS + PARTS;
 
 __device__ __forceinline__ void backward_scan(const Params &p) {
   const Lane me(p.channels);
   const int segment = blockIdx.y, batch = blockIdx.z;
   const int begin = segment * p.segment_length, end = min(begin + p.segment_length, p.length);
   const int order = (me.c & 1) << 1 | (me.c >> 1 & 1);
-  extern __shared__ __align__(16) float shared[];  // B, C in four orders; for each warp: states, s, x, gradients of y
-  int bc_at = order * VERSION + me.g * ST, states_at = 4 * VERSION + me.warp * WARP_FLOATS + me.lane * 4;
-  int read_at = 4 * VERSION + me.warp * WARP_FLOATS + WARP_STATES + me.c * GROUP;
-  int write_at = read_at + me.own_step * CH + me.own_slot;
-  keep(bc_at); keep(states_at); keep(read_at); keep(write_at);
+  // B and C in four orders; for each warp: s, x and gradients of y of two tiles, sums over channels of a chunk.
+  extern __shared__ __align__(16) float shared[];
+  int bc_at = order * VERSION + me.g * ST, warp_at = 4 * VERSION + me.warp * WARP_FLOATS;
+  int read_at = warp_at + me.c * GROUP, write_at = read_at + me.own_step * CH + me.own_slot;
+  int parts_at = warp_at + 2 * BUFFER + TILES * SUMS;
+  keep(bc_at); keep(warp_at); keep(read_at); keep(write_at); keep(parts_at);
 
   float A2[CH][ST], dA[CH][ST], carry[CH][ST];
-  const i64 segment_offset = ((i64)(batch * p.segments + segment) * p.channels + me.group_channel) * N + me.g * ST;
+  const int number = batch * p.segments + segment;
+  const i64 of_sequence = (i64)me.group_channel * N + me.g * ST, size = (i64)p.channels * N;
 #pragma unroll
   for (int c = 0; c < CH; c++) {
-    load_quad(p.A + (i64)(me.group_channel + c) * N + me.g * ST, A2[c], LOG2E);
+    load_quad(p.A + of_sequence + c * N, A2[c], LOG2E);
     carry[c][0] = carry[c][1] = carry[c][2] = carry[c][3] = 0.0f;
     dA[c][0] = dA[c][1] = dA[c][2] = dA[c][3] = 0.0f;
-    if (p.dlast && me.live) load_quad(p.dlast + segment_offset + c * N, carry[c], 1.0f);
+    // The gradient after a segment's last part.
+    if (p.dlast && me.live)
+      load_quad(p.dlast + ((i64)number * p.parts + p.parts - 1) * size + of_sequence + c * N, carry[c], 1.0f);
     reorder(A2[c], order);
     reorder(carry[c], order);
   }
+  const u32 in_order = order & 1 ? 0x1032u : 0x3210u;
+  const u32 selectors[2] = {in_order + (order & 2 ? 0x4444u : 0u), in_order + (order & 2 ? 0u : 0x4444u)};
   float bias[OC], D[OC], dbias[OC], dD[OC];
 #pragma unroll
   for (int j = 0; j < OC; j++) {
@@ -50,16 +98,12 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
     D[j] = p.D ? p.D[me.own_channel + j] : 0.0f;
     dbias[j] = dD[j] = 0.0f;
   }
-  int t0 = begin + (end - begin - 1) / K * K;
 
-  // Where this lane's scalars are: these run on through a chunk in the first pass and back in the second.
-  int own_t = t0 + me.own_step;
-  auto move = [&](int steps) {
-    own_t += steps;
-    keep(own_t);
-  };
+  // The tile before is loaded while a tile is worked on. Steps outside get a neighbour's values, to be masked.
+  int own_t = begin + (end - begin - 1) / T * T + me.own_step;  // of the tile being loaded
+  const element *state = p.states + ((i64)batch * p.tiles + (own_t - me.own_step) / T) * size + me.saved_at();
   Raw<OC> next_u[OS], next_delta[OS], next_z[OS], next_dy[OS];
-  // Without a branch, behind which the compiler would delay it: steps after the end get the last one, to be masked.
+  SavedState next_h;
   auto fetch = [&]() {
 #pragma unroll
     for (int i = 0; i < OS; i++) {
@@ -69,30 +113,44 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
       next_dy[i].load(row_of(p.dy, p.dy_stride, batch, t, me.own_channel));
       if (HAS_Z) next_z[i].load(row_of(p.z, p.z_stride, batch, t, me.own_channel));
     }
+    next_h.load(state);
   };
-  float now_s[OS][OC], now_x[OS][OC], now_g[OS][OC];
-  auto compute_scalars = [&]() {
+  // Of the tile being worked on: what the outputs of this lane need, and the state before it.
+  float u_own[OS][OC], slope_delta[OS][OC], slope_z[OS][OC];
+  SavedState before;
+  auto take = [&](int buffer) {
 #pragma unroll
     for (int i = 0; i < OS; i++) {
       const bool inside = own_t + i < end && me.live;
+      float s[OC], x[OC], g[OC];
 #pragma unroll
       for (int j = 0; j < OC; j++) {
-        float s = step_size(next_delta[i][j] + bias[j]), gy = next_dy[i][j];
-        if (HAS_Z) { float v = next_z[i][j]; gy *= v * sigmoid(v); }
-        now_s[i][j] = inside ? s : 0.0f;
-        now_x[i][j] = now_s[i][j] * next_u[i][j];
-        now_g[i][j] = inside ? gy : 0.0f;
+        const float raw = next_delta[i][j] + bias[j];
+        u_own[i][j] = next_u[i][j];
+        if (SOFTPLUS) {
+          const float e = exp2_fast(-fabsf(raw) * LOG2E), r = reciprocal(1.0f + e);
+          s[j] = softplus_of(raw, e);
+          slope_delta[i][j] = raw >= 0.0f ? r : e * r;
+        } else {
+          s[j] = raw;
+          slope_delta[i][j] = 1.0f;
+        }
+        g[j] = next_dy[i][j];
+        if (HAS_Z) {
+          const float v = next_z[i][j], sg = sigmoid(v);
+          slope_z[i][j] = g[j] * fmaf(v * sg, 1.0f - sg, sg);  // of silu
+          g[j] *= v * sg;
+        }
+        s[j] = inside ? s[j] : 0.0f;
+        x[j] = s[j] * u_own[i][j];
+        g[j] = inside ? g[j] : 0.0f;
       }
+      float *to = shared + write_at + buffer + i * CH;
+      write_shared<OC>(to, s);
+      write_shared<OC>(to + SCALARS, x);
+      write_shared<OC>(to + 2 * SCALARS, g);
     }
-  };
-  auto share_scalars = [&](int tile) {
-#pragma unroll
-    for (int i = 0; i < OS; i++) {
-      float *to = shared + write_at + tile * (CG * GROUP) + i * CH;
-      write_shared<OC>(to, now_s[i]);
-      write_shared<OC>(to + SCALARS, now_x[i]);
-      write_shared<OC>(to + 2 * SCALARS, now_g[i]);
-    }
+    before = next_h;
   };
 
   // B and C of a chunk: this thread's quads.
@@ -110,22 +168,15 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
       }
     }
   };
-  float h[CH][ST];
-  auto fetch_states = [&](int t0) {
-    const float *s = p.states + ((i64)(batch * p.chunks + t0 / K) * p.channels + me.group_channel) * N + me.g * ST;
-#pragma unroll
-    for (int c = 0; c < CH; c++) load_quad(s + c * N, h[c], 1.0f);
-  };
+  int t0 = begin + (end - begin - 1) / K * K, buffer = 0;
   fetch_bc(t0);
   fetch();
-  fetch_states(t0);
+  take(0);
   const u8 *flags = p.resets + (i64)batch * p.length;
   bool next_reset = HAS_RESETS && t0 + me.lane < end && flags[t0 + me.lane];
 
   for (; t0 >= begin; t0 -= K) {
     const int last_tile = (min(K, end - t0) - 1) / T;
-    compute_scalars();
-    share_scalars(0);
 #pragma unroll
     for (int k = 0; k < BC_LOADS; k++) {
       float4 *to = reinterpret_cast<float4 *>(shared + (threadIdx.x + 32 * W * k) * 4);
@@ -135,80 +186,26 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
       to[2 * VERSION / 4] = make_float4(v[2], v[3], v[0], v[1]);
       to[3 * VERSION / 4] = make_float4(v[3], v[2], v[1], v[0]);
     }
-    move(last_tile > 0 ? T : 0);
-    fetch();
-#pragma unroll
-    for (int c = 0; c < CH; c++) reorder(h[c], order);
     u32 resets = 0;
     if (HAS_RESETS) resets = __ballot_sync(ALL, next_reset);
     __syncthreads();
-    if (t0 > begin && me.warp_channel < p.channels) {
-      const int t = t0 - K + me.lane;
-      prefetch(row_of(p.u, p.u_stride, batch, t, me.warp_channel), WARP_CHANNELS);
-      prefetch(row_of(p.delta, p.delta_stride, batch, t, me.warp_channel), WARP_CHANNELS);
-      prefetch(row_of(p.dy, p.dy_stride, batch, t, me.warp_channel), WARP_CHANNELS);
-      if (HAS_Z) prefetch(row_of(p.z, p.z_stride, batch, t, me.warp_channel), WARP_CHANNELS);
-      if (me.warp == 0) prefetch(row_of(p.B, p.B_stride, batch, t, 0), N);
-      if (me.warp == W - 1) prefetch(row_of(p.C, p.C_stride, batch, t, 0), N);
-      const float *s = p.states + ((i64)(batch * p.chunks + t0 / K - 1) * p.channels + me.group_channel) * N + me.g * ST;
-#pragma unroll
-      for (int c = 0; c < CH; c++) prefetch(s + c * N, ST);
+    if (t0 > begin) {
+      fetch_bc(t0 - K);
+      if (HAS_RESETS) next_reset = flags[t0 - K + me.lane];
     }
 
-    // First pass: the scalars of the chunk, and the state before each tile.
-    int tile_bc = bc_at, tile_read = read_at, tile_state = states_at;
+    int tile_bc = bc_at + last_tile * T * N;
 #pragma unroll 1
-    for (int tile = 0; tile < last_tile; tile++, tile_bc += T * N, tile_read += CG * GROUP, tile_state += 32 * CH * ST) {
-#pragma unroll
-      for (int c = 0; c < CH; c++) store_quad(shared + tile_state + c * 128, h[c]);
-      compute_scalars();
-      move(tile + 1 < last_tile ? T : 0);
-      fetch();
-      float step[GROUP], input[GROUP];
-      read_shared<GROUP>(shared + tile_read, step);
-      read_shared<GROUP>(shared + tile_read + SCALARS, input);
-#pragma unroll
-      for (int t = 0; t < T; t++) {
-        float b[ST];
-        read_shared<ST>(shared + tile_bc + t * N, b);
-        const float off = HAS_RESETS && (resets >> (tile * T + t) & 1) ? minus_infinity() : 0.0f;
-#pragma unroll
-        for (int c = 0; c < CH; c++)
-#pragma unroll
-          for (int i = 0; i < ST; i++)
-            h[c][i] = fmaf(decay(step[t * CH + c], A2[c][i], off), h[c][i], input[t * CH + c] * b[i]);
-      }
-      share_scalars(tile + 1);
-      __syncwarp();
-    }
-#pragma unroll
-    for (int c = 0; c < CH; c++) store_quad(shared + tile_state + c * 128, h[c]);
-    __syncwarp();
-
-    // Second pass: tiles in reverse.
-#pragma unroll 1
-    for (int tile = last_tile; tile >= 0; tile--, tile_bc -= T * N, tile_read -= CG * GROUP, tile_state -= 32 * CH * ST) {
-      // This tile's scalars have come while the tile before was worked on; what needs no sum is computed early.
-      float u_own[OS][OC], slope_delta[OS][OC], slope_z[OS][OC];
-#pragma unroll
-      for (int i = 0; i < OS; i++)
-#pragma unroll
-        for (int j = 0; j < OC; j++) {
-          u_own[i][j] = next_u[i][j];
-          slope_delta[i][j] = SOFTPLUS ? sigmoid(next_delta[i][j] + bias[j]) : 1.0f;
-          if (HAS_Z) {
-            const float v = next_z[i][j], sg = sigmoid(v);
-            slope_z[i][j] = next_dy[i][j] * fmaf(v * sg, 1.0f - sg, sg);  // of silu
-          }
-        }
-      move(-T);
+    for (int tile = last_tile; tile >= 0; tile--, tile_bc -= T * N, buffer ^= BUFFER) {
+      own_t -= T;
+      if (t0 + tile * T > begin) state -= size;
+      keep(own_t);
       fetch();
       float a[T][CH][ST], hs[T + 1][CH][ST];
-#pragma unroll
-      for (int c = 0; c < CH; c++) read_shared<ST>(shared + tile_state + c * 128, hs[0][c]);
+      before.decode(hs[0], order, selectors);
       float step[GROUP], input[GROUP], gy[GROUP];
-      read_shared<GROUP>(shared + tile_read, step);
-      read_shared<GROUP>(shared + tile_read + SCALARS, input);
+      read_shared<GROUP>(shared + read_at + buffer, step);
+      read_shared<GROUP>(shared + read_at + buffer + SCALARS, input);
 #pragma unroll
       for (int t = 0; t < T; t++) {
         float b[ST];
@@ -222,11 +219,11 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
             hs[t + 1][c][i] = fmaf(a[t][c][i], hs[t][c][i], input[t * CH + c] * b[i]);
           }
       }
-      read_shared<GROUP>(shared + tile_read + 2 * SCALARS, gy);
-      float y[T][CH], ds[T][CH], dx[T][CH], sums[T][2];
+      read_shared<GROUP>(shared + read_at + buffer + 2 * SCALARS, gy);
+      float sums[T][2];
 #pragma unroll
       for (int t = T - 1; t >= 0; t--) {
-        float b[ST], cc[ST], db[ST], dc[ST];
+        float b[ST], cc[ST], db[ST], dc[ST], y[CH], ds[CH], dx[CH];
         read_shared<ST>(shared + tile_bc + t * N, b);
         read_shared<ST>(shared + tile_bc + (K + t) * N, cc);
 #pragma unroll
@@ -246,18 +243,20 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
             dssum = i == 0 ? d * A2[c][i] : fmaf(d, A2[c][i], dssum);
             dA[c][i] = fmaf(d, step[t * CH + c], dA[c][i]);
           }
-          if (HAS_Z) y[t][c] = ysum;
-          ds[t][c] = dssum; dx[t][c] = dxsum;
+          if (HAS_Z) y[c] = ysum;
+          ds[c] = dssum; dx[c] = dxsum;
         }
+        float *parts = shared + parts_at + t * STEP_PARTS + me.lane * CH;
+        write_shared<CH>(parts, ds);
+        write_shared<CH>(parts + 32 * CH, dx);
+        if (HAS_Z) write_shared<CH>(parts + 64 * CH, y);
         // Sum over the channels of the warp: two halvings that the order of states makes free of selections.
         float b0 = db[0] + __shfl_xor_sync(ALL, db[2], G), b1 = db[1] + __shfl_xor_sync(ALL, db[3], G);
         float c0 = dc[0] + __shfl_xor_sync(ALL, dc[2], G), c1 = dc[1] + __shfl_xor_sync(ALL, dc[3], G);
         sums[t][0] = b0 + __shfl_xor_sync(ALL, b1, 2 * G);
         sums[t][1] = c0 + __shfl_xor_sync(ALL, c1, 2 * G);
       }
-      __syncwarp();
-      // The tile's saved states have been read: their place takes the sums, [2 N][T].
-      float *tile_sums = shared + tile_state - me.lane * 4;
+      float *tile_sums = shared + warp_at + 2 * BUFFER + tile * SUMS;  // [2 N][T]
       const int n = me.g * ST + order;
       if constexpr (CG == 4) {
         reinterpret_cast<float4 *>(tile_sums)[n] = make_float4(sums[0][0], sums[1][0], sums[2][0], sums[3][0]);
@@ -275,15 +274,29 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
           reinterpret_cast<float2 *>(tile_sums)[(of_c * N + n) * 2 + late] = make_float2(r0, r1);
         }
       }
+      __syncwarp();
       float y_own[OS][OC], ds_own[OS][OC], dx_own[OS][OC];
-      if (HAS_Z) sum_states(y, y_own, me.g);
-      sum_states(ds, ds_own, me.g);
-      sum_states(dx, dx_own, me.g);
+      auto sum_parts = [&](int array, float (&own)[OS][OC]) {
+#pragma unroll
+        for (int i = 0; i < OS; i++) {
+          const float *from = shared + parts_at + (me.own_step + i) * STEP_PARTS + (array * 32 + me.c * G) * CH + me.own_slot;
+#pragma unroll
+          for (int other = 0; other < G; other++) {
+            float v[OC];
+            read_some<OC>(from + other * CH, v);
+#pragma unroll
+            for (int j = 0; j < OC; j++) own[i][j] = other == 0 ? v[j] : own[i][j] + v[j];
+          }
+        }
+      };
+      sum_parts(0, ds_own);
+      sum_parts(1, dx_own);
+      if (HAS_Z) sum_parts(2, y_own);
 #pragma unroll
       for (int i = 0; i < OS; i++) {
         float out_u[OC], out_delta[OC], out_z[OC];
         const bool inside = own_t + T + i < end && me.live;
-        const float *own = shared + write_at - read_at + tile_read + i * CH;
+        const float *own = shared + write_at + buffer + i * CH;
 #pragma unroll
         for (int j = 0; j < OC; j++) {
           const float s = own[j], g = own[2 * SCALARS + j];
@@ -298,23 +311,17 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
           const i64 sequence = (i64)batch * p.length * p.channels;
           store<OC>(p.du + sequence + at, out_u);
           store<OC>(p.ddelta + sequence + at, out_delta);
-          if (HAS_Z) store<OC>(p.dz + sequence + at, out_z);
+          if (HAS_Z) store<OC>(row_of(p.dz, p.dz_stride, batch, own_t + T + i, me.own_channel), out_z);
         }
       }
-    }
-    // To the chunk before: `move` has gone one tile back already.
-    move(T - K);
-    if (t0 > begin) {
-      fetch();
-      fetch_bc(t0 - K);
-      fetch_states(t0 - K);
-      if (HAS_RESETS) next_reset = flags[t0 - K + me.lane];
+      take(buffer ^ BUFFER);
+      __syncwarp();
     }
     __syncthreads();
     // Sum over the warps of the block, in order; one float4 is four steps of one column.
     for (int i = threadIdx.x; i < (last_tile + 1) * 2 * N; i += 32 * W) {
       const int tile = i / (2 * N), column = i % (2 * N);
-      const float *from = shared + 4 * VERSION + tile * (CH * ST * 32) + column * T;
+      const float *from = shared + 4 * VERSION + 2 * BUFFER + tile * SUMS + column * T;
       float4 sum = *reinterpret_cast<const float4 *>(from);
 #pragma unroll
       for (int w = 1; w < W; w++) {
@@ -340,7 +347,7 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
   }
   if (me.live) {
     if (me.g % 4 == 0) {
-      float *out = p.dvectors + (i64)(batch * p.segments + segment) * 2 * p.channels + me.own_channel;
+      float *out = p.dvectors + (i64)number * 2 * p.channels + me.own_channel;
 #pragma unroll
       for (int j = 0; j < OC; j++) { out[j] = dD[j]; out[p.channels + j] = dbias[j]; }
     }
@@ -348,9 +355,8 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
     for (int c = 0; c < CH; c++) {
       reorder(dA[c], order);
       reorder(carry[c], order);
-      store_quad(p.dA + segment_offset + c * N, dA[c]);
-      if (segment == 0 && p.dstart)
-        store_quad(p.dstart + ((i64)batch * p.channels + me.group_channel + c) * N + me.g * ST, carry[c]);
+      store_quad(p.dA + number * size + of_sequence + c * N, dA[c]);
+      if (segment == 0 && p.dstart) store_quad(p.dstart + batch * size + of_sequence + c * N, carry[c]);
     }
   }
 }
@@ -359,19 +365,32 @@ extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_backward(c
   backward_scan(p);
 }
 
-// dB and dC: the blocks' partial sums in order.
-extern "C" __global__ void scan_sum_blocks(const __grid_constant__ Params p) {
-  const i64 rows = (i64)p.batch * p.length, i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= rows * 2 * N / 4) return;
+// The partial sums in order: of dB and dC over the blocks of channels, of dA, dD and dbias over the pieces of all
+// sequences. One thread has four neighbouring values.
+__device__ __forceinline__ float4 sum_in_order(const float *from, i64 stride, int count) {
   float4 sum = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
 #pragma unroll 8
-  for (int b = 0; b < p.blocks; b++) {
-    float4 f = reinterpret_cast<const float4 *>(p.dBC)[b * rows * 2 * N / 4 + i];
+  for (int i = 0; i < count; i++) {
+    const float4 f = *reinterpret_cast<const float4 *>(from + i * stride);
     sum.x += f.x; sum.y += f.y; sum.z += f.z; sum.w += f.w;
   }
-  const i64 row = i / (2 * N / 4);
-  const int column = (int)(i % (2 * N / 4)) * 4;
-  float v[4] = {sum.x, sum.y, sum.z, sum.w};
-  store<4>((column < N ? p.dB + row * N + column : p.dC + row * N + column - N), v);
+  return sum;
+}
+extern "C" __global__ void scan_sums(const __grid_constant__ Params p) {
+  const i64 rows = (i64)p.batch * p.length, size = (i64)p.channels * N;
+  const int pieces = p.batch * p.segments;
+  i64 i = 4 * ((i64)blockIdx.x * blockDim.x + threadIdx.x);
+  if (i < rows * 2 * N) {
+    const float4 sum = sum_in_order(p.dBC + i, rows * 2 * N, p.blocks);
+    const i64 row = i / (2 * N);
+    const int column = (int)(i % (2 * N)), sequence = (int)(row / p.length), t = (int)(row % p.length);
+    float v[4] = {sum.x, sum.y, sum.z, sum.w};
+    store<4>(column < N ? row_of(p.dB, p.dB_stride, sequence, t, column) : row_of(p.dC, p.dC_stride, sequence, t, column - N), v);
+  } else if ((i -= rows * 2 * N) < size) {
+    *reinterpret_cast<float4 *>(p.dA_sum + i) = sum_in_order(p.dA + i, size, pieces);
+  } else if ((i -= size) < 2 * p.channels) {
+    *reinterpret_cast<float4 *>((i < p.channels ? p.dD_sum : p.dbias_sum - p.channels) + i) =
+        sum_in_order(p.dvectors + i, 2 * p.channels, pieces);
+  }
 }
 """

@@ -141,9 +141,9 @@ __device__ __forceinline__ void backward_carry(const Params &p) {
   }
 }
 
-extern "C" __global__ void __launch_bounds__(32 * W) scan_backward_carry(const __grid_constant__ Params p) { backward_carry(p); }
+extern "C" __global__ void __launch_bounds__(32 * W, CARRY_BLOCKS) scan_backward_carry(const __grid_constant__ Params p) { backward_carry(p); }
 
-// Gradients of the states between segments, last first. `dstart` and `decay` of each segment alone; `states` gets the
+// Gradients of the states between segments, last first. `dstart` and `decay` of each segment alone; `joined` gets the
 // gradient of the state after each.
 extern "C" __global__ void scan_join_backward(const __grid_constant__ Params p) {
   const i64 size = (i64)p.channels * N, i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
@@ -152,7 +152,7 @@ extern "C" __global__ void scan_join_backward(const __grid_constant__ Params p) 
   float h = p.dlast ? p.dlast[blockIdx.y * size + i] : 0.0f;
 #pragma unroll 4
   for (int s = p.segments - 1; s >= 0; s--) {
-    p.states[first + s * size] = h;
+    p.joined[first + s * size] = h;
     h = fmaf(p.decay[first + s * size], h, p.dstart[first + s * size]);
   }
 }

@@ -6,13 +6,14 @@ sizes and inputs once for all 4 states, and each sum (over states for y, over ch
 do between lanes. Scalars (softplus, gate, skip) of a tile of 4 steps are computed once, spread over the lanes.
 
 Where batch x channels does not fill the device, sequences are cut into segments that run at the same time: one kernel
-finds what each segment does to the state, one joins them, and then all run with the right initial states.
+finds what each segment does to the state, one joins them, and then all run with the right initial states. That first
+kernel needs few registers: it cuts segments into parts, so that more of them run at the same time.
 
 A reset adds minus infinity to the exponent of the decay of its step, which is then exactly 0.
 """
 
 SOURCE = r"""
-// T steps are a tile, kept in registers; K steps are a chunk, between two saved states; a lane has ST states.
+// T steps are a tile, the state before which is saved; K steps are a chunk; a lane has ST states.
 constexpr int N = D_STATE, CH = LANE_CHANNELS, W = WARPS;
 constexpr int T = 4, K = 32, ST = 4, GROUP = T * CH;
 constexpr int G = N / ST, CG = 32 / G, WARP_CHANNELS = CG * CH, BLOCK_CHANNELS = WARP_CHANNELS * W;
@@ -24,19 +25,20 @@ struct Params {
   const element *u, *delta, *B, *C, *z, *dy;
   const float *A, *D, *bias;
   const u8 *resets;
-  const float *start;      // [batch, segments, channels, N] or null: zeros
-  float *states;           // [batch, chunks, channels, N], before each chunk, or null
+  const float *start;      // [batch, segments * parts, channels, N] or null: zeros
+  element *states;         // [batch, tiles, channels * N], before each tile, or null; those of a lane are together
   float *last;             // forward: [batch, channels, N]; carry: [batch, segments, channels, N]
-  float *decay;            // carry: [batch, segments, channels, N]
+  float *decay, *joined;   // carry: [batch, segments, channels, N]
   element *y, *du, *ddelta, *dz;
-  float *dlast;            // [batch, segments, channels, N] or null: zeros
+  float *dlast;            // [batch, segments * parts, channels, N] or null: zeros
   float *dstart;           // [batch, channels, N] or null; carry: [batch, segments, channels, N]
-  float *dA;               // [batch * segments, channels, N]
+  float *dA, *dA_sum;      // [batch * segments, channels, N], [channels, N]
   float *dvectors;         // [batch * segments, 2, channels]: dD, dbias
+  float *dD_sum, *dbias_sum;
   float *dBC;              // [channel blocks, batch, length, 2 N]
   element *dB, *dC;        // [batch, length, N]
-  Rows u_stride, delta_stride, B_stride, C_stride, z_stride, dy_stride;
-  int batch, length, channels, segments, segment_length, chunks, blocks;
+  Rows u_stride, delta_stride, B_stride, C_stride, z_stride, dy_stride, dz_stride, dB_stride, dC_stride;
+  int batch, length, channels, segments, segment_length, parts, tiles, blocks;
 };
 
 __device__ __forceinline__ float minus_infinity() { return __uint_as_float(0xff800000u); }
@@ -69,6 +71,10 @@ template <int n> __device__ __forceinline__ void read_shared(const float *p, flo
     float4 f = reinterpret_cast<const float4 *>(p)[i];
     v[4 * i] = f.x; v[4 * i + 1] = f.y; v[4 * i + 2] = f.z; v[4 * i + 3] = f.w;
   }
+}
+template <int n> __device__ __forceinline__ void read_some(const float *p, float (&v)[n]) {
+  if constexpr (n == 2) { float2 f = *reinterpret_cast<const float2 *>(p); v[0] = f.x; v[1] = f.y; }
+  else read_shared<n>(p, v);
 }
 template <int n> __device__ __forceinline__ void write_shared(float *p, const float (&v)[n]) {
   if constexpr (n == 2) *reinterpret_cast<float2 *>(p) = make_float2(v[0], v[1]);
@@ -146,5 +152,7 @@ struct Lane {
     own_channel = group_channel + own_slot;
     own_step = G == 2 ? 2 * (g & 1) : (g & 3);
   }
+  // Where this lane's states are among those saved at one time.
+  __device__ __forceinline__ i64 saved_at() const { return (i64)group_channel * N + g * (CH * ST); }
 };
 """

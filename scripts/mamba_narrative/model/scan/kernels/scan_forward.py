@@ -1,4 +1,4 @@
-"""CUDA C++ of the forward scan. It saves the state every 32 steps for the backward."""
+"""CUDA C++ of the forward scan. It saves the state every 4 steps for the backward, in the type of the inputs."""
 
 SOURCE = r"""
 // Forward. CARRY: only the state after each segment from a zero state, and the decay over it.
@@ -21,7 +21,8 @@ template <bool CARRY> __device__ __forceinline__ void forward_scan(const Params 
   for (int c = 0; c < CH; c++) {
     load_quad(p.A + (i64)(me.group_channel + c) * N + me.g * ST, A2[c], LOG2E);
     h[c][0] = h[c][1] = h[c][2] = h[c][3] = 0.0f;
-    if (!CARRY && p.start) load_quad(p.start + state_offset + c * N, h[c], 1.0f);
+    if (!CARRY && p.start)
+      load_quad(p.start + ((i64)(batch * p.segments + segment) * p.parts * p.channels + me.group_channel + c) * N + me.g * ST, h[c], 1.0f);
   }
   float bias[OC], D[OC], total[OC];
 #pragma unroll
@@ -108,6 +109,8 @@ template <bool CARRY> __device__ __forceinline__ void forward_scan(const Params 
   __syncwarp();
   fetch();
 
+  const i64 size = (i64)p.channels * N;
+  element *state = p.states + ((i64)batch * p.tiles + begin / T) * size + me.saved_at();
   const u8 *flags = p.resets + (i64)batch * p.length;
   bool next_reset = HAS_RESETS && begin + me.lane < end && flags[begin + me.lane];
   int buffer = 0, own_t = begin + me.own_step;
@@ -126,11 +129,6 @@ template <bool CARRY> __device__ __forceinline__ void forward_scan(const Params 
       if (me.warp == 0) prefetch(row_of(p.B, p.B_stride, batch, t, 0), N);
       if (me.warp == W - 1 && !CARRY) prefetch(row_of(p.C, p.C_stride, batch, t, 0), N);
     }
-    if (!CARRY && p.states && me.live) {
-      float *s = p.states + ((i64)(batch * p.chunks + t0 / K) * p.channels + me.group_channel) * N + me.g * ST;
-#pragma unroll
-      for (int c = 0; c < CH; c++) store_quad(s + c * N, h[c]);
-    }
     const int chunk_end = min(t0 + K, end);
 #pragma unroll 2
     for (; t0 < chunk_end; t0 += T, resets >>= T, buffer ^= BUFFER) {
@@ -139,6 +137,19 @@ template <bool CARRY> __device__ __forceinline__ void forward_scan(const Params 
       for (int i = 0; i < OS; i++) { own_u[i] = now_u[i]; own_z[i] = now_z[i]; }
       compute_scalars();
       fetch();
+      if (!CARRY && p.states && me.live) {
+#pragma unroll
+        for (int c = 0; c < CH; c++) {
+#if BF16
+          if (c % 2 == 0)
+            *reinterpret_cast<uint4 *>(state + c * ST) = make_uint4(
+                pack(h[c][0], h[c][1]), pack(h[c][2], h[c][3]), pack(h[c + 1][0], h[c + 1][1]), pack(h[c + 1][2], h[c + 1][3]));
+#else
+          store<ST>(state + c * ST, h[c]);
+#endif
+        }
+      }
+      state += size;
 
       float step[GROUP], input[GROUP], out[T][CH];
       read_shared<GROUP>(shared + read_at + buffer, step);
@@ -210,11 +221,11 @@ template <bool CARRY> __device__ __forceinline__ void forward_scan(const Params 
 extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_forward(const __grid_constant__ Params p) {
   forward_scan<false>(p);
 }
-extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_forward_carry(const __grid_constant__ Params p) {
+extern "C" __global__ void __launch_bounds__(32 * W, CARRY_BLOCKS) scan_forward_carry(const __grid_constant__ Params p) {
   forward_scan<true>(p);
 }
 
-// States between segments, in order. `last` and `decay` of each segment alone; `states` gets those before each.
+// States between segments, in order. `last` and `decay` of each segment alone; `joined` gets those before each.
 extern "C" __global__ void scan_join_forward(const __grid_constant__ Params p) {
   const i64 size = (i64)p.channels * N, i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= size) return;
@@ -222,7 +233,7 @@ extern "C" __global__ void scan_join_forward(const __grid_constant__ Params p) {
   float h = p.start ? p.start[blockIdx.y * size + i] : 0.0f;
 #pragma unroll 4
   for (int s = 0; s < p.segments; s++) {
-    p.states[first + s * size] = h;
+    p.joined[first + s * size] = h;
     h = fmaf(p.decay[first + s * size], h, p.last[first + s * size]);
   }
 }

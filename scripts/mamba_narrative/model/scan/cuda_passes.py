@@ -1,0 +1,236 @@
+"""One forward or backward of the selective scan on a GPU: how it is divided, its kernels and its tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from mamba_narrative.model.scan import cuda_runtime
+from mamba_narrative.model.scan.kernels import elements, scan_backward, scan_backward_carry, scan_common, scan_forward
+
+CHUNK, TILE = 32, 4
+"""Steps of which segments are multiples, and steps between saved states; as in the kernels."""
+_CARRY_BLOCKS = {False: 8, True: 9}
+"""Blocks of the kernels that only carry states (forward, backward) that fit on a multiprocessor."""
+
+Tensors = dict[str, Tensor | None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a pass is divided."""
+
+    lane_channels: int
+    """Channels of one lane: more share more work, fewer make more warps."""
+    warps: int
+    """Warps of a block."""
+    min_blocks: int
+    """Blocks that must fit on a multiprocessor: bounds the registers."""
+    segments: int
+    """Pieces of a sequence that run at the same time."""
+    parts: int
+    """Pieces of a segment in the pass that only carries states."""
+    part_length: int
+
+
+@cache
+def plan(backward: bool, batch: int, length: int, channels: int, d_state: int, device: int) -> Plan:
+    """The division for a size: as many segments as run at the same time, and no more."""
+    lane_channels = 4 if d_state == 32 else 2
+    warps = (2 if d_state == 32 else 4) if backward else 4
+    min_blocks = (3 if d_state == 16 else 2) if backward else 4
+    block_channels = warps * lane_channels * 32 // (d_state // 4)
+    rows = batch * -(-channels // block_channels)
+    processors = torch.cuda.get_device_properties(device).multi_processor_count
+    segments = max(1, min(min_blocks * processors // rows, length // (4 * CHUNK)))
+    parts = max(1, min(_CARRY_BLOCKS[backward] * processors // (rows * segments), length // (segments * 4 * CHUNK)))
+    return divided(lane_channels, warps, min_blocks, segments, parts, length)
+
+
+def divided(lane_channels: int, warps: int, min_blocks: int, segments: int, parts: int, length: int) -> Plan:
+    """A plan with about ``segments`` segments of ``parts`` parts of whole chunks."""
+    parts = parts if segments > 1 else 1
+    part_length = -(-length // (segments * parts * CHUNK)) * CHUNK
+    return Plan(lane_channels, warps, min_blocks, -(-length // (part_length * parts)), parts, part_length)
+
+
+_PARAMETERS = cuda_runtime.Layout(
+    pointers=(
+        *("u", "delta", "B", "C", "z", "dy", "A", "D", "bias", "resets", "start", "states", "last", "decay", "joined"),
+        *("y", "du", "ddelta", "dz", "dlast", "dstart", "dA", "dA_sum", "dvectors"),
+        *("dD_sum", "dbias_sum", "dBC", "dB", "dC"),
+    ),
+    rows=("u", "delta", "B", "C", "z", "dy", "dz", "dB", "dC"),
+    sizes=("batch", "length", "channels", "segments", "segment_length", "parts", "tiles", "blocks"),
+)
+"""The structure ``Params`` of the kernels."""
+
+_FORWARD_SOURCE = elements.SOURCE + scan_common.SOURCE + scan_forward.SOURCE
+_BACKWARD_SOURCE = elements.SOURCE + scan_common.SOURCE + scan_backward.SOURCE + scan_backward_carry.SOURCE
+
+
+@cache
+def _module(
+    backward: bool, dtype: torch.dtype, d_state: int, resets: bool, z: bool, softplus: bool, division: Plan, device: int
+) -> cuda_runtime.Module:
+    macros = {
+        "BF16": dtype == torch.bfloat16,
+        "CARRY_BLOCKS": _CARRY_BLOCKS[backward],
+        "D_STATE": d_state,
+        "HAS_RESETS": resets,
+        "HAS_Z": z,
+        "LANE_CHANNELS": division.lane_channels,
+        "MIN_BLOCKS": division.min_blocks,
+        "SOFTPLUS": softplus,
+        "WARPS": division.warps,
+    }
+    named = tuple((name, int(value)) for name, value in macros.items())
+    return cuda_runtime.Module(_BACKWARD_SOURCE if backward else _FORWARD_SOURCE, named, device)
+
+
+class _Pass:
+    """One forward or backward over tensors: its kernels and their parameters."""
+
+    def __init__(self, backward: bool, division: Plan, softplus: bool, tensors: Tensors) -> None:
+        u, A = tensors["u"], tensors["A"]
+        assert u is not None
+        assert A is not None
+        self.division = division
+        batch, length, channels = u.shape
+        self._batch, self._channels, self._d_state = batch, channels, A.shape[1]
+        z, resets = tensors["z"] is not None, tensors["resets"] is not None
+        self._module = _module(backward, u.dtype, self._d_state, resets, z, softplus, division, u.device.index)
+        self._stream = torch.cuda.current_stream(u.device).cuda_stream
+        self.blocks = -(-channels // (division.warps * division.lane_channels * 32 // (self._d_state // 4)))
+        self._sizes = {
+            "batch": batch,
+            "length": length,
+            "channels": channels,
+            "segments": division.segments,
+            "segment_length": division.parts * division.part_length,
+            "parts": division.parts,
+            "tiles": -(-length // TILE),
+            "blocks": self.blocks,
+        }
+        self._tensors = tensors
+
+    @property
+    def carried(self) -> int:
+        """Pieces of each sequence in the pass that only carries states."""
+        return self.division.segments * self.division.parts
+
+    def scan(self, name: str, tensors: Tensors) -> None:
+        """Launch a kernel over blocks of channels, segments and batch."""
+        shared = self._backward_shared_bytes() if name == "scan_backward" else 0
+        self._launch(name, (self.blocks, self.division.segments, self._batch), self._sizes, tensors, shared)
+
+    def carry(self, name: str, join: str, tensors: Tensors) -> None:
+        """Launch the kernel that finds what each part does to the state, and the one that joins the parts."""
+        sizes = self._sizes | {"segments": self.carried, "segment_length": self.division.part_length}
+        self._launch(name, (self.blocks, self.carried, self._batch), sizes, tensors)
+        states = self._channels * self._d_state
+        self._launch(join, (-(-states // 128), self._batch, 1), sizes, tensors, threads=128)
+
+    def sums(self, tensors: Tensors) -> None:
+        """Launch the ordered sums of dB, dC, dA, dD and dbias."""
+        rows = self._batch * self._sizes["length"]
+        quads = (rows * 2 * self._d_state + self._channels * (self._d_state + 2)) // 4
+        self._launch("scan_sums", (-(-quads // 128), 1, 1), self._sizes, tensors, threads=128)
+
+    def _launch(
+        self,
+        name: str,
+        grid: tuple[int, int, int],
+        sizes: dict[str, int],
+        tensors: Tensors,
+        shared: int = 0,
+        threads: int = 0,
+    ) -> None:
+        parameters = _PARAMETERS.pack({**self._tensors, **tensors}, sizes)
+        threads = threads or 32 * self.division.warps
+        self._module.kernel(name, shared).launch(grid, threads, parameters, self._stream)
+
+    def _backward_shared_bytes(self) -> int:
+        """What ``backward_scan`` counts as VERSION and WARP_FLOATS."""
+        n, groups = self._d_state, 32 // (self._d_state // 4)
+        scalars = 3 * groups * TILE * self.division.lane_channels
+        parts = TILE * (3 * 32 + 1) * self.division.lane_channels
+        warp_floats = 2 * scalars + CHUNK // TILE * 2 * n * TILE + parts
+        return 4 * (4 * (2 * CHUNK * n + 8) + self.division.warps * warp_floats)
+
+
+def run_forward(
+    tensors: Tensors, softplus: bool, save: bool, division: Plan | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """y, the state after the last position, and (``save``) the states before each tile, in the type of u."""
+    u, A = tensors["u"], tensors["A"]
+    assert u is not None
+    assert A is not None
+    batch, length, channels = u.shape
+    d_state = A.shape[1]
+    division = division or plan(False, batch, length, channels, d_state, u.device.index)
+    work = _Pass(False, division, softplus, tensors)
+    y = torch.empty((batch, length, channels), dtype=u.dtype, device=u.device)
+    last = A.new_empty(batch, channels, d_state)
+    states = u.new_empty((batch, -(-length // TILE), channels, d_state) if save else (0,))
+    start = tensors["start"]
+    if division.segments > 1:
+        ends, decay, joined = A.new_empty(3, batch, work.carried, channels, d_state)
+        carried: Tensors = {"last": ends, "decay": decay, "joined": joined}
+        work.carry("scan_forward_carry", "scan_join_forward", carried)
+        start = joined
+    work.scan("scan_forward", {"y": y, "last": last, "states": states if save else None, "start": start})
+    return y, last, states
+
+
+def run_backward(
+    tensors: Tensors,
+    softplus: bool,
+    needs_start: bool,
+    into: dict[str, Tensor] | None = None,
+    division: Plan | None = None,
+) -> dict[str, Tensor]:
+    """Gradients of u, delta, A, B, C, D, z, bias and start (where ``needs_start``).
+
+    ``into``: where to write those of z, B and C, as views of rows with a contiguous last dimension.
+    """
+    u, A, z = tensors["u"], tensors["A"], tensors["z"]
+    assert u is not None
+    assert A is not None
+    batch, length, channels = u.shape
+    d_state = A.shape[1]
+    division = division or plan(True, batch, length, channels, d_state, u.device.index)
+    work = _Pass(True, division, softplus, tensors)
+    into = into or {
+        "z": u.new_empty((batch, length, channels) if z is not None else (0, 0, 0)),
+        "B": u.new_empty(batch, length, d_state),
+        "C": u.new_empty(batch, length, d_state),
+    }
+    result = {
+        "u": u.new_empty(batch, length, channels),
+        "delta": u.new_empty(batch, length, channels),
+        "start": A.new_empty((batch, channels, d_state) if needs_start else (0,)),
+        **into,
+        "A": A.new_empty(channels, d_state),
+        "D": A.new_empty(channels),
+        "bias": A.new_empty(channels),
+    }
+    pieces = batch * division.segments
+    outputs: Tensors = {f"d{name}": result[name] for name in ("u", "delta", "z", "B", "C")}
+    outputs |= {f"d{name}_sum": result[name] for name in ("A", "D", "bias")}
+    outputs["dstart"] = result["start"] if needs_start else None
+    outputs["dA"] = A.new_empty(pieces, channels, d_state)
+    outputs["dvectors"] = A.new_empty(pieces, 2, channels)
+    outputs["dBC"] = A.new_empty(work.blocks, batch, length, 2 * d_state)
+    if division.segments > 1:
+        # Segment ends carry gradients back as segment starts carry states on.
+        decay, alone, joined = A.new_empty(3, batch, work.carried, channels, d_state)
+        carried: Tensors = {"decay": decay, "dstart": alone, "joined": joined}
+        work.carry("scan_backward_carry", "scan_join_backward", carried)
+        outputs["dlast"] = joined
+    work.scan("scan_backward", outputs)
+    work.sums(outputs)
+    return result

@@ -1,0 +1,157 @@
+"""The CUDA kernels, run on the CPU: outputs and gradients against the float64 reference.
+
+Small sizes, as threads take turns; ``tests/gpu`` has the large ones.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from cuda_emulator.emulator import WHY_NOT, emulate
+from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.model.registry import build_model
+from mamba_narrative.model.scan import cuda, cuda_convolution, cuda_mixer, cuda_norm, cuda_passes, cuda_step, dispatch
+from mamba_narrative.model.scan.convolution import causal_conv
+from mamba_narrative.model.scan.dispatch import Backend
+from mamba_narrative.model.scan.verify import largest_relative_difference, outputs_and_gradients, scan_case
+
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
+TOLERANCE = {torch.float32: 3e-5, torch.bfloat16: 2e-2}
+
+
+@pytest.fixture
+def kernels(monkeypatch, tmp_path_factory):
+    """``cuda`` as a backend that runs on the CPU."""
+    modules = (cuda, cuda_convolution, cuda_mixer, cuda_norm)
+    operators = [operator for module in modules for operator in (module._forward_op, module._backward_op)]
+    emulate(monkeypatch, tmp_path_factory.mktemp("kernels"), *operators, cuda_step._step_op)
+    monkeypatch.setitem(dispatch.BACKENDS, "cuda", Backend(dispatch._load_cuda, lambda device: None))
+
+
+def rounded(case, dtype):
+    inputs = {
+        name: tensor.to(dtype if name in ("u", "delta", "B", "C", "z") else torch.float32).double()
+        for name, tensor in case.inputs.items()
+    }
+    return type(case)(inputs, case.resets)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(("length", "channels", "d_state", "with_resets"), [
+    (1, 8, 16, True), (5, 20, 16, True), (70, 20, 16, True), (33, 8, 8, True), (37, 12, 32, False),
+])  # fmt: skip
+def test_scan(kernels, length, channels, d_state, with_resets, dtype):
+    case = rounded(scan_case(length, batch=2, channels=channels, d_state=d_state, with_resets=with_resets), dtype)
+    found = outputs_and_gradients(case, "cuda", dtype)
+    expected = outputs_and_gradients(case, "reference", torch.float64)
+    difference, name = largest_relative_difference(found, expected)
+    assert difference < TOLERANCE[dtype], name
+
+
+@pytest.mark.parametrize("with_resets", [True, False])
+def test_scan_in_segments(kernels, monkeypatch, with_resets):
+    plan = cuda_passes.plan
+
+    def in_three(backward, batch, length, channels, d_state, device):
+        whole = plan(backward, batch, length, channels, d_state, device)
+        return cuda_passes.divided(whole.lane_channels, whole.warps, whole.min_blocks, 2, 2, length)
+
+    monkeypatch.setattr(cuda_passes, "plan", in_three)
+    case = rounded(scan_case(150, batch=1, channels=8, d_state=16, with_resets=with_resets), torch.float32)
+    found = outputs_and_gradients(case, "cuda", torch.float32)
+    expected = outputs_and_gradients(case, "reference", torch.float64)
+    difference, name = largest_relative_difference(found, expected)
+    assert difference < TOLERANCE[torch.float32], name
+
+
+def test_scan_without_what_may_be_left_out(kernels):
+    case = rounded(scan_case(11, with_state=False, with_resets=False, batch=1, channels=4, d_state=16), torch.float32)
+    inputs = {name: tensor for name, tensor in case.inputs.items() if name not in ("D", "z", "delta_bias")}
+    found = outputs_and_gradients(type(case)(inputs, None), "cuda", torch.float32)
+    expected = outputs_and_gradients(type(case)(inputs, None), "reference", torch.float64)
+    difference, name = largest_relative_difference(found, expected)
+    assert difference < TOLERANCE[torch.float32], name
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("length", [2, 70])
+def test_convolution(kernels, length, dtype):
+    generator = torch.Generator().manual_seed(length)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=generator).bfloat16().double()
+
+    inputs = {"x": normal(2, length, 8), "weight": normal(8, 4), "bias": normal(8), "initial_window": normal(2, 3, 8)}
+    resets = torch.rand(2, length, generator=generator) < 0.2
+    weight = normal(2, length, 8)
+
+    def results(backend, dtype):
+        wide = torch.promote_types(dtype, torch.float32)
+        leaves = {
+            name: tensor.to(wide if name in ("weight", "bias") else dtype).requires_grad_()
+            for name, tensor in inputs.items()
+        }
+        y, _ = causal_conv(**leaves, resets=resets, silu=True, backend=backend)
+        return [y, *torch.autograd.grad((y * weight.to(dtype)).sum(), list(leaves.values()))]
+
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-2
+    for one, right in zip(results("cuda", dtype), results("reference", torch.float64), strict=True):
+        assert (one.double() - right).abs().max() <= tolerance * right.abs().max()
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("with_update", [True, False])
+@pytest.mark.parametrize("rows", [1, 37])
+def test_residual_sum_and_norm(kernels, rows, with_update, dtype):
+    generator = torch.Generator().manual_seed(rows)
+    x, update, weight = (torch.randn(*shape, generator=generator) for shape in ((rows, 256), (rows, 256), (256,)))
+    update = update.to(dtype) if with_update else None
+    factors = torch.randn(rows, 256, generator=generator).to(dtype), torch.randn(rows, 256, generator=generator)
+
+    def results(normed, total, leaves, factors):
+        loss = (normed * factors[0]).sum().to(total.dtype) + (total * factors[1]).sum()
+        return [normed, total, *torch.autograd.grad(loss, leaves)]
+
+    leaves = [tensor.clone().requires_grad_() for tensor in (x, weight, *([update] if with_update else []))]
+    fused = cuda_norm.add_norm(leaves[0], leaves[2] if with_update else None, leaves[1], dtype, "cuda")
+    found = results(*fused, leaves, factors)
+    leaves = [tensor.detach().double().requires_grad_() for tensor in leaves]
+    total = leaves[0] + leaves[2] if with_update else leaves[0]
+    plain = F.rms_norm(total, (256,), leaves[1], cuda_norm.EPSILON), total
+    expected = results(*plain, leaves, [factor.double() for factor in factors])
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-2
+    for one, right in zip(found, expected, strict=True):
+        assert (one.double() - right).abs().max() <= tolerance * right.abs().max()
+
+
+@pytest.mark.parametrize("autocast", [False, True], ids=["float32", "bfloat16"])
+def test_whole_model_forward_backward_and_step(kernels, autocast):
+    settings = MambaSettings(d_model=128, n_layer=2, scan_backend="cuda")
+    model = build_model("mamba", settings, 23, seed=1)
+    reference = build_model("mamba", settings.model_copy(update={"scan_backend": "reference"}), 23, seed=1).double()
+    assert model.layers()[0].mixer._cuda_weights(torch.zeros(1, 1, 128)) is not None
+    ids = torch.randint(0, 23, (2, 9), generator=torch.Generator().manual_seed(1))
+    resets = torch.zeros(2, 9, dtype=torch.bool)
+    resets[1, 4] = True
+    factors = torch.randn(2, 9, 128, generator=torch.Generator().manual_seed(2))
+
+    def results(model, autocast=False):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+            hidden, state = model(ids, None, resets)
+        gradients = torch.autograd.grad((hidden * factors).sum() + state["1.scan"].sum(), list(model.parameters()))
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+            state = {name: tensor.detach().clone() for name, tensor in state.items()}
+            after = model.step(ids[:, :1], state)
+        return [hidden, *gradients, after, *state.values()]
+
+    found, expected = results(model, autocast), results(reference)
+    for one, right in zip(found, expected, strict=True):
+        assert (one.double() - right).norm() <= (5e-2 if autocast else 1e-4) * right.norm()
+
+
+def test_two_runs_are_equal_to_the_bit(kernels):
+    case = scan_case(40, batch=2, channels=20, d_state=16)
+    first, again = (outputs_and_gradients(case, "cuda", torch.bfloat16) for _ in range(2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
