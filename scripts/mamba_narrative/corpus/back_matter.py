@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mamba_narrative.corpus.imprint import is_imprint, is_imprint_line, signs_of_sale
-from mamba_narrative.corpus.paragraphs import Block
+from mamba_narrative.corpus.paragraphs import Block, is_wrapped_prose
 from mamba_narrative.corpus.spans import Span
 from mamba_narrative.corpus.speech import has_speech, reads_like_a_story
 
@@ -51,6 +51,7 @@ _MAX_SHARE = {"index": 0.3, "glossary": 0.15, "appendix": 0.2, "footnote": 0.3, 
 _MAX_GAP, _MAX_PROSE_GAP = 2_500, 2
 _LONG_PARAGRAPH = 400
 _MAX_HEADING_LINES = 3
+_MAX_TITLES, _WIDTH = 250, 72
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def _advertisements(blocks: Sequence[Block], back: int, end: int) -> int:
             return first
     if hits < 2 or len(kinds) < 2 or (kinds == {"format", "heading"}):
         return end
-    return _with_heading(blocks, start, back)
+    return _up_to_the_end(blocks, start, back) or _with_heading(blocks, start, back)
 
 
 def _is_list(tail: Sequence[Block], kinds: set[str]) -> bool:
@@ -141,6 +142,17 @@ def _is_list(tail: Sequence[Block], kinds: set[str]) -> bool:
     short = sum(len(line.strip()) < 66 and not line.rstrip().endswith(("?", "!")) for line in lines)
     listed = sum(is_imprint_line(line) for line in lines)
     return bool(kinds) and (short > 0.9 * len(lines) or listed > 0.3 * len(lines))
+
+
+def _up_to_the_end(blocks: Sequence[Block], start: int, back: int) -> int | None:
+    """The first block below "The End" where only short lines stand between it and ``start``; None otherwise."""
+    for number in range(start - 1, max(back, start - _MAX_TITLES) - 1, -1):
+        if is_the_end(blocks[number]):
+            return number + 1
+        lines = blocks[number].lines
+        if has_speech(blocks[number].text) or (len(lines) > 3 and is_wrapped_prose(lines, _WIDTH)):
+            return None
+    return None
 
 
 def _with_heading(blocks: Sequence[Block], start: int, back: int) -> int:

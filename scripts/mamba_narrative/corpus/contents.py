@@ -9,8 +9,10 @@ from mamba_narrative.corpus.paragraphs import Block
 from mamba_narrative.corpus.spans import Span
 
 _HEADING = re.compile(
-    r"[\W_]*(?:(?:the |a )?(?:table|list) of )?(?:contents|illustrations|full[- ]page illustrations|plates|maps)"
-    r"(?: (?:of|to) (?:the )?(?:vol|volume|book|part|first|second|third|fourth)\b.{0,30}|[ .]+page)?[\W_]*",
+    r"[\W_]*(?:(?:the |a )?(?:table|list) of )?"
+    r"(?:contents|chapters|illustrations|full[- ]page illustrations|plates|maps)"
+    r"(?: (?:of|to) (?:the )?(?:vol|volume|book|part|first|second|third|fourth)\b.{0,30}"
+    r"|[ .]*(?:chap\w*)?[. ]*(?:page)?)?[\W_]*",
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(
@@ -18,6 +20,24 @@ _NUMBERED = re.compile(
     r"adventure|episode|story|tale|no\.?)\W+)?"
     r"(?:[ivxlcdm]+|\d{1,3}|(?:the )?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|one|two|three|"
     r"four|five|six|seven|eight|nine|ten|eleven|twelve|last))(?:[.:)\]—-]|\s|$)"
+)
+_LISTS_PICTURES = re.compile(r"illustrations|plates|maps", re.IGNORECASE)
+_WORDS_BEFORE_NUMBERS = frozenset(
+    (
+        "chapter",
+        "chap",
+        "book",
+        "part",
+        "volume",
+        "vol",
+        "letter",
+        "section",
+        "canto",
+        "act",
+        "scene",
+        "page",
+        "chapter page",
+    )
 )
 _PAGE_AT_END = re.compile(r"(?i)(?:[\s.]{2,}|\s)(?:\d{1,4}|[ivxlc]{1,7}|frontispiece|facing page \d+)\W*$")
 _NOT_KEY = re.compile(r"[\W_]+")
@@ -53,7 +73,7 @@ def find_contents(blocks: Sequence[Block], length: int) -> tuple[list[Span], fro
         if _HEADING.fullmatch(blocks[number].lines[0].strip()):
             last = _last_entry(blocks, number, short_lines, titles)
             if last is not None and blocks[last].end - blocks[number].start <= max(_MAX_SHARE * length, 2_000):
-                rule = "list_of_illustrations" if "contents" not in blocks[number].lines[0].lower() else "contents"
+                rule = "list_of_illustrations" if _LISTS_PICTURES.search(blocks[number].lines[0]) else "contents"
                 spans.append(Span(blocks[number].start, blocks[last].end, rule))
                 titles |= {
                     key for block in blocks[number : last + 1] for line in block.lines if (key := title_key(line))
@@ -66,6 +86,8 @@ def find_contents(blocks: Sequence[Block], length: int) -> tuple[list[Span], fro
 def title_key(line: str) -> str:
     """What a heading says: lower case, without number, page and punctuation."""
     without_page = _PAGE_AT_END.sub("", line)
+    if without_page.strip(" ._*").lower() in _WORDS_BEFORE_NUMBERS:
+        without_page = line
     without_number = _NUMBERED.sub("", without_page)
     return _NOT_KEY.sub(" ", (without_number or without_page).lower()).strip()
 
@@ -113,7 +135,7 @@ def _last_entry(blocks: Sequence[Block], heading: int, short_lines: _ShortLines,
     stop = min(len(blocks), heading + _MAX_BLOCKS)
     evidence = [len(blocks[heading].lines) > 1 and _looks_like_entries(blocks[heading].lines[1:], heading, short_lines)]
     seen: list[set[str]] = [_keys(blocks[heading])]
-    lists_pictures = "contents" not in blocks[heading].lines[0].lower()
+    lists_pictures = _LISTS_PICTURES.search(blocks[heading].lines[0]) is not None
     number = heading + 1
     while number < stop:
         block = blocks[number]
@@ -169,7 +191,9 @@ def _is_bare_number(line: str) -> bool:
 
 def _looks_like_entries(lines: Sequence[str], number: int, short_lines: _ShortLines) -> bool:
     entries = sum(
-        bool(_NUMBERED.match(line)) or bool(_PAGE_AT_END.search(line)) or _occurs_later(line, number, short_lines)
+        bool(_NUMBERED.match(line))
+        or bool(_PAGE_AT_END.search(line))
+        or _occurs_later(line.split(" _", 1)[0], number, short_lines)
         for line in lines
     )
     if len(lines) > 1 and _occurs_later(" ".join(lines), number, short_lines):
@@ -184,7 +208,12 @@ def _occurs_later(line: str, number: int, short_lines: _ShortLines) -> bool:
 
 
 def _keys(block: Block) -> set[str]:
-    return {_NOT_KEY.sub(" ", _PAGE_AT_END.sub("", line).lower()).strip() for line in block.lines}
+    keys = set()
+    for line in block.lines:
+        # The number of "CHAPTER IV" is no page.
+        whole, without_page = (_NOT_KEY.sub(" ", words.lower()).strip() for words in (line, _PAGE_AT_END.sub("", line)))
+        keys.add(whole if without_page in _WORDS_BEFORE_NUMBERS else without_page)
+    return keys - {""}
 
 
 def _begins_text(blocks: Sequence[Block], number: int, seen: Sequence[set[str]]) -> bool:
@@ -216,4 +245,6 @@ def _is_prose(block: Block) -> bool:
     text = " ".join(line.strip() for line in block.lines)
     if _NUMBERED.match(text) and len(block.lines) <= 8:
         return False
-    return (len(text) > 160 and bool(_SENTENCE_END.search(text))) or len(text) > 700
+    if len(text) > 160 and _SENTENCE_END.search(text):
+        return True
+    return len(text) > 700 and sum(bool(_PAGE_AT_END.search(line)) for line in block.lines) < 0.3 * len(block.lines)

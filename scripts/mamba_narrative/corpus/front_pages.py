@@ -130,7 +130,7 @@ def text_begins_at(blocks: Sequence[Block]) -> int | None:
         return None
     limit = blocks[0].start + min(_FRONT_SHARE * (blocks[-1].end - blocks[0].start), _FRONT_CHARACTERS)
     front = [block for block in blocks[:_FRONT_BLOCKS] if block.start <= limit]
-    in_preface, number = False, 0
+    preface, number = None, 0
     while number < len(front):
         block = front[number]
         if len(block.lines) <= 4 and len(block.text) < 200 and _FIRST_HEADING.match(block.text.split("\n", 1)[0]):
@@ -138,11 +138,11 @@ def text_begins_at(blocks: Sequence[Block]) -> int | None:
         if (last := _dedication(front, number)) is not None:
             number = last
         elif _PREFACE.fullmatch(block.text.strip()):
-            in_preface = True
-        elif not in_preface and is_prose(block) and not is_imprint(block) and len(signs_of_sale(block)) < _MIN_SIGNS:
+            preface = number if preface is None else preface
+        elif preface is None and is_prose(block) and not is_imprint(block) and len(signs_of_sale(block)) < _MIN_SIGNS:
             return number
         number += 1
-    return None
+    return preface
 
 
 def is_prose(block: Block) -> bool:
@@ -162,6 +162,8 @@ def _rules(front: Sequence[Block], header: Header) -> list[str | None]:
         in_preface = in_preface or is_prose(front[number]) or _PREFACE.fullmatch(front[number].text.strip()) is not None
         if heads_list_of_books(front[number]) and (found := _list_of_books(front, number)) is not None:
             last, rule = found, "advertisement"
+        elif {"price", "format"} <= signs_of_sale(front[number]) and not is_prose(front[number]):
+            rule = "advertisement"
         elif (found := _dedication(front, number)) is not None:
             last, rule = found, "dedication"
         elif _is_title(front[number], title_words, author_words) or is_imprint(front[number]):

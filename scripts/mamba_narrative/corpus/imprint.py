@@ -70,6 +70,7 @@ _LINES = (
 )
 _WEAK = re.compile(rf"{_CITY}|\d{{4}}|m[dclxvi. ]+|and|or|of|the|complete|no\. \d+")
 _LINE = re.compile(rf"(?:the )?(?:{'|'.join(_LINES)})")
+_AUTHOR_OF = re.compile(r"(?:by the )?authors? of\b")
 _STRONG = re.compile(
     r"copyright|all rights? reserved|entered according to|printed (?:in|by|and bound|at)|librarian of congress|"
     r"first published|published by|publishers\b|impression\b|electrotyped",
@@ -133,6 +134,8 @@ def is_imprint_line(line: str) -> bool:
 
 def is_imprint(block: Block) -> bool:
     """Whether the block is an imprint: every line of it is, or one clearly is and all are short."""
+    if _AUTHOR_OF.match(plain_line(block.lines[0])) and all(len(line.strip()) <= _SHORT for line in block.lines):
+        return True
     if all(is_imprint_line(line) for line in block.lines):
         return any(plain_line(line) for line in block.lines)
     return (

@@ -29,6 +29,7 @@ _CREDIT = re.compile(
         (?:posted|produced|prepared|scanned|transcribed|typed)
     |(?:and\ )?(?:the\ )?(?:online\ )?distributed\ proofread
     |nous\ remercions\ la\ biblioth
+    |(?:re)?formatted\ by\b|this\ (?:book|text|edition)\ (?:has\ been|was)\ put\ on-?\ ?line\b
     |.{0,200}\b(?:gutcheck|jeebies|spellcheck|pgdp|online\ distributed\ proofread)
     )""",
     re.IGNORECASE | re.VERBOSE,

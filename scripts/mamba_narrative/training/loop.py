@@ -191,9 +191,7 @@ class Trainer:
         """Raises UserError where the GPU's memory is too small for the parts that were asked for."""
 
         def attempt(size: int) -> Accumulated:
-            return accumulate_gradients(
-                self.model, rows, self._state, tokens, size, self.compute, self.settings.z_loss
-            )
+            return accumulate_gradients(self.model, rows, self._state, tokens, size, self.compute, self.settings.z_loss)
 
         if self._micro_batch is None:
             self._micro_batch = self._find_micro_batch(len(rows.inputs), attempt)

@@ -17,9 +17,7 @@ END = 60_000
 def library(lengths):
     """Books whose tokens are all different, so that a token tells where it is from."""
     firsts = np.cumsum([0, *lengths])
-    books = [
-        BookTokens(f"book{n}", int(firsts[n]), length, length, length, length) for n, length in enumerate(lengths)
-    ]
+    books = [BookTokens(f"book{n}", int(firsts[n]), length, length, length, length) for n, length in enumerate(lengths)]
     return np.arange(firsts[-1], dtype=np.uint16), books
 
 
