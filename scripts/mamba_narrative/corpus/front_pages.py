@@ -93,12 +93,7 @@ def find_front_pages(
     else:
         rules = _rules(blocks[:end], header)
         _bridge(blocks, rules)
-    if (
-        end
-        and end < len(blocks)
-        and not _FIRST_HEADING.match(blocks[end].lines[0])
-        and not _may_go(blocks[end - 1], header, titles)
-    ):
+    if end and end < len(blocks) and is_prose(blocks[end]) and not _may_go(blocks[end - 1], header, titles):
         rules[-1] = None
     wanted = {name for name in ("title_page", "dedication", "advertisement") if getattr(switches, name)}
     return [
