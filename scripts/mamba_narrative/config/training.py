@@ -43,7 +43,8 @@ class TrainingSettings(Section):
     clip_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this norm."""
     z_loss: float = Field(default=0.0, ge=0)
-    """Weight of the mean squared logarithm of the softmax's denominator, which keeps scores from drifting."""
+    """Weight of the mean squared logarithm of the softmax's denominator, which keeps scores from drifting.
+    The logged training loss includes it."""
     skip_grad_norm: float | None = Field(default=None, gt=0)
     """Steps with a larger gradient norm are skipped, as those whose loss is not finite always are; null: no limit."""
     max_skipped_steps: int = Field(default=3, ge=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -42,7 +43,11 @@ def choose_compute(settings: TrainingSettings) -> Compute:
             "training.device is 'cuda', but torch finds no GPU; install the torch build for the driver, "
             "or set training.device to auto or cpu"
         )
-    device = torch.device("cuda" if has_gpu and settings.device != "cpu" else "cpu")
+    # Of several processes of one machine each has its own GPU.
+    gpu = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    device = torch.device(gpu if has_gpu and settings.device != "cpu" else "cpu")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
     if settings.precision == "bfloat16" and device.type == "cpu":

@@ -113,6 +113,19 @@ class Trainer:
                     return finished
                 progress.advance(note=self._update())
 
+    @property
+    def micro_batch_sequences(self) -> int | None:
+        """Rows computed at once, in each process; None before the first step."""
+        return self._micro_batch
+
+    @property
+    def share_of_peak(self) -> float | None:
+        """Of the GPUs' arithmetic, over the whole run; None where it is not known."""
+        if not self.seconds:
+            return None
+        rate = self.tokens / self.seconds / self.processes.count
+        return throughput.share_of_peak(self.model.parameter_count(), rate, self._peak_flops)
+
     def load_best(self) -> int:
         """Take the weights of the best validation; returns their step."""
         checkpoint = self.best.newest()
@@ -164,7 +177,9 @@ class Trainer:
     def _note(self, loss: float, learning_rate: float, grad_norm: float, tokens_per_second: float) -> str:
         parts = [f"loss {loss:.3f}", f"lr {learning_rate:.2e}", f"gradient {grad_norm:.2f}"]
         parts.append(f"{tokens_per_second:,.0f} tokens/s")
-        if share := throughput.share_of_peak(self.model.parameter_count(), tokens_per_second, self._peak_flops):
+        if share := throughput.share_of_peak(
+            self.model.parameter_count(), tokens_per_second / self.processes.count, self._peak_flops
+        ):
             parts.append(f"{share:.0%} of peak")
         if memory := throughput.peak_memory_gib(self.compute.device):
             parts.append(f"{memory:.1f} GiB")
@@ -246,6 +261,7 @@ class Trainer:
         )
         if result is None:
             return
+        result = ValidationResult(*self.processes.of_first((result.loss_nats, result.bits_per_byte)))
         if (self.settings.result == "best" and self.processes.first) and result.loss_nats < min(
             self.validation_log.column("loss_nats"), default=math.inf
         ):

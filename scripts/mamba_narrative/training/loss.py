@@ -9,16 +9,24 @@ from torch import Tensor
 
 from mamba_narrative.tokens.windows import IGNORED_TARGET
 
-# Rows of logits at once, float32 [rows, vocabulary]. The CPU's caches like few, the GPU's matrix products many.
-_CHUNK_ROWS = {"cpu": 128, "cuda": 4096}
-_COLUMNS = 4096
+# Rows of logits at once, float32 [rows, vocabulary]. The GPU likes more of them than the CPU.
+_CHUNK_ROWS = {"cpu": 256, "cuda": 4096}
+_COLUMNS = 2048
 """Of a chunk of logits, passed over together on the CPU."""
 
 
 def summed_cross_entropy(
-    hidden: Tensor, head_weight: Tensor, vocab_size: int, targets: Tensor, compute_dtype: torch.dtype = torch.float32
+    hidden: Tensor,
+    head_weight: Tensor,
+    vocab_size: int,
+    targets: Tensor,
+    compute_dtype: torch.dtype = torch.float32,
+    z_loss: float = 0.0,
 ) -> tuple[Tensor, int]:
     """Sum of -log p(target) in nats over all targets that are not ``IGNORED_TARGET``, and their number.
+
+    With ``z_loss`` the sum also has that many times the squared logarithm of the softmax's denominator at each of those
+    targets (PaLM, arXiv 2204.02311, section 5).
 
     hidden: [..., d_model]; head_weight: [at least vocab_size, d_model], rows past ``vocab_size`` are padding and take
     no probability; targets: int64 [...]. Matrix products run in ``compute_dtype``, the softmax in float32 (float64 for
@@ -31,7 +39,7 @@ def summed_cross_entropy(
     wants_gradient = torch.is_grad_enabled() and (kept.requires_grad or head_weight.requires_grad)
     with torch.autocast(hidden.device.type, enabled=False):
         total: Any = _ChunkedCrossEntropy.apply(
-            kept, head_weight, vocab_size, flat_targets.index_select(0, rows), compute_dtype, wants_gradient
+            kept, head_weight, vocab_size, flat_targets.index_select(0, rows), compute_dtype, z_loss, wants_gradient
         )
     return total, len(rows)
 
@@ -45,6 +53,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         vocab_size: int,
         targets: Tensor,
         compute_dtype: torch.dtype,
+        z_loss: float,
         wants_gradient: bool,
     ) -> Tensor:
         if hidden.dtype == torch.float64:
@@ -58,7 +67,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         scores = None
         for start in range(0, len(hidden), chunk_rows):
             rows = slice(start, start + chunk_rows)
-            part = chunk(hidden[rows].to(compute_dtype), matrix, targets[rows], scores)
+            part = chunk(hidden[rows].to(compute_dtype), matrix, targets[rows], z_loss, scores)
             scores = part.scores
             total += part.total
             if hidden_gradient is not None and weight_gradient is not None:
@@ -75,7 +84,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             raise RuntimeError("the gradient of this loss was taken before; compute the loss again")
         hidden_gradient, weight_gradient = ctx.gradients
         ctx.gradients = None
-        return hidden_gradient.mul_(scale), weight_gradient.mul_(scale), None, None, None, None
+        return hidden_gradient.mul_(scale), weight_gradient.mul_(scale), None, None, None, None, None
 
 
 class _Chunk:
@@ -83,14 +92,21 @@ class _Chunk:
 
     scores: Tensor | None = None
 
-    def __init__(self, features: Tensor, matrix: Tensor, targets: Tensor, scores: Tensor | None) -> None:
+    def __init__(self, features: Tensor, matrix: Tensor, targets: Tensor, z_loss: float, scores: Tensor | None) -> None:
         self.features, self.matrix = features, matrix
         wanted = targets.unsqueeze(1)
         sum_dtype = torch.promote_types(features.dtype, torch.float32)
-        log_probabilities = (features @ matrix.T).to(sum_dtype).log_softmax(dim=1)
-        self.total = -log_probabilities.gather(1, wanted).sum()
-        # d loss / d scores = softmax - one_hot(target).
+        plain = (features @ matrix.T).to(sum_dtype)
+        log_denominator = plain.gather(1, wanted) if z_loss else None
+        log_probabilities = plain.log_softmax(dim=1)
+        nats = -log_probabilities.gather(1, wanted)
+        self.total = nats.sum()
+        # d loss / d scores = softmax - one_hot(target), and of the z-loss 2 z log(denominator) softmax.
         error = log_probabilities.exp_()
+        if log_denominator is not None:
+            log_denominator += nats
+            self.total += z_loss * log_denominator.square().sum()
+            error *= 1 + 2 * z_loss * log_denominator
         error.scatter_add_(1, wanted, error.new_full(wanted.shape, -1.0))
         self.error = error.to(features.dtype)
 
@@ -108,21 +124,26 @@ class _InPlaceChunk:
     """The same with one large tensor, ``scores`` of the chunk before, passed over few times and in parts that fit in
     cache. Probabilities are not normalised there but in the small products."""
 
-    def __init__(self, features: Tensor, matrix: Tensor, targets: Tensor, scores: Tensor | None) -> None:
+    def __init__(self, features: Tensor, matrix: Tensor, targets: Tensor, z_loss: float, scores: Tensor | None) -> None:
         self.features, self.matrix, self.targets = features, matrix, targets
         self.scores = features.new_empty(len(features), len(matrix)) if scores is None else scores
         self._weights = self.scores[: len(features)]
         torch.mm(features, matrix.T, out=self._weights)
         wanted = self._weights.gather(1, targets.unsqueeze(1))
         largest = self._weights.amax(dim=1, keepdim=True)
-        self._sum = torch.zeros_like(largest)
+        denominator = torch.zeros_like(largest)
         for part in self._weights.split(_COLUMNS, dim=1):
-            self._sum += part.sub_(largest).exp_().sum(dim=1, keepdim=True)
-        self.total = (self._sum.log() + largest - wanted).sum()
+            denominator += part.sub_(largest).exp_().sum(dim=1, keepdim=True)
+        log_denominator = denominator.log() + largest
+        self.total = (log_denominator - wanted).sum()
+        self._scale = 1 / denominator
+        if z_loss:
+            self.total += z_loss * log_denominator.square().sum()
+            self._scale *= 1 + 2 * z_loss * log_denominator
 
     def hidden_gradient(self) -> Tensor:
-        return (self._weights @ self.matrix).div_(self._sum).sub_(self.matrix[self.targets])
+        return (self._weights @ self.matrix).mul_(self._scale).sub_(self.matrix[self.targets])
 
     def add_weight_gradient(self, gradient: Tensor) -> None:
-        gradient.addmm_(self._weights.T, self.features / self._sum)
+        gradient.addmm_(self._weights.T, self.features * self._scale)
         gradient.index_add_(0, self.targets, self.features, alpha=-1)

@@ -88,6 +88,14 @@ class Processes:
         """Whether it is true in any process: all take the same turn."""
         return value if self.count == 1 else self.total(float(value)) > 0
 
+    def of_first(self, values: tuple[float, ...]) -> tuple[float, ...]:
+        """The first process's values, for all: rounding must not let them decide differently."""
+        if self.count == 1:
+            return values
+        tensor = torch.tensor(values, dtype=torch.float64, device=self.device)
+        dist.broadcast(tensor, 0)
+        return tuple(tensor.tolist())
+
     def gathered(self, state: State | None) -> State | None:
         """The state of all rows in their order, known to every process."""
         if self.count == 1 or state is None:

@@ -14,17 +14,25 @@ from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import canonical_json, sha256_text, write_json, write_text
 from mamba_narrative.model.registry import build_model
 from mamba_narrative.model.storage import save_model
+from mamba_narrative.tokens.batches import Batches, ShuffledBatches, StatefulBatches
 from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import Tokenizer, load_tokenizer, write_hugging_face_files
 from mamba_narrative.tokens.windows import WindowSampler
 from mamba_narrative.training.compute import Compute, choose_compute
 from mamba_narrative.training.loop import Trainer
+from mamba_narrative.training.processes import Processes
 from mamba_narrative.training.run_record import describe_hardware, describe_versions, model_card
 from mamba_narrative.training.stop import EXIT_STOPPED, StopRequest
+from mamba_narrative.training.throughput import peak_memory_gib
 from mamba_narrative.training.validation import choose_passages
 
 # Settings without influence on what is computed (but for rounding): a stopped run may continue with others.
-_NEUTRAL_SETTINGS = frozenset({"device", "micro_batch_sequences", "checkpoint_every_steps", "keep_checkpoints"})
+_NEUTRAL_SETTINGS = frozenset(
+    {
+        *("device", "micro_batch_sequences", "recompute", "checkpoint_every_steps", "keep_checkpoints"),
+        *("keep_every_steps", "max_skipped_steps"),
+    }
+)
 _LOG = logging.getLogger(__name__)
 
 
@@ -32,9 +40,10 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, work: Path) ->
     """Train ``run`` on the files in ``tokens`` and write its results to ``output``.
 
     ``work`` keeps the state of unfinished runs, one folder for each combination of settings and data; a run that
-    stopped there is continued, a finished one leaves nothing. Returns 0, or ``EXIT_STOPPED`` (75) where a signal
-    stopped the run after its state was saved.
-    Raises UserError for unusable token files, a GPU that is missing or too small, and a loss that is not finite.
+    stopped there is continued, a finished one leaves only checkpoints that are kept for good. Under ``torchrun`` all
+    processes call this together. Returns 0, or ``EXIT_STOPPED`` (75) where a signal stopped the run after its state was
+    saved.
+    Raises UserError for unusable token files, a GPU that is missing or too small, and losses that are not finite.
     """
     train, validation = (_open_tokens(tokens, split) for split in ("train", "validation"))
     tokenizer = load_tokenizer(train.manifest["tokenizer"]["name"])
@@ -46,10 +55,8 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, work: Path) ->
             )
     compute = choose_compute(run.training)
     folder = _work_folder(work, run, train, validation)
-    sampler = WindowSampler(
-        train.ids, train.books, run.training.sequence_length, run.training.seed, train.end_of_text_id
-    )
-    with StopRequest() as stop:
+    batches = _batches(run, train)
+    with StopRequest() as stop, Processes(compute.device) as processes:
         model = build_model(run.architecture, run.model, tokenizer.vocab_size, run.training.seed)
         _LOG.info(
             "%s: %s parameters on %s; %s tokens of %s books, %.1f epochs",
@@ -58,15 +65,18 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, work: Path) ->
             compute.device.type,
             f"{len(train):,}",
             f"{len(train.books):,}",
-            run.training.steps * run.training.batch_sequences / sampler.windows_per_epoch,
+            batches.epochs(run.training.steps),
         )
         passages = choose_passages(validation, tokenizer, run.training.validation_tokens)
-        trainer = Trainer(model, run.training, sampler, passages, compute, folder)
+        trainer = Trainer(model, run.training, batches, passages, compute, folder, processes)
         if not trainer.run(name, lambda: stop.requested):
             _LOG.warning("stopped after step %d of %d; start it again to continue", trainer.step, run.training.steps)
             return EXIT_STOPPED
-        _write_results(name, run, trainer, compute, {"train": train, "validation": validation}, tokenizer, output)
-    shutil.rmtree(folder)
+        if processes.first:
+            data = {"train": train, "validation": validation}
+            _write_results(name, run, trainer, compute, data, tokenizer, output)
+            _clear(folder, trainer)
+        processes.wait()
     return 0
 
 
@@ -75,6 +85,33 @@ def work_key(run: AnyRun, data: Mapping[str, Any]) -> str:
     settings = run.model_dump(mode="json")
     settings["training"] = {key: value for key, value in settings["training"].items() if key not in _NEUTRAL_SETTINGS}
     return sha256_text(canonical_json({"settings": settings, "data": data}))[:16]
+
+
+def _batches(run: AnyRun, train: TokenFile) -> Batches:
+    training = run.training
+    if training.order == "stateful":
+        return StatefulBatches(
+            train.ids,
+            train.books,
+            training.sequence_length,
+            training.batch_sequences,
+            training.seed,
+            train.end_of_text_id,
+        )
+    sampler = WindowSampler(train.ids, train.books, training.sequence_length, training.seed, train.end_of_text_id)
+    return ShuffledBatches(sampler, train.books, training.batch_sequences)
+
+
+def _clear(folder: Path, trainer: Trainer) -> None:
+    """Remove the state of a finished run but for checkpoints that are kept for good."""
+    trainer.store.remove_passing()
+    for path in folder.iterdir():
+        if path.is_file():
+            path.unlink()
+        elif path != trainer.store.directory or not any(path.iterdir()):
+            shutil.rmtree(path)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _open_tokens(directory: Path, split: str) -> TokenFile:
@@ -101,8 +138,13 @@ def _write_results(
     tokenizer: Tokenizer,
     output: Path,
 ) -> None:
-    last = trainer.validation_log.last()
-    assert last is not None, "a run ends with a validation"
+    weights_of_step = trainer.load_best() if run.training.result == "best" else trainer.step
+    steps = trainer.validation_log.column("step")
+    assert weights_of_step in steps, "a run ends with a validation"
+    of_weights = {
+        name: trainer.validation_log.column(name)[steps.index(weights_of_step)]
+        for name in ("loss_nats", "bits_per_byte")
+    }
     record: dict[str, Any] = {
         "run": name,
         "architecture": run.architecture,
@@ -114,13 +156,18 @@ def _write_results(
         "parameters": trainer.model.parameter_count(),
         "tokens_seen": trainer.tokens,
         "steps": trainer.step,
-        "epochs": trainer.step * run.training.batch_sequences / trainer.sampler.windows_per_epoch,
+        "weights_of_step": weights_of_step,
+        "skipped_steps": trainer.skipped,
+        "epochs": trainer.batches.epochs(trainer.step),
         "seconds": round(trainer.seconds, 3),
         "tokens_per_second": round(trainer.tokens / trainer.seconds, 1),
+        "share_of_peak_flops": trainer.share_of_peak,
+        "peak_memory_gib": peak_memory_gib(compute.device),
+        "processes": trainer.processes.count,
+        "micro_batch_sequences": trainer.micro_batch_sequences,
         "resumed": trainer.resumed,
         "validation": {
-            "loss_nats": last["loss_nats"],
-            "bits_per_byte": last["bits_per_byte"],
+            **of_weights,
             "tokens": sum(len(passage.ids) for passage in trainer.passages),
             "bytes": sum(passage.bytes for passage in trainer.passages),
         },

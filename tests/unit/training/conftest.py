@@ -6,15 +6,24 @@ from pathlib import Path
 import pytest
 import torch
 
+from mamba_narrative.tokens.batches import ShuffledBatches, StatefulBatches
 from mamba_narrative.tokens.windows import WindowSampler
 from mamba_narrative.training.validation import Passage
 from unit.training.stand_in import END_OF_TEXT, some_books
+from unit.training.tiny_run import write_tokens
 
 
 @pytest.fixture
-def sampler() -> WindowSampler:
+def batches() -> ShuffledBatches:
     ids, books = some_books()
-    return WindowSampler(ids, books, sequence_length=16, seed=1, end_of_text_id=END_OF_TEXT)
+    sampler = WindowSampler(ids, books, sequence_length=16, seed=1, end_of_text_id=END_OF_TEXT)
+    return ShuffledBatches(sampler, books, sequences=3)
+
+
+@pytest.fixture
+def stateful() -> StatefulBatches:
+    ids, books = some_books()
+    return StatefulBatches(ids, books, sequence_length=16, sequences=3, seed=1, end_of_text_id=END_OF_TEXT)
 
 
 @pytest.fixture
@@ -36,3 +45,8 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     return tmp_path / "work"
+
+
+@pytest.fixture(scope="session")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tokens(tmp_path_factory.mktemp("corpus"))

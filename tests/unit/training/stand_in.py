@@ -30,7 +30,15 @@ class RecurrentModel(LanguageModel):
         return Section()
 
     def forward(self, ids: Tensor, state: State | None = None, resets: Tensor | None = None) -> tuple[Tensor, State]:
-        read, last = self.recurrence(self.embedding(ids), None if state is None else state["h"].transpose(0, 1))
+        hidden = ids.new_zeros(1, len(ids), self.d_model, dtype=self.norm.weight.dtype)
+        hidden = hidden if state is None else state["h"].transpose(0, 1).contiguous()
+        steps = []
+        for position in range(ids.shape[1]):
+            if resets is not None:
+                hidden = hidden.masked_fill(resets[:, position, None], 0.0)
+            step, hidden = self.recurrence(self.embedding(ids[:, position : position + 1]), hidden)
+            steps.append(step)
+        read, last = torch.cat(steps, dim=1), hidden
         return self.norm(self.mixing(self.dropout(read))), {"h": last.transpose(0, 1)}
 
     def head_weight(self) -> Tensor:

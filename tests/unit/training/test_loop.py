@@ -15,8 +15,9 @@ from torch.nn import functional as F
 
 from mamba_narrative.config.training import TrainingSettings
 from mamba_narrative.errors import UserError
-from mamba_narrative.tokens.windows import WindowSampler
+from mamba_narrative.tokens.batches import Rows, ShuffledBatches, StatefulBatches
 from mamba_narrative.training.compute import Compute
+from mamba_narrative.training.gradients import Accumulated, accumulate_gradients
 from mamba_narrative.training.loop import Trainer
 from mamba_narrative.training.validation import Passage
 from unit.training.stand_in import RecurrentModel, recurrent_model
@@ -38,10 +39,11 @@ Start = Callable[..., Trainer]
 
 
 @pytest.fixture
-def start(sampler: WindowSampler, passages: list[Passage], work: Path) -> Start:
+def start(batches: ShuffledBatches, stateful: StatefulBatches, passages: list[Passage], work: Path) -> Start:
     def begin(folder: Path = work, model: RecurrentModel | None = None, **changes: object) -> Trainer:
         chosen = SETTINGS.model_copy(update=changes)
-        return Trainer(model or recurrent_model(dropout=0.2), chosen, sampler, passages, CPU, folder)
+        data = stateful if chosen.order == "stateful" else batches
+        return Trainer(model or recurrent_model(dropout=0.2), chosen, data, passages, CPU, folder)
 
     return begin
 
@@ -83,10 +85,10 @@ def test_a_run_lowers_the_loss_and_logs_every_step(start: Start, work: Path) -> 
     assert sum(losses[-4:]) < 0.8 * sum(losses[:4])
 
 
-def test_an_epoch_of_steps_counts_every_token_once(start: Start, sampler: WindowSampler) -> None:
+def test_an_epoch_of_steps_counts_every_token_once(start: Start, batches: ShuffledBatches) -> None:
     trainer = start(steps=4)
     trainer.run("test", never)
-    assert 4 * SETTINGS.batch_sequences == sampler.windows_per_epoch
+    assert 4 * SETTINGS.batch_sequences == batches.sampler.windows_per_epoch
     assert trainer.tokens == 138
 
 
@@ -96,19 +98,19 @@ def test_validations_come_at_their_interval_and_at_the_end(start: Start, work: P
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(stops=st.lists(st.integers(0, 12), max_size=4))
+@given(stops=st.lists(st.integers(0, 12), max_size=4), order=st.sampled_from(["shuffled", "stateful"]))
 def test_a_stopped_and_continued_run_equals_an_uninterrupted_one_to_the_bit(
-    start: Start, tmp_path: Path, stops: list[int]
+    start: Start, tmp_path: Path, stops: list[int], order: str
 ) -> None:
     for name in ("straight", "stopped"):
         shutil.rmtree(tmp_path / name, ignore_errors=True)
-    straight = start(tmp_path / "straight")
+    straight = start(tmp_path / "straight", order=order)
     assert straight.run("test", never)
     for checks in stops:
         # Another initial model and another random state: everything must come from the checkpoint.
         torch.manual_seed(99)
-        start(tmp_path / "stopped").run("test", stop_after(checks))
-    last = start(tmp_path / "stopped")
+        start(tmp_path / "stopped", order=order).run("test", stop_after(checks))
+    last = start(tmp_path / "stopped", order=order)
     assert last.run("test", never)
     assert_same_outcome(last, tmp_path / "stopped", straight, tmp_path / "straight")
 
@@ -159,25 +161,50 @@ def test_a_torn_newest_checkpoint_falls_back_to_the_one_before(start: Start, tmp
     assert_same_outcome(continued, tmp_path / "torn", straight, tmp_path / "straight")
 
 
+@pytest.mark.parametrize("order", ["shuffled", "stateful"])
 def test_accumulated_gradients_are_those_of_the_full_batch(
-    start: Start, tmp_path: Path, sampler: WindowSampler
+    batches: ShuffledBatches, stateful: StatefulBatches, order: str
 ) -> None:
+    rows = (stateful if order == "stateful" else batches).batch(0)
+    tokens = int((rows.targets >= 0).sum())
+    models = [recurrent_model().double() for _ in range(2)]
     whole, parts = (
-        start(tmp_path / name, model=recurrent_model().double(), micro_batch_sequences=size)
-        for name, size in (("whole", None), ("parts", 1))
+        accumulate_gradients(model, rows, None, tokens, size, CPU) for model, size in zip(models, (3, 1), strict=True)
     )
-    batch = sampler.batch(0, 12)
-    tokens = int((batch.targets >= 0).sum())
-    arrays = torch.from_numpy(batch.inputs), torch.from_numpy(batch.targets)
-    losses = [trainer._accumulate_gradients(*arrays, tokens) for trainer in (whole, parts)]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-12)
-    for one, other in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+    assert whole.loss_nats == pytest.approx(parts.loss_nats, rel=1e-12)
+    torch.testing.assert_close(whole.state, parts.state)
+    for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-10, atol=1e-12)
 
 
-def test_the_logged_loss_is_the_mean_over_unmasked_targets(start: Start, work: Path, sampler: WindowSampler) -> None:
+def test_processes_share_a_batch_to_the_same_gradient(batches: ShuffledBatches) -> None:
+    rows = batches.batch(0)
+    tokens = int((rows.targets >= 0).sum())
+    whole, shared = recurrent_model().double(), recurrent_model().double()
+    accumulate_gradients(whole, rows, None, tokens, 3, CPU)
+    for row in range(3):
+        accumulate_gradients(shared, rows.part(slice(row, row + 1)), None, tokens, 3, CPU)
+    for one, other in zip(whole.parameters(), shared.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-10, atol=1e-12)
+
+
+def test_state_is_carried_from_step_to_step_without_gradient(start: Start, stateful: StatefulBatches) -> None:
     model = recurrent_model()
-    batch = sampler.batch(0, SETTINGS.batch_sequences)
+    trainer = start(model=model, order="stateful", steps=3, learning_rate=1e-12)
+    trainer.run("test", never)
+    state = None
+    with torch.no_grad():
+        for step in range(3):
+            rows = stateful.batch(step)
+            _, state = model(torch.from_numpy(rows.inputs), state, torch.from_numpy(rows.resets))
+    assert trainer._state is not None
+    assert not trainer._state["h"].requires_grad
+    torch.testing.assert_close(trainer._state["h"], state["h"])
+
+
+def test_the_logged_loss_is_the_mean_over_unmasked_targets(start: Start, work: Path, batches: ShuffledBatches) -> None:
+    model = recurrent_model()
+    batch = batches.batch(0)
     with torch.no_grad():
         scores = model.logits(model(torch.from_numpy(batch.inputs))[0])
     expected = F.cross_entropy(scores.flatten(0, 1).double(), torch.from_numpy(batch.targets).flatten())
@@ -200,14 +227,77 @@ def test_gradients_are_clipped_to_the_norm(start: Start) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_with_advice_and_leaves_the_weights(start: Start, value: float) -> None:
-    trainer = start()
+    trainer = start(max_skipped_steps=0)
     with torch.no_grad():
         trainer.model.get_parameter("mixing.bias").fill_(value)
     before = weights(trainer)
-    with pytest.raises(UserError, match=r"step 1: loss nan.*learning rate 0\.00667.*lower training\.learning_rate"):
+    message = r"step 1: loss nan.*learning rate 0\.00667.*Books of the batch: \d.*lower training\.learning_rate"
+    with pytest.raises(UserError, match=message):
         trainer.run("test", never)
     for name, tensor in before.items():
         torch.testing.assert_close(weights(trainer)[name], tensor, equal_nan=True, rtol=0, atol=0)
+
+
+def test_a_step_that_explodes_is_skipped_and_counted(start: Start, work: Path) -> None:
+    trainer = start(order="stateful", steps=6)
+    healthy = trainer._gradients
+
+    def explode(rows: Rows, tokens: int) -> Accumulated:
+        found = healthy(rows, tokens)
+        if trainer.step == 2:
+            next(trainer.model.parameters()).grad.fill_(float("inf"))
+            return Accumulated(found.loss_nats, {name: tensor * torch.nan for name, tensor in found.state.items()})
+        return found
+
+    trainer._gradients = explode
+    assert trainer.run("test", never)
+    skipped = [int(row[6]) for row in rows_without_times(work / "train.csv")[1:]]
+    assert skipped == [0, 0, 1, 1, 1, 1]
+    assert all(torch.isfinite(tensor).all() for tensor in weights(trainer).values())
+    assert torch.isfinite(trainer._state["h"]).all()
+
+
+def test_a_limit_on_the_gradient_norm_skips_steps_until_too_many_end_the_run(start: Start, work: Path) -> None:
+    trainer = start(skip_grad_norm=1e-9, max_skipped_steps=2)
+    before = weights(trainer)
+    with pytest.raises(UserError, match=r"step 3: .*3 steps in a row had to be skipped"):
+        trainer.run("test", never)
+    assert all(torch.equal(weights(trainer)[name], tensor) for name, tensor in before.items())
+
+
+def test_a_run_ends_where_validation_stops_getting_better(start: Start, work: Path) -> None:
+    trainer = start(steps=40, learning_rate=1e-30, validate_every_steps=2, stop_after_validations=3)
+    assert trainer.run("test", never)
+    assert [row[0] for row in rows_without_times(work / "validation.csv")[1:]] == ["2", "4", "6", "8"]
+    again = start(steps=40, learning_rate=1e-30, validate_every_steps=2, stop_after_validations=3)
+    assert again.run("test", never)
+    assert again.step == 8
+
+
+def test_the_best_weights_come_back(start: Start, work: Path) -> None:
+    trainer = start(steps=8, validate_every_steps=2, result="best")
+    found = {}
+    validate = trainer._validate
+
+    def remember(should_stop: Callable[[], bool]) -> None:
+        validate(should_stop)
+        found[trainer.step] = weights(trainer)
+
+    trainer._validate = remember
+    trainer.run("test", never)
+    losses = trainer.validation_log.column("loss_nats")
+    best = 2 * (1 + losses.index(min(losses)))
+    assert trainer.load_best() == best
+    assert all(torch.equal(weights(trainer)[name], tensor) for name, tensor in found[best].items())
+
+
+def test_checkpoints_at_chosen_steps_are_kept_for_good(start: Start, work: Path) -> None:
+    trainer = start(keep_checkpoints=1, keep_every_steps=4)
+    trainer.run("test", never)
+    names = [f"step-{step:09d}" for step in (4, 8, 11)]
+    assert sorted(path.name for path in (work / "checkpoints").iterdir()) == names
+    trainer.store.remove_passing()
+    assert sorted(path.name for path in (work / "checkpoints").iterdir()) == names[:2]
 
 
 def test_checkpoints_of_another_model_are_refused_with_the_folder(start: Start, work: Path) -> None:

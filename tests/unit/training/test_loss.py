@@ -45,6 +45,22 @@ def test_sum_and_gradients_are_those_of_the_plain_formula_however_it_is_cut(rows
         torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_the_z_loss_adds_the_squared_logarithm_of_the_denominator(dtype: torch.dtype) -> None:
+    # bfloat16 goes the way of the GPU.
+    hidden, weight, targets = problem(9, 3, torch.float64 if dtype == torch.float64 else torch.float32)
+    total, _ = summed_cross_entropy(hidden, weight, 20, targets, dtype, z_loss=0.1)
+    total.backward()
+    one, other = (tensor.detach().double().requires_grad_() for tensor in (hidden, weight))
+    logits = (one @ other[:20].T).view(-1, 20)[targets.view(-1) != IGNORED_TARGET]
+    kept = targets[targets != IGNORED_TARGET]
+    expected = F.cross_entropy(logits, kept, reduction="sum") + 0.1 * logits.logsumexp(1).square().sum()
+    expected.backward()
+    tolerance = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 3e-2}[dtype]
+    for found, wanted in ((total, expected), (hidden.grad, one.grad), (weight.grad, other.grad)):
+        assert (found - wanted).norm() <= tolerance * wanted.norm()
+
+
 def test_gradients_are_handed_out_once_and_a_second_call_is_refused() -> None:
     hidden, weight, targets = problem(3, 1, torch.float64)
     total, _ = summed_cross_entropy(hidden, weight, 20, targets)

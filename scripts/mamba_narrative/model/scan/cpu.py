@@ -19,9 +19,9 @@ from torch import Tensor
 from mamba_narrative.model.scan.inputs import compute_dtype, skip_and_gate, step_sizes
 from mamba_narrative.model.scan.reference import reference_scan
 
-BLOCK_BYTES, MIN_BLOCK_STEPS = 2**20, 4
-"""A block of states should share the fastest large cache with three others, but for huge batches one state every few
-steps is kept at most."""
+BLOCK_BYTES, MIN_BLOCK_STEPS = 2**21, 8
+"""A block of states should share a cache with three others, but for huge batches one state every few steps is kept at
+most."""
 
 
 def cpu_scan(
