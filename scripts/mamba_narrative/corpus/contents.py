@@ -19,7 +19,8 @@ _NUMBERED = re.compile(
     r"(?i)^\W*(?:(?:chapter|chap\.?|book|part|volume|vol\.?|letter|section|canto|act|scene|stave|"
     r"adventure|episode|story|tale|no\.?)\W+)?"
     r"(?:[ivxlcdm]+|\d{1,3}|(?:the )?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|one|two|three|"
-    r"four|five|six|seven|eight|nine|ten|eleven|twelve|last))(?:[.:)\]—-]|\s|$)"
+    r"four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|"
+    r"(?:twenty|thirty|forty|fifty|sixty)(?:-\w+)?|last))(?:[.:)\]—-]|\s|$)"
 )
 _LISTS_PICTURES = re.compile(r"illustrations|plates|maps", re.IGNORECASE)
 _WORDS_BEFORE_NUMBERS = frozenset(
@@ -51,6 +52,7 @@ _PAGE_NUMBER = re.compile(r"\d+|[ivxlc]+|frontispiece")
 _FRONT = 40_000
 _MAX_BLOCKS = 1_500
 _MAX_SHARE = 0.2
+_PAGED_SHARE = 0.7
 _FIRST_ENTRIES, _NEAR, _FAR = 4, 3, 8
 """A heading that repeats one of the first entries begins the text if prose follows within ``_FAR`` blocks, one that
 repeats a later entry within ``_NEAR``: in a list of parts every part may have its own chapter I."""
@@ -147,7 +149,7 @@ def _last_entry(blocks: Sequence[Block], heading: int, short_lines: _ShortLines,
         if not is_entry and _is_prose(block):
             break
         if number > heading + 1 and _begins_text(blocks, number, seen):
-            if len(blocks[number - 1].lines) == 1 and _is_bare_number(blocks[number - 1].lines[0]):
+            while len(evidence) > 1 and _is_first_number(blocks[heading + len(evidence) - 1]):
                 evidence.pop()
             break
         evidence.append(is_entry)
@@ -155,10 +157,31 @@ def _last_entry(blocks: Sequence[Block], heading: int, short_lines: _ShortLines,
         number += 1
     while evidence and not evidence[-1]:
         evidence.pop()
+    _drop_what_has_no_page(evidence, blocks[heading : heading + len(evidence)])
     entries = sum(evidence)
     if not entries or entries < 0.5 * len(evidence) - 1:
         return None
     return _before_first_heading(blocks, heading, heading + len(evidence) - 1)
+
+
+def _is_first_number(block: Block) -> bool:
+    """Whether the block says "Part One" or "Chapter I" and nothing else."""
+    line = block.lines[0]
+    return len(block.lines) == 1 and _is_bare_number(line) and _number(line) in ("i", "1", "one", "first")
+
+
+def _drop_what_has_no_page(evidence: list[bool], entries: Sequence[Block]) -> None:
+    """Where nearly every entry has a page, the last ones without are no entries but the first heading of the text."""
+    paged = [any(_PAGE_AT_END.search(line) for line in block.lines) for block in entries]
+    if sum(paged) < _PAGED_SHARE * (len(paged) - 1) and not (len(paged) > 1 and _mostly_paged(entries)):
+        return
+    while len(evidence) > 1 and not paged[len(evidence) - 1]:
+        evidence.pop()
+
+
+def _mostly_paged(entries: Sequence[Block]) -> bool:
+    lines = [line for block in entries for line in block.lines if title_key(line) not in ("", "page", "chapter")][1:]
+    return sum(bool(_PAGE_AT_END.search(line)) for line in lines) > _PAGED_SHARE * len(lines)
 
 
 def _before_first_heading(blocks: Sequence[Block], heading: int, last: int) -> int | None:

@@ -68,6 +68,30 @@ def test_contents_go_but_the_first_heading_of_the_text_stays(style, heading):
     assert rules(text) == {"contents"}
 
 
+def test_contents_of_several_parts_go_and_the_first_headings_of_the_text_stay():
+    contents = "CONTENTS\n\nPART I\n\n 1. THE LAMP\n 2. THE RAIN\n\nPART II\n\n 3. THE DOG\n 4. THE DOOR"
+    text = "PART ONE\n\nCHAPTER I\n\nTHE LAMP\n\n“It is dark,” said the dog."
+    assert cleaned(f"{contents}\n\n{text}\n\n{BOOK}") == f"{text}\n\n{CLEANED}"
+
+
+def test_a_title_without_a_page_below_entries_with_pages_is_the_first_of_the_text():
+    contents = (
+        "LIST OF CHAPTERS\n\n                    PAGE\nThe Lamp          1\nThe Rain        20\nThe Dog        31"
+    )
+    text = "\n\n".join(
+        ["The Old Lamp", *(f"Night {word} came, and nobody lit the lamp." for word in ("one", "two", "three"))]
+    )
+    assert cleaned(f"{contents}\n\n{text}\n\n{BOOK}") == f"{text}\n\n{CLEANED}"
+
+
+def test_contents_in_words_go_up_to_the_first_chapter():
+    contents = (
+        "CONTENTS\n\nPART 1\n\n  ONE  THE LAMP\n  TWO  THE RAIN\n\nPART 2\n\n  TWENTY-ONE  THE DOG\n  SIXTY  THE DOOR"
+    )
+    text = f"CHAPTER ONE\n\nTHE LAMP\n\n“Dark,” said the dog, and sat.\n\n{BOOK}"
+    assert cleaned(f"{contents}\n\n{text}").startswith("CHAPTER ONE\n\nTHE LAMP\n\n“Dark,”")
+
+
 def test_footnotes_go_with_their_marks_wherever_they_stand():
     aside = "[Footnote A: An aside,\n\nwith two paragraphs.]"
     text = f"{PARAGRAPH}[1] And more.[A]\n\n{aside}\n\n{BOOK}\n\nFOOTNOTES:\n\n[1] Said so."
