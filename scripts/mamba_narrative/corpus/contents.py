@@ -146,7 +146,7 @@ def _last_entry(blocks: Sequence[Block], heading: int, short_lines: _ShortLines,
         if lists_pictures and (_FIRST_OF_TEXT.match(block.text) or not known.isdisjoint(map(title_key, block.lines))):
             break
         is_entry = _looks_like_entries(block.lines, number, short_lines) or (lists_pictures and len(block.text) < 80)
-        if not is_entry and _is_prose(block):
+        if _is_prose(block) and not (is_entry and any(map(_has_number, block.lines))):
             break
         if number > heading + 1 and _begins_text(blocks, number, seen):
             while len(evidence) > 1 and _is_first_number(blocks[heading + len(evidence) - 1]):
@@ -162,6 +162,10 @@ def _last_entry(blocks: Sequence[Block], heading: int, short_lines: _ShortLines,
     if not entries or entries < 0.5 * len(evidence) - 1:
         return None
     return _before_first_heading(blocks, heading, heading + len(evidence) - 1)
+
+
+def _has_number(line: str) -> bool:
+    return _NUMBERED.match(line) is not None or _PAGE_AT_END.search(line) is not None
 
 
 def _is_first_number(block: Block) -> bool:
