@@ -48,6 +48,9 @@ def test_the_record_states_settings_data_and_outcome(finished: Path, tokens: Pat
     assert (record["steps"], record["resumed"], record["run"]) == (4, 0, "tiny")
     assert record["versions"]["torch"] == torch.__version__
     assert record["hardware"]["device"] == "cpu"
+    assert len(record["code"]["sources_sha256"]) == len(record["code"]["environment_sha256"]) == 64
+    assert (record["processes"], record["micro_batch_sequences"], record["skipped_steps"]) == (1, 2, 0)
+    assert record["weights_of_step"] == 4
 
 
 def test_the_tables_have_the_agreed_columns(finished: Path) -> None:
@@ -92,6 +95,19 @@ def test_a_finished_run_leaves_no_state_and_the_same_weights_when_repeated(
     train_run("tiny", settings_of(), tokens, tmp_path / "output", tmp_path / "work")
     weights = [root / "output" / "model" / "model.safetensors" for root in (finished, tmp_path)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_checkpoints_kept_for_good_outlive_the_run_which_may_end_with_its_best_weights(
+    tokens: Path, tmp_path: Path
+) -> None:
+    run = settings_of(keep_every_steps=2, result="best", validate_every_steps=1)
+    assert train_run("tiny", run, tokens, tmp_path / "output", tmp_path / "work") == 0
+    assert sorted(path.name for path in tmp_path.glob("work/*/*/*")) == ["step-000000002", "step-000000004"]
+    record = json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))
+    rows = read_rows(tmp_path / "output" / "validation.csv")
+    best = min(rows, key=lambda row: float(row["loss_nats"]))
+    assert record["weights_of_step"] == int(best["step"])
+    assert record["validation"]["loss_nats"] == float(best["loss_nats"])
 
 
 @pytest.mark.parametrize(
