@@ -36,7 +36,7 @@ def start_together(count: int) -> None:
         return
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}"]
-    os.execv(sys.executable, [*launcher, *sys.argv])
+    os.execv(sys.executable, [*launcher, "--", *sys.argv])
 
 
 class Processes:
