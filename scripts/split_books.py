@@ -19,7 +19,7 @@ EXAMPLE = (
 
 def main(arguments: argparse.Namespace) -> None:
     names: tuple[Split, ...] = ("train", "validation", "test")
-    manifests = {split: getattr(arguments, split) for split in names}
+    manifests: dict[Split, Path] = {split: getattr(arguments, split) for split in names}
     write_splits(
         arguments.clusters,
         arguments.sketch_directory,
