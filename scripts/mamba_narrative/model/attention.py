@@ -1,0 +1,157 @@
+"""Attention over the last tokens of a book, read in pieces: which tokens see which, and where they are kept.
+
+Positions count from the start of a book. Tokens of one piece have an index, 0 for the first; those before it have
+negative ones. A ring keeps what later tokens may see: position p of a book at place p mod context_length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_SMALLEST_BLOCK, _LARGEST_BLOCK = 64, 512
+"""Queries computed at once where a mask is needed: they see few tokens in vain, and are few calls."""
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """Cosine and sine of every position's angles, [rows or 1, length, 1, 1, head / 2]."""
+
+    cos: Tensor
+    sin: Tensor
+
+    @staticmethod
+    def of(positions: Tensor, head: int, theta: float, dtype: torch.dtype) -> Rotation:
+        """Angles position * theta^(-2 i / head) (Su et al. 2021) for positions int64 [rows, length].
+
+        Computed in float64: a float32 angle late in a long book is off by hundredths.
+        """
+        exponents = torch.arange(0, head, 2, dtype=torch.float64, device=positions.device) / head
+        angles = positions[:, :, None, None, None] * theta**-exponents
+        dtype = torch.promote_types(dtype, torch.float32)
+        return Rotation(angles.cos().to(dtype), angles.sin().to(dtype))
+
+
+def rotate(x: Tensor, rotation: Rotation) -> Tensor:
+    """Turn ``x`` [batch, length, 2, n_head, head]: dimension i with i + head / 2, as transformers' Llama does."""
+    first, second = x.chunk(2, dim=-1)
+    turned = (first * rotation.cos - second * rotation.sin, second * rotation.cos + first * rotation.sin)
+    return torch.cat(turned, dim=-1).to(x.dtype)
+
+
+class Reading:
+    """One piece of text, read after others or alone; what all layers share.
+
+    Nothing here waits for a GPU or depends on what the tensors hold, but for their shapes.
+    """
+
+    def __init__(
+        self,
+        ids: Tensor,
+        position: Tensor | None,
+        resets: Tensor | None,
+        context_length: int,
+        rotation: Callable[[Tensor], Rotation],
+    ) -> None:
+        """ids: int64 [batch, length]; position: int64 [batch], tokens of the book read before, None for none of any.
+
+        resets: bool [batch, length], True where a book starts; only with ``position``.
+        """
+        self.length, self.context_length = ids.shape[1], context_length
+        self._index = torch.arange(self.length, device=ids.device)
+        if position is None:
+            self._first: Tensor | None = None
+            positions, self.position_after = self._index[None], torch.full_like(ids[:, :0].sum(1), self.length)
+        else:
+            before = -position[:, None]
+            starts = before.expand(-1, self.length) if resets is None else torch.where(resets, self._index, before)
+            starts = torch.cat((before, starts), dim=1).cummax(dim=1).values
+            self._first, positions = starts[:, 1:], self._index - starts[:, 1:]
+            self.position_after = self.length - starts[:, -1]
+        self.position = position
+        self.rotation = rotation(positions)
+        self._biases: dict[tuple[int, torch.dtype], Tensor] = {}
+
+    def seen(self, ring: Tensor | None, own: Tensor) -> Tensor:
+        """What may be seen: ``own`` [batch, length, ...], after the content of the ``ring``, oldest first."""
+        if self.position is None or ring is None:
+            return own
+        return torch.cat((ring.to(own.dtype)[self._places_by_age], own), dim=1)
+
+    def ring_after(self, seen: Tensor) -> Tensor:
+        """The ring [batch, context_length, ...] after the last position, from what ``seen`` gave."""
+        if self.position is not None:
+            return seen[self._seen_by_place].masked_fill(~self._is_used, 0)
+        if (missing := self.context_length - self.length) > 0:
+            return F.pad(seen, (0, 0) * (seen.ndim - 2) + (0, missing))
+        return seen[:, -self.context_length :].roll(self.length % self.context_length, dims=1).contiguous()
+
+    def attend(self, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Mix ``values`` for every ``query`` [batch, length, n_head, head]; keys and values are as ``seen`` gave them.
+
+        Where nothing was read before and no window slides, this is torch's fastest causal attention, without a mask.
+        """
+        query, keys, values = (tensor.transpose(1, 2) for tensor in (query, keys, values))
+        if self.position is None and self.length <= self.context_length:
+            return F.scaled_dot_product_attention(query, keys, values, is_causal=True).transpose(1, 2)
+        block = min(max(self.context_length, _SMALLEST_BLOCK), _LARGEST_BLOCK)
+        mixed = []
+        for begin in range(0, self.length, block):
+            end = min(begin + block, self.length)
+            past = keys.shape[2] - self.length
+            low = max(0, past + begin - self.context_length + 1)
+            window = slice(low, past + end)
+            bias = self._bias(begin, end, low - past, query.dtype)
+            part = F.scaled_dot_product_attention(
+                query[:, :, begin:end], keys[:, :, window], values[:, :, window], attn_mask=bias
+            )
+            mixed.append(part)
+        return torch.cat(mixed, dim=2).transpose(1, 2) if mixed else query.transpose(1, 2)
+
+    def _bias(self, begin: int, end: int, low: int, dtype: torch.dtype) -> Tensor:
+        """[batch or 1, 1, end - begin, end - low]: 0 where a token sees another, else -inf. Kept for other layers."""
+        if (begin, dtype) not in self._biases:
+            own, others = self._index[begin:end, None], torch.arange(low, end, device=self._index.device)
+            oldest = own - self.context_length + 1
+            if self._first is not None:
+                oldest = torch.maximum(oldest, self._first[:, begin:end, None])
+            hidden = (others > own) | (others < oldest)
+            hidden = hidden.unsqueeze(-3) if hidden.ndim == 3 else hidden[None, None]
+            bias = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device)
+            self._biases[begin, dtype] = bias.masked_fill_(hidden, float("-inf"))
+        return self._biases[begin, dtype]
+
+    @cached_property
+    def _rows(self) -> Tensor:
+        return torch.arange(len(self.position_after), device=self._index.device)[:, None]
+
+    @cached_property
+    def _places(self) -> Tensor:
+        return torch.arange(self.context_length, device=self._index.device)
+
+    @cached_property
+    def _places_by_age(self) -> tuple[Tensor, Tensor]:
+        """Of the ring before: the places of the indices -context_length to -1."""
+        assert self.position is not None
+        return self._rows, (self.position[:, None] + self._places) % self.context_length
+
+    @cached_property
+    def _index_by_place(self) -> Tensor:
+        """The index that each place of the ring holds after the last position, [batch, context_length]."""
+        age = (self.position_after[:, None] - 1 - self._places) % self.context_length
+        return self.length - 1 - age
+
+    @cached_property
+    def _seen_by_place(self) -> tuple[Tensor, Tensor]:
+        return self._rows, self._index_by_place + self.context_length
+
+    @cached_property
+    def _is_used(self) -> Tensor:
+        """Whether the book has come to a place of the ring, [batch, context_length, 1, 1]."""
+        position = self.position_after[:, None] - self.length + self._index_by_place
+        return (position >= 0)[:, :, None, None]
