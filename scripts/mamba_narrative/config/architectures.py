@@ -55,7 +55,7 @@ _FF_MULTIPLE = 32
 
 
 class TransformerSettings(Section):
-    """A decoder with rotary positions and RMSNorm before every part; no biases. The defaults are as large as Mamba-130M.
+    """A decoder with rotary positions and RMSNorm before every part. The defaults are as large as Mamba-130M.
 
     Half as many blocks as Mamba's at the same d_model are about the same number of parameters.
     """

@@ -52,9 +52,7 @@ def _of_its_architecture(run: Any, as_union: ValidatorFunctionWrapHandler) -> An
     return as_union(run)
 
 
-AnyRun = Annotated[
-    MambaRun | TransformerRun, Field(discriminator="architecture"), WrapValidator(_of_its_architecture)
-]
+AnyRun = Annotated[MambaRun | TransformerRun, Field(discriminator="architecture"), WrapValidator(_of_its_architecture)]
 
 
 class RunSettings(RootModel[AnyRun]):

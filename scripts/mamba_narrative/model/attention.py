@@ -155,3 +155,25 @@ class Reading:
         """Whether the book has come to a place of the ring, [batch, context_length, 1, 1]."""
         position = self.position_after[:, None] - self.length + self._index_by_place
         return (position >= 0)[:, :, None, None]
+
+
+class Step:
+    """One token of every row, read after others: the rings are changed in place, everything has a constant shape."""
+
+    def __init__(self, position: Tensor, context_length: int, rotation: Callable[[Tensor], Rotation]) -> None:
+        """position: int64 [batch], tokens of the book read before."""
+        self.rotation = rotation(position[:, None])
+        places = torch.arange(context_length, device=position.device)
+        self._unused = (places > position[:, None])[:, None, None]
+        self._taken = torch.arange(len(position), device=position.device), position % context_length
+
+    def attend(self, query: Tensor, keys: Tensor, values: Tensor, own_key: Tensor, own_value: Tensor) -> Tensor:
+        """Put the token's key and value in the oldest place of the rings and mix what they hold.
+
+        query, own_key, own_value: [batch, 1, n_head, head]; the result is like ``query``.
+        """
+        keys[self._taken], values[self._taken] = own_key[:, 0].to(keys.dtype), own_value[:, 0].to(values.dtype)
+        query, keys, values = (tensor.to(query.dtype).transpose(1, 2) for tensor in (query, keys, values))
+        bias = torch.zeros(self._unused.shape, dtype=query.dtype, device=query.device)
+        bias.masked_fill_(self._unused, float("-inf"))
+        return F.scaled_dot_product_attention(query, keys, values, attn_mask=bias).transpose(1, 2)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from mamba_narrative.config.architectures import TransformerSettings
-from mamba_narrative.model.attention import Reading, Rotation, rotate
+from mamba_narrative.model.attention import Reading, Rotation, Step, rotate
 from mamba_narrative.model.interface import LanguageModel, State
 from mamba_narrative.model.layers import EMBEDDING_STD, RMSNorm, compute_dtype, embed, padded_rows
 
@@ -41,17 +41,10 @@ class Attention(nn.Module):
         mixed = reading.attend(query, key, value)
         return self.o_proj(mixed.flatten(2)), reading.ring_after(key), reading.ring_after(value)
 
-    def step(self, hidden: Tensor, keys: Tensor, values: Tensor, slot: Tensor, bias: Tensor, turn: Rotation) -> Tensor:
-        """``forward`` of one position without gradients; it takes the oldest place of the rings.
-
-        slot: int64 [batch], that place; bias: [batch, 1, 1, context_length], -inf for places that are not visible.
-        """
-        query, key, value = self.project(hidden, turn)
-        rows = torch.arange(len(slot), device=slot.device)
-        keys[rows, slot], values[rows, slot] = key[:, 0].to(keys.dtype), value[:, 0].to(values.dtype)
-        seen = (ring.to(query.dtype).transpose(1, 2) for ring in (keys, values))
-        mixed = F.scaled_dot_product_attention(query.transpose(1, 2), *seen, attn_mask=bias.to(query.dtype))
-        return self.o_proj(mixed.transpose(1, 2).flatten(2))
+    def step(self, hidden: Tensor, keys: Tensor, values: Tensor, step: Step) -> Tensor:
+        """``forward`` of one position without gradients; the rings are changed in place."""
+        query, key, value = self.project(hidden, step.rotation)
+        return self.o_proj(step.attend(query, keys, values, key, value).flatten(2))
 
     def project(self, hidden: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values [batch, length, n_head, head]; the first two turned by their positions."""
@@ -67,17 +60,18 @@ class FeedForward(nn.Module):
         super().__init__()
         width = settings.resolved_d_ff
         self.gated = settings.mlp == "swiglu"
-        # Gate and value side by side, in this order.
-        self.up_proj = nn.Linear(settings.d_model, 2 * width if self.gated else width, bias=False)
+        if self.gated:
+            self.gate_up_proj = nn.Linear(settings.d_model, 2 * width, bias=False)
+        else:
+            self.up_proj = nn.Linear(settings.d_model, width, bias=False)
         self.down_proj = nn.Linear(width, settings.d_model, bias=False)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """``hidden`` and the result are [batch, length, d_model]."""
-        inner = self.up_proj(hidden)
         if self.gated:
-            gate, inner = inner.chunk(2, dim=-1)
+            gate, inner = self.gate_up_proj(hidden).chunk(2, dim=-1)
             return self.down_proj(F.silu(gate) * inner)
-        return self.down_proj(F.gelu(inner))
+        return self.down_proj(F.gelu(self.up_proj(hidden)))
 
 
 class TransformerBlock(nn.Module):
@@ -95,17 +89,18 @@ class TransformerBlock(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Take up the ``update`` of the block before; returns the residual, this block's update, and both rings."""
         normed, residual = self.attention_norm(residual, update, self.compute_dtype())
-        mixed, keys, values = self.attention(normed, keys, values, reading)
+        mixed, keys_after, values_after = self.attention(normed, keys, values, reading)
         normed, residual = self.mlp_norm(residual, mixed, self.compute_dtype())
-        return residual, self.mlp(normed), keys, values
+        return residual, self.mlp(normed), keys_after, values_after
 
     def step(
-        self, residual: Tensor, update: Tensor | None, keys: Tensor, values: Tensor, *place: Tensor | Rotation
+        self, residual: Tensor, update: Tensor | None, keys: Tensor, values: Tensor, step: Step
     ) -> tuple[Tensor, Tensor]:
-        """``forward`` of one position, in place; see ``Attention.step``."""
+        """``forward`` of one position without gradients; the rings are changed in place."""
         normed, residual = self.attention_norm(residual, update, self.compute_dtype())
-        mixed = self.attention.step(normed, keys, values, *place)
-        normed, residual = self.mlp_norm(residual, mixed, self.compute_dtype())
+        normed, residual = self.mlp_norm(
+            residual, self.attention.step(normed, keys, values, step), self.compute_dtype()
+        )
         return residual, self.mlp(normed)
 
     def compute_dtype(self) -> torch.dtype:
@@ -161,16 +156,11 @@ class TransformerLanguageModel(LanguageModel):
     @torch.no_grad()
     def step(self, ids: Tensor, state: State) -> Tensor:
         """See ``LanguageModel.step``."""
-        position, length = state["position"], self.settings.context_length
-        places = torch.arange(length, device=ids.device)
-        bias = torch.zeros(len(ids), 1, 1, length, device=ids.device, dtype=self.embedding.weight.dtype)
-        bias.masked_fill_(places > position[:, None, None, None], float("-inf"))
-        rotation = self._rotation(position[:, None])
+        step = Step(state["position"], self.settings.context_length, self._rotation)
         residual, update = embed(ids, self.embedding.weight), None
         for index, block in enumerate(self.layers()):
-            rings = state[f"{index}.keys"], state[f"{index}.values"]
-            residual, update = block.step(residual, update, *rings, position % length, bias, rotation)
-        position += 1
+            residual, update = block.step(residual, update, state[f"{index}.keys"], state[f"{index}.values"], step)
+        state["position"] += 1
         return self._finished(residual, update)
 
     def empty_state(self, batch: int) -> State:
