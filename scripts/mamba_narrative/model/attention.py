@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,9 +40,31 @@ class Rotation:
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     """Turn ``x`` [batch, length, 2, n_head, head]: dimension i with i + head / 2, as transformers' Llama does."""
-    first, second = x.chunk(2, dim=-1)
-    turned = (first * rotation.cos - second * rotation.sin, second * rotation.cos + first * rotation.sin)
-    return torch.cat(turned, dim=-1).to(x.dtype)
+    turned: Any = _Rotate.apply(x, rotation.cos, rotation.sin)
+    return turned
+
+
+class _Rotate(torch.autograd.Function):
+    """Written out: recorded operation by operation, a GPU would move four times the memory."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _turned(x, cos, sin)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        cos, sin = ctx.saved_tensors
+        return _turned(gradients[0], cos, -sin), None, None
+
+
+def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    turned = torch.empty_like(x, memory_format=torch.contiguous_format)
+    for half, other, sign in ((0, 1, -1), (1, 0, 1)):
+        result = turned.chunk(2, dim=-1)[half]
+        torch.mul(x.chunk(2, dim=-1)[half], cos, out=result)
+        result.addcmul_(x.chunk(2, dim=-1)[other], sin, value=sign)
+    return turned
 
 
 class Reading:
