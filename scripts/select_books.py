@@ -11,7 +11,8 @@ from mamba_narrative.corpus.selection import select_shard
 
 EXAMPLE = (
     "python scripts/select_books.py --audit results/stripped/000.audit.jsonl --stripped results/stripped/000 "
-    "--manifest results/stripped/000.manifest.tsv --catalogue pg_catalog.csv --output 000.tsv"
+    "--manifest results/stripped/000.manifest.tsv --chapters results/stripped/000.chapters.tsv "
+    "--catalogue pg_catalog.csv --output 000.tsv"
 )
 
 
@@ -20,6 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.audit,
         arguments.stripped,
         arguments.manifest,
+        arguments.chapters,
         arguments.catalogue,
         arguments.settings,
         arguments.output,
@@ -31,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--audit", type=Path, required=True, help="audit of strip_books, one record a raw book")
     parser.add_argument("--stripped", type=Path, required=True, help="folder of the shard's stripped texts")
     parser.add_argument("--manifest", type=Path, required=True, help="table of the books that have a text")
+    parser.add_argument("--chapters", type=Path, required=True, help="table of chapter headings")
     parser.add_argument("--catalogue", type=Path, help="CSV file with Project Gutenberg's own columns")
     parser.add_argument(
         "--settings",

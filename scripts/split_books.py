@@ -13,7 +13,8 @@ from mamba_narrative.io import write_hashes
 EXAMPLE = (
     "python scripts/split_books.py --clusters results/corpus/clusters.tsv --sketch-directory results/corpus/sketches "
     "--selection-directory results/corpus/selection --shard-names 000 001 --train train.tsv "
-    "--validation validation.tsv --test test.tsv --summary summary.json"
+    "--validation validation.tsv --test test.tsv --summary summary.json --moves moves.tsv "
+    "--history history.tsv"
 )
 
 
@@ -31,6 +32,8 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.settings,
         manifests,
         arguments.summary,
+        arguments.moves,
+        arguments.history,
     )
     if arguments.hashes is not None:
         write_hashes(arguments.hashes, manifests.values())
@@ -51,6 +54,8 @@ def parser() -> argparse.ArgumentParser:
     for split in ("train", "validation", "test"):
         parser.add_argument(f"--{split}", type=Path, required=True, help=f"manifest of the {split} books to write")
     parser.add_argument("--summary", type=Path, required=True, help="JSON file to write: shares, repairs, overlap")
+    parser.add_argument("--moves", type=Path, required=True, help="table to write: books that changed their split")
+    parser.add_argument("--history", type=Path, required=True, help="splits of the run before; read and written")
     parser.add_argument("--hashes", type=Path, help="list of the manifests' SHA-256 to write")
     return parser
 

@@ -26,7 +26,7 @@ _compiled: dict[tuple, ctypes.CDLL] = {}
 
 
 class EmulatedModule:
-    """Takes the place of ``cuda_runtime.Module``; ``folder`` is for compiled sources."""
+    """Takes the place of ``cuda.runtime.Module``; ``folder`` is for compiled sources."""
 
     folder: Path
 
@@ -72,24 +72,19 @@ class EmulatedModule:
 
 def emulate(monkeypatch, folder: Path, *operators) -> None:
     """Let GPU code run on CPU tensors; ``operators`` also get an implementation for the CPU."""
+    from mamba_narrative.cuda import cross_entropy, runtime
     from mamba_narrative.model.scan import (
         cuda_convolution,
-        cuda_mixer,
         cuda_norm,
         cuda_passes,
-        cuda_runtime,
         cuda_step,
     )
 
     EmulatedModule.folder = folder
-    monkeypatch.setattr(cuda_runtime, "Module", EmulatedModule)
-    for module in (cuda_passes, cuda_convolution, cuda_norm, cuda_step):
+    monkeypatch.setattr(runtime, "Module", EmulatedModule)
+    for module in (cuda_passes, cuda_convolution, cuda_norm, cuda_step, cross_entropy):
         module._module.cache_clear()
     cuda_passes.plan.cache_clear()
-    # On the CPU a matrix product cannot have results wider than its factors.
-    monkeypatch.setattr(
-        cuda_mixer, "_product_of_rows", lambda a, b: a.flatten(0, 1).float().t() @ b.flatten(0, 1).float()
-    )
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: SimpleNamespace(cuda_stream=0))
     properties = SimpleNamespace(multi_processor_count=1)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device=None: properties)

@@ -15,7 +15,7 @@ from mamba_narrative.io import read_table
 pytestmark = pytest.mark.xdist_group("workflow")
 
 PER_SHARD = ("strip_books", "select_books", "sketch_books", "encode_books")
-WHOLE_CORPUS = {"find_duplicates", "split_books", "assemble_tokens", "join_books"}
+WHOLE_CORPUS = {"find_duplicates", "split_books", "measure_leaks", "assemble_tokens", "join_books"}
 
 
 def book(project: Project, decision: str) -> tuple[str, str]:

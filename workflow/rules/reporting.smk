@@ -46,7 +46,14 @@ rule make_tables:
         report(
             expand(
                 f"{RESULTS}/report/tables/{{table}}.csv",
-                table=["stripping", "corpus", "selection", "splits", "runs"],
+                table=[
+                    "stripping",
+                    "corpus",
+                    "selection",
+                    "splits",
+                    "composition",
+                    "runs",
+                ],
             ),
             caption="../report/tables.rst",
             category="Tables",
@@ -66,6 +73,7 @@ rule make_tables:
                 "corpus",
                 "selection",
                 "splits",
+                "composition",
                 "runs",
                 "likelihood",
                 "generation",
@@ -143,6 +151,8 @@ rule write_report:
             f"{RESULTS}/corpus/clusters.sha256", f"{RESULTS}/corpus/duplicates.tsv"
         ),
         splits=f"{RESULTS}/splits/summary.json",
+        moves=f"{RESULTS}/splits/moves.tsv",
+        leaks=f"{RESULTS}/splits/leaks.json",
         runs=expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),
         evaluations=EVALUATIONS,
         samples=expand(f"{RESULTS}/evaluation/{{run}}/samples.json", run=RUNS),

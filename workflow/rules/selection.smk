@@ -10,6 +10,7 @@ rule select_books:
     input:
         **stripped(),
         code=code("select_books"),
+        chapters=ancient(f"{RESULTS}/stripped/{{shard}}.chapters.tsv"),
         catalogue=[CATALOGUE] if CATALOGUE else [],
     output:
         f"{RESULTS}/corpus/selection/{{shard}}.tsv",
@@ -29,7 +30,7 @@ rule select_books:
     shell:
         command("select_books")
         + " --stripped {input.texts:q} --audit {input.audit:q} --manifest {input.manifest:q}"
-        " {params.catalogue} --settings {params.settings:q} --output {output:q}"
+        " --chapters {input.chapters:q} {params.catalogue} --settings {params.settings:q} --output {output:q}"
 
 
 rule sketch_books:

@@ -36,9 +36,10 @@ rule encode_books:
 
 
 checkpoint assemble_tokens:
-    """One array a split, books in the order of the manifest."""
+    """One array a split, books in the order of the manifest; waits for the leak test."""
     input:
         code=code("assemble_tokens"),
+        leaks=ancient(f"{RESULTS}/splits/leaks.json"),
         splits=pinned(
             f"{RESULTS}/splits/manifests.sha256",
             *expand(f"{RESULTS}/splits/{{split}}.tsv", split=SPLITS),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from mamba_narrative.config.base import Section
@@ -16,8 +18,12 @@ class DuplicatesSettings(Section):
     """Share of all shingle hashes kept in a book's sketch (FracMinHash)."""
     max_books_per_shingle: int = Field(default=50, ge=2)
     """A shingle of more books than this (boilerplate, a proverb) does not make all of them candidates."""
-    cluster_containment: float = Field(default=0.1, gt=0, le=1)
-    """Books that share at least this part of the smaller one's shingles form one cluster and one split."""
+    cluster_containment: float = Field(default=0.01, gt=0, le=1)
+    """Books that share at least this part of the smaller one's shingles form one cluster and one split. A story in two
+    anthologies is a few per cent of each; quotations and proverbs stay far below one per cent."""
+    representative: Literal["longest", "earliest", "latest"] = "longest"
+    """Which edition stands for its duplicates: the longest complete one, or the one that Project Gutenberg published
+    first or last (by book number). One used whole goes before one used in part."""
     duplicate_containment: float = Field(default=0.8, gt=0, le=1)
     """A book contained to at least this part in another book of its cluster is a duplicate and is left out."""
 

@@ -18,13 +18,24 @@ class SelectionSettings(Section):
     """Shorter books are dropped."""
     min_narrative_share: float = Field(default=0.4, ge=0, le=1)
     """Least share of words in passages of prose that read as narration, where no catalogue says fiction."""
+    min_person_rate: float = Field(default=0.045, ge=0, le=1)
+    """Least personal pronouns a word where narration is less than 60 % of the words: history has few persons."""
     min_person_rate_of_fiction: float = Field(default=0.05, ge=0, le=1)
     """Where the catalogue says fiction, this many personal pronouns a word are enough: letters and stories in the
     present tense lack the signs of narration."""
     max_other_form_share: float = Field(default=0.5, ge=0, le=1)
     """Books with more of their words in verse, plays, lists, tables or indexes are dropped."""
     partial_other_form_share: float = Field(default=0.2, ge=0, le=1)
-    """Kept books with more of their words in such forms are marked `partial` (and are still used whole)."""
+    """Kept books with more of their words in such forms are marked `partial`."""
+    keep_narrative_parts: bool = True
+    """Of a collection that mixes stories with essays, verse or plays, use the narrative sections alone; false: use or
+    drop it whole."""
+    max_years_per_1000_words: float = Field(default=1.1, ge=0)
+    """Prose with more dates than this is history or a memoir rather than fiction, where no catalogue says fiction."""
+    max_numbers_per_1000_words: float = Field(default=8.0, ge=0)
+    """The same for numbers in digits: verses of scripture, references, statistics."""
+    drop_copyrighted: bool = True
+    """Drop books whose header or catalogue row says that they are under copyright."""
 
     @model_validator(mode="after")
     def _thresholds_are_in_order(self) -> SelectionSettings:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from mamba_narrative.config.base import Section
@@ -16,6 +18,10 @@ class SplitsSettings(Section):
     """Expected share of clusters in validation."""
     test_share: float = Field(default=0.1, gt=0, lt=1)
     """Expected share of clusters in test."""
+    group_by: Literal["cluster", "author"] = "cluster"
+    """`author`: all books of an author land in one split, too, so that held-out authors are unknown to the model."""
+    max_shared_13gram_rate: float = Field(default=0.01, ge=0, le=1)
+    """The run stops where a held-out book shares more than this part of its runs of 13 words with training books."""
 
     @model_validator(mode="after")
     def _something_is_left_for_training(self) -> SplitsSettings:

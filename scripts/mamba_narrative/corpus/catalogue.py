@@ -33,6 +33,8 @@ _NOT_FICTION: tuple[tuple[Genre, re.Pattern[str]], ...] = (
     ("essays", re.compile(r"\b(?:essays|sermons|speeches|correspondence)\b")),
 )
 _LANGUAGE_AND_LITERATURE = "P"
+_RIGHTS_COLUMNS = ("Rights", "Copyright Status", "Copyright")
+_UNDER_COPYRIGHT = re.compile(r"\s*(?:copyrighted|in copyright|under copyright|true|yes)\b", re.IGNORECASE)
 _ISSUE_DATE = re.compile(
     r"\b(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\.?,? (?:\d{1,2}(?:st|nd|rd|th)?,? )?"
     r"(1[4-9]\d\d|20\d\d)\b",
@@ -54,6 +56,13 @@ class CatalogueEntry:
     bookshelves: tuple[str, ...] = ()
     kind: str = ""
     """``Text``, ``Sound``, ``Dataset`` ..."""
+    rights: str = ""
+    """Copyright status, from catalogues that have such a column."""
+
+    @property
+    def is_copyrighted(self) -> bool:
+        """Whether the catalogue says that the text is under copyright."""
+        return bool(_UNDER_COPYRIGHT.match(self.rights))
 
 
 def read_catalogue(path: Path) -> dict[str, CatalogueEntry]:
@@ -143,4 +152,5 @@ def _entry(fields: list[str], positions: dict[str, int]) -> CatalogueEntry:
         loc_classes=several("LoCC"),
         bookshelves=several("Bookshelves"),
         kind=field("Type"),
+        rights=next((value for name in _RIGHTS_COLUMNS if (value := field(name))), ""),
     )

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.corpus.inventory import natural_key
-from mamba_narrative.corpus.selection_table import USED_DECISIONS, read_selections
-from mamba_narrative.corpus.sketches import Hashes, Sketches, count_shared, read_all_sketches, shingle_hashes
+from mamba_narrative.corpus.selection_table import USED_DECISIONS, read_kept_text, read_selections
+from mamba_narrative.corpus.shingles import Hashes, count_shared, shingle_hashes
+from mamba_narrative.corpus.sketches import Sketches, read_all_sketches
 from mamba_narrative.errors import FileFormatError
-from mamba_narrative.io import read_text, write_table
+from mamba_narrative.io import write_table
 from mamba_narrative.progress import track
 
 _LOG = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ CLUSTER_COLUMNS = ("book_id", "cluster", "role", "duplicate_of")
 DUPLICATE_COLUMNS = ("book_a", "book_b", "shared", "shingles_a", "shingles_b", "containment", "jaccard")
 _CONFIDENCE = 3.0
 """Standard deviations by which a sketch may underestimate the containment of a pair that is still looked at."""
+_MIN_SHARED_HASHES, _MUCH_OF_A_SKETCH = 3, 0.05
 _CACHED_BOOKS = 64
 
 
@@ -77,7 +79,6 @@ def candidate_pairs(sketches: Sketches, settings: DuplicatesSettings) -> list[tu
 
     A shingle of up to ``max_books_per_shingle`` books pairs all of them; one of more books only neighbours in their
     order, so that many copies of one book still hang together while boilerplate costs no more than its books.
-    A book without any hash in its sketch is never a candidate; that needs a text of very few shingles.
     """
     if not len(sketches.hashes):
         return []
@@ -110,6 +111,8 @@ def candidate_pairs(sketches: Sketches, settings: DuplicatesSettings) -> list[tu
     sketch_sizes = np.diff(sketches.offsets)
     smaller = np.minimum(sketch_sizes[first], sketch_sizes[second])
     likely = wilson_upper_bound(shared, smaller) >= settings.cluster_containment
+    # One hash or two in common are a proverb, or a book so short that they are much of it.
+    likely &= (shared >= _MIN_SHARED_HASHES) | (shared >= _MUCH_OF_A_SKETCH * smaller)
     return list(zip(first[likely].tolist(), second[likely].tolist(), strict=True))
 
 
@@ -215,7 +218,6 @@ def write_duplicates(
 ) -> None:
     """Find the clusters of a whole corpus and write both tables.
 
-    The best edition of a cluster is one decided ``keep`` before ``partial``, then the one with the most words.
     Raises UserError where a file is missing, FileFormatError where sketches and selections name other books.
     """
     selections = read_selections(selection_directory, shard_names)
@@ -227,12 +229,12 @@ def write_duplicates(
             f"{sketch_directory}: sketches of {sketches.shingle_words} words, but duplicates.shingle_words is "
             f"{settings.shingle_words}; make the sketches again"
         )
-    quality = {book_id: (int(row["decision"] == "keep"), int(row["words"])) for book_id, row in used.items()}
+    quality = {book_id: quality_of(row, settings) for book_id, row in used.items()}
     cache: OrderedDict[str, Hashes] = OrderedDict()
 
     def hashes_of(book_id: str) -> Hashes:
         if book_id not in cache:
-            text = read_text(stripped_root / used[book_id]["shard"] / f"{book_id}.txt")
+            text = read_kept_text(stripped_root / used[book_id]["shard"], used[book_id])
             cache[book_id] = shingle_hashes(text, settings.shingle_words)
             if len(cache) > _CACHED_BOOKS:
                 cache.popitem(last=False)
@@ -247,6 +249,13 @@ def write_duplicates(
         ({**vars(pair), "containment": pair.containment, "jaccard": pair.jaccard} for pair in pairs),
     )
     _report(members, pairs)
+
+
+def quality_of(row: Mapping[str, str], settings: DuplicatesSettings) -> tuple[int, int]:
+    """What decides which edition stands for the others, larger is better; ``row`` is a book's row of the selection."""
+    number = int(row["book_id"]) if row["book_id"].isascii() and row["book_id"].isdigit() else 0
+    preference = {"longest": int(row["words"]), "earliest": -number, "latest": number}[settings.representative]
+    return int(row["decision"] == "keep"), preference
 
 
 def check_sketched(sketches: Sketches, used: Iterable[str]) -> None:

@@ -17,6 +17,12 @@ _OLD_DATE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _SERIES = re.compile(r"(?i)^\W*#\s*\d+ in (?:our|a|the) series\b")
+_COPYRIGHTED = re.compile(
+    r"copyrighted\W+project\s+gutenberg|follow\s+the\s+copyright\s+guidelines\s+in\s+this\s+file|"
+    r"this\s+(?:e-?text|e-?book|electronic text)\s+is\s+(?:still\s+)?(?:under\s+copyright|copyright(?:ed)?\b)|"
+    r"copyright\s+status:\s*copyrighted",
+    re.IGNORECASE,
+)
 _MAX_FIELD_LINES = 6
 
 
@@ -28,6 +34,8 @@ class Header:
     author: str | None = None
     language: str | None = None
     release_date: str | None = None
+    copyrighted: bool = False
+    """Says that this text, unlike most, is under copyright."""
 
 
 def parse_header(header: str) -> Header:
@@ -42,7 +50,7 @@ def parse_header(header: str) -> Header:
         date = old[1]
     if date is not None:
         date = _NUMBER.sub("", date).strip() or None
-    return Header(title, author, fields.get("language"), date)
+    return Header(title, author, fields.get("language"), date, bool(_COPYRIGHTED.search(header)))
 
 
 def _fields(header: str) -> dict[str, str]:

@@ -4,14 +4,14 @@ Three witnesses are heard: Project Gutenberg's catalogue (where there is one), t
 Language, length and form are decided by each book's own text; the catalogue decides what words cannot show well
 (a memoir is not fiction, a novel in letters is), and where the two contradict each other the reasons say so.
 
-``keep``: narrative prose. ``partial``: mostly narrative prose, with a good part of something else (a magazine of
-stories, a collection with verse); used whole. ``drop``: everything else.
+``keep``: narrative prose. ``partial``: narrative prose with a good part of something else (a magazine of stories, a
+collection with verse), of which the ranges in the table are used. ``drop``: everything else.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,14 +19,20 @@ from typing import Any, Literal
 
 from mamba_narrative.config.selection import SelectionSettings
 from mamba_narrative.corpus.catalogue import FORM_GENRES, CatalogueEntry, genre_of, read_catalogue, year_of
-from mamba_narrative.corpus.features import TextFeatures, measure_text
+from mamba_narrative.corpus.features import TextFeatures, measure_text, narrates, reads_like_fact
 from mamba_narrative.corpus.language import DetectedLanguage, codes_of_header, detect_language
+from mamba_narrative.corpus.parts import Range, is_collection, narrative_ranges, promises_stories
+from mamba_narrative.corpus.selection_table import format_ranges, kept_text
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.io import read_json_lines, read_table, read_text, write_table
 from mamba_narrative.progress import track
 
 _LOG = logging.getLogger(__name__)
 Decision = Literal["keep", "partial", "drop"]
+_WHOLE_SHARE = 0.97
+"""A collection of so much narration is used whole."""
+_MIN_PARTS_SHARE = 0.1
+"""Of a collection of less narration nothing is used: what seems to narrate is anecdotes."""
 _SCORES = tuple(field.name for field in fields(TextFeatures) if field.name != "words")
 SELECTION_COLUMNS = (
     "book_id",
@@ -39,6 +45,7 @@ SELECTION_COLUMNS = (
     "language_source",
     "words",
     "characters",
+    "ranges",
     "detected_language",
     "detected_language_share",
     "catalogue_genre",
@@ -96,9 +103,12 @@ def judge_text(
     elif other_share > settings.partial_other_form_share:
         remarks.append("other_forms")
     is_fiction = says_fiction and (genre == "fiction" or genre in FORM_GENRES)
-    reads_narrative = features.narrative_share >= settings.min_narrative_share or (
-        is_fiction and features.person_rate >= settings.min_person_rate_of_fiction
-    )
+    reads_narrative = narrates(features, settings)
+    if is_fiction:
+        reads_narrative |= features.narrative_share >= settings.min_narrative_share
+        reads_narrative |= features.person_rate >= settings.min_person_rate_of_fiction
+    elif reads_narrative and reads_like_fact(features, settings):
+        drops.append("reads_like_fact")
     if not reads_narrative:
         drops.append("little_narration")
     if genre not in ("fiction", "unknown"):
@@ -111,9 +121,17 @@ def judge_text(
 
 
 def select_book(
-    record: Mapping[str, Any], text: str | None, entry: CatalogueEntry | None, settings: SelectionSettings
+    record: Mapping[str, Any],
+    text: str | None,
+    entry: CatalogueEntry | None,
+    settings: SelectionSettings,
+    headings: Sequence[int] = (),
 ) -> dict[str, Any]:
-    """The row of one raw book. ``record`` is its audit record, ``text`` its stripped text, None where there is none."""
+    """The row of one raw book.
+
+    ``record`` is its audit record, ``text`` its stripped text (None where there is none), ``headings`` the offsets of
+    its chapter headings. ``words`` and ``characters`` of a book in parts are those of its ranges.
+    """
     header = record.get("header") or {}
     declared = declared_languages(entry, header.get("language"))
     title = (entry.title if entry is not None else "") or header.get("title") or ""
@@ -132,10 +150,12 @@ def select_book(
     detected = detect_language(text)
     features = measure_text(text)
     language_drops, language_remarks = judge_language(declared, detected, settings)
+    drops = language_drops + _formal_drops(features, header, entry, settings)
     decision, reasons = judge_text(features, entry, settings)
-    drops = language_drops + (["too_short"] if features.words < settings.min_words else [])
-    if entry is not None and entry.kind not in ("", "Text"):
-        drops.append("not_a_text")
+    ranges: list[Range] = []
+    may_hold_stories = decision != "drop" or promises_stories(title, entry)
+    if settings.keep_narrative_parts and not drops and may_hold_stories and is_collection(title, entry):
+        decision, reasons, ranges = _judge_parts(text, headings, features.words, decision, reasons, settings)
     # The measures know English words: of a book in another language they say nothing.
     if language_drops:
         reasons = []
@@ -143,6 +163,7 @@ def select_book(
         decision = "drop"
     if not declared.codes and detected is not None:
         row |= {"language": detected.language, "language_source": "text"}
+    used = kept_text(text, ranges)
     return (
         row
         | {name: value for name, value in asdict(features).items() if name != "words"}
@@ -152,14 +173,50 @@ def select_book(
             "detected_language": detected.language if detected is not None else "",
             "detected_language_share": detected.share if detected is not None else None,
             "catalogue_genre": genre_of(entry)[0] if entry is not None else "",
-            "words": features.words,
-            "characters": len(text),
+            "words": len(used.split()) if ranges else features.words,
+            "characters": len(used),
+            "ranges": format_ranges(ranges),
         }
     )
 
 
+def _formal_drops(
+    features: TextFeatures, header: Mapping[str, Any], entry: CatalogueEntry | None, settings: SelectionSettings
+) -> list[str]:
+    """Reasons to drop a book that have nothing to do with how it is written."""
+    drops = ["too_short"] if features.words < settings.min_words else []
+    if entry is not None and entry.kind not in ("", "Text"):
+        drops.append("not_a_text")
+    if settings.drop_copyrighted and (header.get("copyrighted") or (entry is not None and entry.is_copyrighted)):
+        drops.append("copyrighted")
+    return drops
+
+
+def _judge_parts(
+    text: str,
+    headings: Sequence[int],
+    words: int,
+    decision: Decision,
+    reasons: list[str],
+    settings: SelectionSettings,
+) -> tuple[Decision, list[str], list[Range]]:
+    """What becomes of a collection whose sections are judged one by one: as it was, or ``partial`` with ranges."""
+    ranges, kept_words = narrative_ranges(text, headings, settings, doubtful=decision != "drop")
+    if decision != "drop" and kept_words >= _WHOLE_SHARE * words:
+        return decision, reasons, []
+    if kept_words < max(settings.min_words, _MIN_PARTS_SHARE * words):
+        return decision, reasons, []
+    return "partial", ["narrative_parts", *reasons], ranges
+
+
 def select_shard(
-    audit: Path, stripped: Path, manifest: Path, catalogue: Path | None, settings: SelectionSettings, output: Path
+    audit: Path,
+    stripped: Path,
+    manifest: Path,
+    chapters: Path,
+    catalogue: Path | None,
+    settings: SelectionSettings,
+    output: Path,
 ) -> None:
     """Decide on every raw book in ``audit``, in its order, and write the table of ``SELECTION_COLUMNS``.
 
@@ -167,6 +224,9 @@ def select_shard(
     """
     entries = read_catalogue(catalogue) if catalogue is not None else {}
     with_text = {row["book_id"] for row in read_table(manifest, ("book_id",))}
+    headings: dict[str, list[int]] = defaultdict(list)
+    for row in read_table(chapters, ("book_id", "offset")):
+        headings[row["book_id"]].append(int(row["offset"]))
     records = read_json_lines(audit)
     rows = []
     for record in track(records, "selection", len(records), "books"):
@@ -174,7 +234,7 @@ def select_shard(
             raise FileFormatError(f"{audit}: a record without book_id; expected the audit that strip_books writes")
         book_id = record["book_id"]
         text = read_text(stripped / f"{book_id}.txt") if book_id in with_text else None
-        rows.append(select_book(record, text, entries.get(book_id), settings))
+        rows.append(select_book(record, text, entries.get(book_id), settings, headings[book_id]))
     write_table(output, SELECTION_COLUMNS, rows)
     _report(rows)
 
@@ -186,6 +246,6 @@ def _report(rows: Sequence[Mapping[str, Any]]) -> None:
         f"{code} {number}" for code, number in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     )
     _LOG.info(
-        "%d books: %d kept, %d kept as partly narrative, %d dropped%s",
+        "%d books: %d kept, %d kept in part, %d dropped%s",
         len(rows), decisions["keep"], decisions["partial"], decisions["drop"], f" ({listed})" if listed else "",
     )  # fmt: skip

@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import read_table
+from mamba_narrative.io import read_table, read_text
 
 USED_DECISIONS: frozenset[str] = frozenset({"keep", "partial"})
 """Decisions of books that are used; everything after the selection asks this."""
+
+
+def format_ranges(ranges: Iterable[tuple[int, int]]) -> str:
+    """Stretches of a text as the table holds them: ``120-4500;9000-12000``, in characters, ends excluded."""
+    return ";".join(f"{start}-{end}" for start, end in ranges)
+
+
+def parse_ranges(field: str) -> list[tuple[int, int]]:
+    """The inverse of ``format_ranges``. Raises FileFormatError where it is none."""
+    try:
+        ranges = [(int(start), int(end)) for start, end in (part.split("-") for part in field.split(";") if part)]
+    except ValueError:
+        raise FileFormatError(f"ranges {field!r}: expected such as 120-4500;9000-12000") from None
+    if any(start >= end for start, end in ranges) or ranges != sorted(ranges):
+        raise FileFormatError(f"ranges {field!r}: expected rising offsets")
+    return ranges
+
+
+def kept_text(text: str, ranges: Sequence[tuple[int, int]]) -> str:
+    """The stretches of ``text``, a blank line between them; all of it where there are no ranges."""
+    if not ranges:
+        return text
+    return "\n\n".join(text[start:end].strip("\n") for start, end in ranges) + "\n"
+
+
+def read_kept_text(directory: Path, row: Mapping[str, str]) -> str:
+    """What is used of a book's stripped text in ``directory``; ``row`` is its row of the selection.
+
+    Raises UserError where it cannot be read.
+    """
+    return kept_text(read_text(directory / f"{row['book_id']}.txt"), parse_ranges(row.get("ranges", "")))
 
 
 def read_selection(path: Path) -> list[dict[str, str]]:

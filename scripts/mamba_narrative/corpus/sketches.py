@@ -1,36 +1,30 @@
 """Sketches of the word shingles of books: a small, fixed part of all hashes, the same part for every book.
 
-A shingle is a run of ``shingle_words`` words; words are runs of letters, case folded, without accents and
-apostrophes, so that editions differ little. FracMinHash (Irber et al. 2022, doi:10.1101/2022.01.11.475838) keeps
-the hashes below a fixed fraction of their range: what two sketches share estimates what the books share, also
-when one book is a small part of the other.
+A shingle is a run of ``shingle_words`` words (see ``shingles``). FracMinHash (Irber et al. 2022,
+doi:10.1101/2022.01.11.475838) keeps the hashes below a fixed fraction of their range: what two sketches share estimates
+what the books share, also when one book is a small part of the other.
 """
 
 from __future__ import annotations
 
 import logging
-import unicodedata
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
-from mamba_narrative.corpus.selection_table import USED_DECISIONS, read_selection
+from mamba_narrative.corpus.selection_table import USED_DECISIONS, read_kept_text, read_selection
+from mamba_narrative.corpus.shingles import Hashes, shingle_hashes
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import atomic_path, read_table, read_text
+from mamba_narrative.io import atomic_path, read_table
 from mamba_narrative.progress import track
 
 _LOG = logging.getLogger(__name__)
-Hashes = NDArray[np.uint64]
-_CHARACTER_FACTOR = np.uint64(0x9E3779B97F4A7C15)
-_WORD_FACTOR = np.uint64(0xD6E8FEB86659FD93)
-_SEPARATOR, _LETTER, _DROPPED = 0, 1, 2
-_DROPPED_CHARACTERS = "'’‘ʼ`\u00ad"
+_LEAST_HASHES = 16
 _NO_HASHES: Hashes = np.empty(0, dtype=np.uint64)
 
 
@@ -53,39 +47,14 @@ class Sketches:
         return self.hashes[self.offsets[position] : self.offsets[position + 1]]
 
 
-def shingle_hashes(text: str, shingle_words: int) -> Hashes:
-    """Distinct 64-bit hashes of the shingles of ``text``, sorted; empty if it has fewer words than a shingle."""
-    words = _word_hashes(text)
-    number = len(words) - shingle_words + 1
-    if number <= 0:
-        return _NO_HASHES
-    with np.errstate(over="ignore"):
-        hashes = np.zeros(number, dtype=np.uint64)
-        for position in range(shingle_words):
-            hashes = hashes * _WORD_FACTOR + words[position : position + number]
-    return distinct(_mix(hashes))
-
-
-def distinct(hashes: Hashes) -> Hashes:
-    """Sorted, each once. Several times faster than ``np.unique``, which builds a hash table first."""
-    ordered = np.sort(hashes)
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
-
-
 def sketch(hashes: Hashes, fraction: float) -> Hashes:
-    """The part of sorted ``hashes`` that lies in the lowest ``fraction`` of their range."""
+    """The part of sorted ``hashes`` that lies in the lowest ``fraction`` of their range, or the 16 lowest.
+
+    So that texts of few shingles, in which the same words come again and again, are compared, too.
+    """
     if fraction >= 1:
         return hashes
-    return hashes[: np.searchsorted(hashes, np.uint64(int(fraction * 2**64)))]
-
-
-def count_shared(hashes_a: Hashes, hashes_b: Hashes) -> int:
-    """Number of hashes in both of two sorted arrays of distinct hashes."""
-    smaller, larger = sorted((hashes_a, hashes_b), key=len)
-    if not len(smaller):
-        return 0
-    places = np.minimum(np.searchsorted(larger, smaller), len(larger) - 1)
-    return int(np.count_nonzero(larger[places] == smaller))
+    return hashes[: max(_LEAST_HASHES, int(np.searchsorted(hashes, np.uint64(int(fraction * 2**64)))))]
 
 
 def sketch_texts(texts: Sequence[tuple[str, str]], settings: DuplicatesSettings) -> Sketches:
@@ -111,12 +80,12 @@ def sketch_shard(selection: Path, stripped: Path, manifest: Path, settings: Dupl
     Raises FileFormatError where a kept book is not in ``manifest``, UserError where its text cannot be read.
     """
     listed = {row["book_id"] for row in read_table(manifest, ("book_id",))}
-    kept = [row["book_id"] for row in read_selection(selection) if row["decision"] in USED_DECISIONS]
-    if missing := [book_id for book_id in kept if book_id not in listed]:
+    kept = [row for row in read_selection(selection) if row["decision"] in USED_DECISIONS]
+    if missing := [row["book_id"] for row in kept if row["book_id"] not in listed]:
         raise FileFormatError(f"{selection}: book {missing[0]} is kept, but {manifest} does not list it")
     parts = [
-        sketch_texts([(book_id, read_text(stripped / f"{book_id}.txt"))], settings)
-        for book_id in track(kept, "sketches", len(kept), "books")
+        sketch_texts([(row["book_id"], read_kept_text(stripped, row))], settings)
+        for row in track(kept, "sketches", len(kept), "books")
     ]
     sketches = join_sketches(parts) if parts else sketch_texts([], settings)
     write_sketches(output, sketches)
@@ -193,46 +162,3 @@ def read_all_sketches(directory: Path, shard_names: Sequence[str]) -> Sketches:
     if not shard_names:
         raise UserError(f"{directory}: no shard names given; expected at least one, such as 000")
     return join_sketches([read_sketches(directory / f"{shard}.npz") for shard in shard_names])
-
-
-def _word_hashes(text: str) -> Hashes:
-    """A hash of every word of ``text``, in order: a polynomial in the code points of its letters."""
-    folded = text.casefold()
-    if not folded.isascii():
-        folded = unicodedata.normalize("NFKD", folded)
-    codes = np.frombuffer(folded.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    kinds = _character_kinds()[codes]
-    keep = kinds != _DROPPED
-    codes, letters = codes[keep], kinds[keep] == _LETTER
-    if not letters.any():
-        return _NO_HASHES
-    begins = letters.copy()
-    begins[1:] &= ~letters[:-1]
-    codes, begins = codes[letters], np.flatnonzero(begins[letters])
-    lengths = np.diff(np.append(begins, len(codes)))
-    places = np.arange(len(codes)) - np.repeat(begins, lengths)
-    with np.errstate(over="ignore"):
-        powers = np.cumprod(np.full(int(lengths.max()), _CHARACTER_FACTOR))
-        return _mix(np.add.reduceat(codes.astype(np.uint64) * powers[places], begins))
-
-
-def _mix(values: Hashes) -> Hashes:
-    """The finaliser of SplitMix64 (Steele, Lea and Flood 2014): spreads every bit over all 64."""
-    with np.errstate(over="ignore"):
-        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
-
-
-@cache
-def _character_kinds() -> NDArray[np.uint8]:
-    """For every code point: letter, dropped without ending a word (accents, apostrophes), or separator."""
-    kinds = np.zeros(0x110000, dtype=np.uint8)
-    for code in range(0x110000):
-        character = chr(code)
-        if character.isalpha():
-            kinds[code] = _LETTER
-        elif unicodedata.combining(character):
-            kinds[code] = _DROPPED
-    kinds[[ord(character) for character in _DROPPED_CHARACTERS]] = _DROPPED
-    return kinds

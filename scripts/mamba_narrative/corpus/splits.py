@@ -2,14 +2,16 @@
 
 A cluster's place is a number in [0, 1) made from SHA-256 of seed and cluster name: below ``test_share`` it is a test
 cluster, in the next ``validation_share`` one of validation, else one of training. So a new book moves no cluster but
-the ones it joins. Only where a split came out empty are single clusters moved, and the summary says so.
+the ones it joins; moves against the splits made before are listed. Only where a split came out empty are single
+clusters moved, and the summary says so. With ``group_by: author`` the groups of clusters with a common author are
+divided instead.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,9 +19,11 @@ from typing import Any, Literal
 import numpy as np
 
 from mamba_narrative.config.splits import SplitsSettings
+from mamba_narrative.corpus.authors import group_by_author
 from mamba_narrative.corpus.inventory import natural_key
 from mamba_narrative.corpus.selection_table import USED_DECISIONS, read_selections
-from mamba_narrative.corpus.sketches import Hashes, Sketches, count_shared, distinct, read_all_sketches
+from mamba_narrative.corpus.shingles import Hashes, count_shared, distinct
+from mamba_narrative.corpus.sketches import Sketches, read_all_sketches
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import read_table, write_json, write_table
 
@@ -27,7 +31,9 @@ _LOG = logging.getLogger(__name__)
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 MANIFEST_COLUMNS = ("book_id", "shard", "cluster", "words", "characters")
+MOVE_COLUMNS = ("book_id", "title", "from", "to", "cluster_before", "cluster")
 _COMPARED: tuple[tuple[Split, Split], ...] = (("validation", "train"), ("test", "train"), ("test", "validation"))
+_HISTORY_COLUMNS = ("book_id", "split", "cluster")
 _WORST_BOOKS = 5
 _DIGITS = 6
 
@@ -54,8 +60,9 @@ def split_clusters(clusters: Iterable[str], settings: SplitsSettings) -> tuple[d
     """
     names = sorted(set(clusters), key=natural_key)
     if len(names) < len(SPLITS):
+        kind = "groups of books by author" if settings.group_by == "author" else "clusters of books that share no text"
         raise UserError(
-            f"{len(names)} clusters of books that share no text are left after the selection, but training, validation "
+            f"{len(names)} {kind} are left after the selection, but training, validation "
             "and test need at least one each; add books, or see the reasons in corpus/selection"
         )
     splits: dict[str, Split] = {cluster: split_of(cluster, settings) for cluster in names}
@@ -97,9 +104,13 @@ def write_splits(
     settings: SplitsSettings,
     manifests: Mapping[Split, Path],
     summary: Path,
+    moves_path: Path,
+    history: Path,
 ) -> None:
     """Divide all used books but duplicates, and write the manifests (in order of ids) and the summary.
 
+    ``history`` holds the splits of the run before, if there was one, and those of this run afterwards; books that are
+    in another split now, or in none, are written to ``moves_path``.
     Raises FileFormatError where the tables do not name the same books.
     """
     selections = read_selections(selection_directory, shard_names)
@@ -110,7 +121,9 @@ def write_splits(
             f"{clusters_path}: book {differing[0]} and {len(differing) - 1} more are in the clusters or in the "
             "selections alone; run find_duplicates again"
         )
-    splits, moves = split_clusters((row["cluster"] for row in members.values()), settings)
+    groups = _groups(members, selections, settings)
+    split_of_group, repairs = split_clusters(groups.values(), settings)
+    splits: dict[str, Split] = {cluster: split_of_group[group] for cluster, group in groups.items()}
     split_by_book: dict[str, Split] = {
         book_id: splits[members[book_id]["cluster"]]
         for book_id in sorted(members, key=natural_key)
@@ -132,12 +145,76 @@ def write_splits(
             "seed": settings.seed,
             "splits": shares,
             "duplicates_left_out": duplicates,
-            "repaired": moves,
+            "grouped_by": settings.group_by,
+            "groups": len(split_of_group),
+            "largest_cluster": _largest_cluster(members, selections),
+            "repaired": repairs,
             "overlap": overlap,
             "cluster_splits": splits,
         },
     )
-    _report(shares, moves, overlap)
+    now = {
+        book_id: {"split": split, "cluster": members[book_id]["cluster"]} for book_id, split in split_by_book.items()
+    }
+    moves = moves_since(history, now, selections)
+    write_table(moves_path, MOVE_COLUMNS, moves)
+    write_table(history, _HISTORY_COLUMNS, ({"book_id": book_id, **entry} for book_id, entry in now.items()))
+    _report(shares, repairs, overlap)
+    for move in moves[:_WORST_BOOKS]:
+        _LOG.info("book %s (%s) moved from %s to %s", move["book_id"], move["title"], move["from"], move["to"])
+    if moves:
+        _LOG.warning("%d books are in another split than before, or in none; see %s", len(moves), moves_path)
+
+
+def moves_since(
+    history: Path, now: Mapping[str, Mapping[str, str]], selections: Mapping[str, Mapping[str, str]]
+) -> list[dict[str, str]]:
+    """Books whose split is not the one in ``history``; new books are no moves, books that left (``to`` empty) are."""
+    before = read_table(history, _HISTORY_COLUMNS) if history.is_file() else []
+    nowhere = {"split": "", "cluster": ""}
+    return [
+        {
+            "book_id": row["book_id"],
+            "title": selections.get(row["book_id"], {}).get("title", ""),
+            "from": row["split"],
+            "to": found["split"],
+            "cluster_before": row["cluster"],
+            "cluster": found["cluster"],
+        }
+        for row in before
+        if (found := now.get(row["book_id"], nowhere))["split"] != row["split"]
+    ]
+
+
+def _groups(
+    members: Mapping[str, Mapping[str, str]], selections: Mapping[str, Mapping[str, str]], settings: SplitsSettings
+) -> dict[str, str]:
+    """What is divided: the group of every cluster, itself unless authors are kept together."""
+    clusters = {book_id: row["cluster"] for book_id, row in members.items()}
+    if settings.group_by == "author":
+        return group_by_author(clusters, {book_id: selections[book_id].get("author", "") for book_id in clusters})
+    return {cluster: cluster for cluster in clusters.values()}
+
+
+def _largest_cluster(
+    members: Mapping[str, Mapping[str, str]], selections: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any] | None:
+    """The cluster with most words of books that are no duplicates, and its share of all of them."""
+    words: Counter[str] = Counter()
+    books: Counter[str] = Counter()
+    for book_id, row in members.items():
+        if row["role"] != "duplicate":
+            words[row["cluster"]] += int(selections[book_id]["words"])
+            books[row["cluster"]] += 1
+    if not words:
+        return None
+    cluster = max(words, key=lambda name: (words[name], natural_key(name)))
+    return {
+        "cluster": cluster,
+        "books": books[cluster],
+        "words": words[cluster],
+        "share_of_words": round(words[cluster] / max(words.total(), 1), _DIGITS),
+    }
 
 
 def read_clusters(path: Path) -> dict[str, dict[str, str]]:

@@ -95,6 +95,65 @@ def duplicate_pairs(results: Path) -> Pairs | None:
     return Pairs(shown, f"{plural(len(rows), 'pair')} of books with common text{more}.")
 
 
+@dataclass(frozen=True)
+class LeakRow:
+    """A held-out book, what part of its runs of words training books have, and an example, as text."""
+
+    split: str
+    book: str
+    rate: str
+    source: str
+    example: str
+
+
+@dataclass(frozen=True)
+class LeakTest:
+    """Sentences about all held-out books, and those that share most."""
+
+    sentences: tuple[str, ...]
+    rows: tuple[LeakRow, ...]
+
+
+def leak_test(results: Path) -> LeakTest | None:
+    """What `splits/leaks.json` says of held-out text in training books; None where there is no such file."""
+    summary = optional_json(results / "splits" / "leaks.json")
+    if summary is None:
+        return None
+    titles = book_titles(results)
+    words = summary["run_words"]
+    sentences = [
+        f"{split.capitalize()}: {percent(total['rate'], 3)} of all runs of {words} words occur in training books "
+        f"({count(total['books_with_shared_runs'])} of {plural(total['books'], 'book')} share any); "
+        f"at most {percent(total['max_rate'], 2)} of one book."
+        for split, total in summary["splits"].items()
+    ]
+    sentences.append(f"A book above {percent(summary['max_shared_13gram_rate'], 2)} would have stopped the run.")
+    if summary["compared_fraction"] < 1:
+        sentences.append(f"Estimated from {percent(summary['compared_fraction'], 1)} of the runs.")
+    rows = tuple(
+        LeakRow(
+            entry["split"],
+            _named(entry["book_id"], titles),
+            percent(entry["rate"], 3),
+            _named(entry["largest_source"], titles),
+            f"{entry['example']} … (at character {count(entry['example_offset'])}, {entry['example_words']} words)",
+        )
+        for entry in summary["worst"]
+    )
+    return LeakTest(tuple(sentences), rows)
+
+
+def moved_books(results: Path) -> str:
+    """A sentence about the books of `splits/moves.tsv`; empty where none has moved."""
+    path = results / "splits" / "moves.tsv"
+    moves = read_table(path, ("book_id", "from", "to")) if path.is_file() else []
+    if not moves:
+        return ""
+    listed = ", ".join(f"{move['book_id']} from {move['from']} to {move['to'] or 'none'}" for move in moves[:5])
+    more = " and more" if len(moves) > len(moves[:5]) else ""
+    return f"Since the splits made before, {plural(len(moves), 'book')} moved: {listed}{more} (splits/moves.tsv)."
+
+
 def _named(book_id: str, titles: Mapping[str, str]) -> str:
     title = titles.get(book_id)
     return f"{book_id} ({shortened(title, 60)})" if title else book_id

@@ -20,7 +20,7 @@ from mamba_narrative.io import read_json
 from mamba_narrative.reporting.comparison import Comparison, compare
 from mamba_narrative.reporting.environment import read_environment
 from mamba_narrative.reporting.formatting import amount, duration, flattened, plural, visible, with_interval
-from mamba_narrative.reporting.overlap import duplicate_pairs, overlap_between_splits
+from mamba_narrative.reporting.overlap import duplicate_pairs, leak_test, moved_books, overlap_between_splits
 from mamba_narrative.reporting.samples import Sample, choose_samples
 from mamba_narrative.reporting.sources import BASELINES, book_titles, optional_json
 from mamba_narrative.reporting.summary import (
@@ -29,6 +29,7 @@ from mamba_narrative.reporting.summary import (
     repetition_sentences,
     sample_size_note,
 )
+from mamba_narrative.reporting.tables.composition import COMPOSITION
 from mamba_narrative.reporting.tables.corpus import CORPUS, SELECTION, SPLITS_SCHEMA
 from mamba_narrative.reporting.tables.evaluation import GENERATION, LIKELIHOOD
 from mamba_narrative.reporting.tables.runs import RUNS
@@ -36,7 +37,7 @@ from mamba_narrative.reporting.tables.stripping import STRIPPING
 from mamba_narrative.reporting.tables.table import Schema, Table, as_kind, read_csv_table
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_SCHEMAS: tuple[Schema, ...] = (STRIPPING, CORPUS, SELECTION, SPLITS_SCHEMA, RUNS, LIKELIHOOD, GENERATION)
+_SCHEMAS: tuple[Schema, ...] = (STRIPPING, CORPUS, SELECTION, SPLITS_SCHEMA, COMPOSITION, RUNS, LIKELIHOOD, GENERATION)
 _FIGURES = ("training_curve", "loss_by_position", "corpus_composition")
 _POSITION = "loss_by_position"
 _SAMPLES_SHOWN = 6
@@ -56,9 +57,9 @@ def build_page(results: Path, runs: Sequence[str], settings: ReportSettings, con
     """The whole page as HTML.
 
     Reads `report/tables/*.csv`, `report/figures/*.svg`, `runs/<run>/run.json`, of `evaluation/<run>/` the files
-    `likelihood.json`, `generation.json` and `samples.json`, `splits/summary.json`, `corpus/duplicates.tsv`,
-    `corpus/books.tsv` (titles) and `environment/report.json`. What is missing is said on the page; a run without
-    `run.json` raises UserError, for the page would be about nothing.
+    `likelihood.json`, `generation.json` and `samples.json`, `splits/summary.json`, `leaks.json` and `moves.tsv`,
+    `corpus/duplicates.tsv`, `corpus/books.tsv` (titles) and `environment/report.json`. What is missing is said on the
+    page; a run without `run.json` raises UserError, for the page would be about nothing.
     """
     tables = {schema.name: read_csv_table(schema, results / "report" / "tables") for schema in _SCHEMAS}
     rows = {name: table.rows if table else () for name, table in tables.items()}
@@ -83,6 +84,8 @@ def build_page(results: Path, runs: Sequence[str], settings: ReportSettings, con
             missing=_missing(rows),
             overlap=overlap_between_splits(results),
             duplicates=duplicate_pairs(results),
+            leaks=leak_test(results),
+            moves=moved_books(results),
             run_columns=RUNS.columns[1:],
             run_details=[_run_details(record) for record in records],
             likelihood=_comparison(tables["likelihood"]),

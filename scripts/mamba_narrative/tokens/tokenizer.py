@@ -38,6 +38,7 @@ _GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\
 # No alternative of the pattern goes on from a visible character to white space, so ids do not change by a cut there.
 _SAFE_CUT = re.compile(r"(?<=[!-~])(?=[ \n])")
 _PIECE_CHARACTERS = 1 << 20
+_ENCODINGS_OF_AN_ENCODER = 500
 # Unicode's White_Space, which is what \s means to the pattern. Its one backtracking alternative, \s+(?!\S), would
 # overflow its stack on long runs.
 _LONG_WHITE_SPACE = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]{1000,}")
@@ -83,7 +84,10 @@ class Tokenizer(ABC):
 
 
 class Gpt2Tokenizer(Tokenizer):
-    """GPT-2's byte-level vocabulary of 50,257 tokens, run by tiktoken."""
+    """GPT-2's byte-level vocabulary of 50,257 tokens, run by gigatoken where it is installed, else by tiktoken.
+
+    Both give the same ids; gigatoken is several times as fast.
+    """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         import tiktoken
@@ -94,6 +98,8 @@ class Gpt2Tokenizer(Tokenizer):
         self.sha256 = sha256_text(canonical_json(_GPT2_FILES))
         self.end_of_text_id = spelled.pop(END_OF_TEXT)
         self.vocab_size = len(spelled) + 1
+        self._fast: Any | None = None
+        self._encodings = 0
         byte_of = _bytes_of_printable_characters()
         self._encoding = tiktoken.Encoding(
             "gpt2",
@@ -103,9 +109,29 @@ class Gpt2Tokenizer(Tokenizer):
         )
 
     def encode_array(self, text: str) -> npt.NDArray[np.uint16]:
-        """Ids of ``text`` as uint16 ``[tokens]``; long texts are encoded piece by piece to bound memory."""
-        pieces = [np.asarray(self._encoding.encode_ordinary(piece), np.uint16) for piece in _safe_pieces(text)]
+        """Ids of ``text`` as uint16 ``[tokens]``, without an end-of-text token."""
+        fast = self._fast_encoder()
+        return self.encode_with_tiktoken(text) if fast is None else fast.encode(text).astype(np.uint16)
+
+    def encode_with_tiktoken(self, text: str) -> npt.NDArray[np.uint16]:
+        """The same ids by tiktoken; long texts are encoded piece by piece, for its pattern needs a stack."""
+        # As an array, not as a list of numbers: half as fast again.
+        pieces = [
+            self._encoding.encode_to_numpy(piece, allowed_special=set(), disallowed_special=()).astype(np.uint16)
+            for piece in _safe_pieces(text)
+        ]
         return np.concatenate(pieces) if pieces else np.empty(0, np.uint16)
+
+    def _fast_encoder(self) -> Any | None:
+        """A gigatoken encoder, made anew now and then, for it remembers every word it has seen; None without it."""
+        if importlib.util.find_spec("gigatoken") is None:
+            return None
+        if self._fast is None or self._encodings >= _ENCODINGS_OF_AN_ENCODER:
+            from gigatoken import Tokenizer as FastTokenizer
+
+            self._fast, self._encodings = FastTokenizer(self._plain_tokenizer()), 0
+        self._encodings += 1
+        return self._fast
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ``ids``; bytes that are no whole UTF-8 character become U+FFFD."""
@@ -118,17 +144,10 @@ class Gpt2Tokenizer(Tokenizer):
     def write_hugging_face_files(self, directory: Path) -> None:
         """Write ``tokenizer.json`` and ``tokenizer_config.json``."""
         import tokenizers
-        from tokenizers import decoders, models, pre_tokenizers, processors
+        from tokenizers import decoders, processors
 
-        merges = [
-            (left, right)
-            for line in self._files[_MERGES].decode("utf-8").split("\n")[1:]
-            if line
-            for left, right in [line.split(" ")]
-        ]
-        built = tokenizers.Tokenizer(models.BPE(vocab=json.loads(self._files[_ENCODER]), merges=merges))
+        built = self._plain_tokenizer()
         # The typed stubs of these constructors list no arguments.
-        built.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
         built.decoder = decoders.ByteLevel()  # type: ignore[assignment]
         built.post_processor = processors.ByteLevel(trim_offsets=False)  # type: ignore[assignment]
         built.add_special_tokens([tokenizers.AddedToken(END_OF_TEXT, normalized=True)])
@@ -144,6 +163,21 @@ class Gpt2Tokenizer(Tokenizer):
                 "clean_up_tokenization_spaces": False,
             },
         )
+
+    def _plain_tokenizer(self) -> Any:
+        """Vocabulary, merges and splitting as a ``tokenizers.Tokenizer`` that knows no markers."""
+        import tokenizers
+        from tokenizers import models, pre_tokenizers
+
+        merges = [
+            (left, right)
+            for line in self._files[_MERGES].decode("utf-8").split("\n")[1:]
+            if line
+            for left, right in [line.split(" ")]
+        ]
+        built = tokenizers.Tokenizer(models.BPE(vocab=json.loads(self._files[_ENCODER]), merges=merges))
+        built.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+        return built
 
     @cached_property
     def _token_bytes(self) -> npt.NDArray[np.int64]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mamba_narrative.corpus.selection_table import USED_DECISIONS, kept_text, parse_ranges
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.io import (
     atomic_path,
@@ -27,29 +28,24 @@ from mamba_narrative.progress import track
 from mamba_narrative.tokens.reader import BOOK_COLUMNS, DTYPE, TOKEN_BYTES, BookTokens, map_tokens, read_books
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
-_ENCODED_DECISIONS = ("keep", "partial")
-
 
 def encode_books(
     selection: Path, stripped: Path, manifest: Path, tokenizer: Tokenizer, tokens_path: Path, books_path: Path
 ) -> int:
     """Encode the selected books of one shard; returns the number of tokens.
 
-    ``selection``: table with ``book_id`` and ``decision``; its order is kept. ``stripped``: folder of
-    ``<book_id>.txt``. ``manifest``: table of the texts' hashes and sizes.
+    ``selection``: table with ``book_id`` and ``decision``, and ``ranges`` of books used in part; its order is kept.
+    ``stripped``: folder of ``<book_id>.txt``. ``manifest``: table of the texts' hashes and sizes.
     Raises FileFormatError where a text is not the one in the manifest or a selected book is not in it.
     """
     described = {
         row["book_id"]: row for row in read_table(manifest, ("book_id", "sha256", "characters", "bytes", "words"))
     }
-    selected = [
-        row["book_id"]
-        for row in read_table(selection, ("book_id", "decision"))
-        if row["decision"] in _ENCODED_DECISIONS
-    ]
+    selected = [row for row in read_table(selection, ("book_id", "decision")) if row["decision"] in USED_DECISIONS]
     rows, first_token = [], 0
     with atomic_path(tokens_path) as beside, beside.open("wb") as stream:
-        for book_id in track(selected, "encoding", len(selected), "books"):
+        for row in track(selected, "encoding", len(selected), "books"):
+            book_id = row["book_id"]
             if book_id not in described:
                 raise FileFormatError(f"{manifest}: book {book_id} is missing, but {selection} selects it")
             description = described[book_id]
@@ -57,12 +53,25 @@ def encode_books(
             text = read_text(path)
             if sha256_text(text) != description["sha256"]:
                 raise FileFormatError(f"{path}: not the text that {manifest} describes; strip its shard again")
+            if ranges := parse_ranges(row.get("ranges", "")):
+                text = kept_text(text, ranges)
+                description = description | _describe(text)
             ids = np.append(tokenizer.encode_array(text), np.uint16(tokenizer.end_of_text_id)).astype(DTYPE)
             stream.write(ids.tobytes())
             rows.append({**description, "first_token": first_token, "tokens": len(ids)})
             first_token += len(ids)
     write_table(books_path, BOOK_COLUMNS, rows)
     return first_token
+
+
+def _describe(text: str) -> dict[str, str]:
+    """Hash and sizes of a text, as the manifest has them."""
+    return {
+        "sha256": sha256_text(text),
+        "characters": str(len(text)),
+        "bytes": str(len(text.encode("utf-8"))),
+        "words": str(len(text.split())),
+    }
 
 
 def assemble_splits(

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -47,6 +48,17 @@ class CheckpointStore:
     def save(self, checkpoint: Checkpoint) -> Path:
         """Write ``checkpoint``, then remove those that are not to be kept."""
         target = self.directory / f"step-{checkpoint.step:09d}"
+        try:
+            self._write(checkpoint, target)
+        except (OSError, SafetensorError) as error:
+            raise UserError(
+                f"{target}: the checkpoint could not be written ({error}). Make room there and start the run again: it "
+                "continues from the checkpoint before"
+            ) from error
+        self._remove_others(checkpoint.step)
+        return target
+
+    def _write(self, checkpoint: Checkpoint, target: Path) -> None:
         with atomic_directory(target) as beside:
             for name, tensors in checkpoint.tensors.items():
                 # Contiguous, unshared copies on the CPU are what the format takes.
@@ -58,8 +70,6 @@ class CheckpointStore:
                 write_text(beside / name, text)
             hashes = {path.name: sha256_file(path) for path in sorted(beside.iterdir())}
             write_json(beside / _MANIFEST, {"format": FORMAT, "step": checkpoint.step, "sha256": hashes})
-        self._remove_others(checkpoint.step)
-        return target
 
     def newest(self) -> Checkpoint | None:
         """The newest whole checkpoint; None where there is none. Damaged ones are passed over with a warning."""

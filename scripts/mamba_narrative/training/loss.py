@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mamba_narrative.cuda import runtime
+from mamba_narrative.cuda.cross_entropy import cross_entropy_
+from mamba_narrative.cuda.products import product_over_rows
 from mamba_narrative.tokens.windows import IGNORED_TARGET
 
 # Rows of logits at once, float32 [rows, vocabulary]. The GPU likes more of them than the CPU.
@@ -25,7 +28,7 @@ def summed_cross_entropy(
 ) -> tuple[Tensor, int]:
     """Sum of -log p(target) in nats over all targets that are not ``IGNORED_TARGET``, and their number.
 
-    With ``z_loss`` the sum also has ``z_loss`` times the squared logarithm of the softmax's denominator at each of those
+    With ``z_loss`` the sum also has that many times the squared logarithm of the softmax's denominator at each of those
     targets (PaLM, arXiv 2204.02311, section 5).
 
     hidden: [..., d_model]; head_weight: [at least vocab_size, d_model], rows past ``vocab_size`` are padding and take
@@ -58,21 +61,22 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         if hidden.dtype == torch.float64:
             compute_dtype = torch.float64
-        matrix = weight[:vocab_size].to(compute_dtype)
+        kind = _chunk_kind(weight, compute_dtype)
+        columns = len(weight) if kind is _KernelChunk else vocab_size
+        matrix = weight[:columns].to(compute_dtype)
         total = torch.zeros((), dtype=torch.promote_types(compute_dtype, torch.float32), device=hidden.device)
         hidden_gradient = torch.empty_like(hidden) if wants_gradient else None
         weight_gradient = torch.zeros_like(weight) if wants_gradient else None
-        chunk = _InPlaceChunk if hidden.device.type == "cpu" and compute_dtype == total.dtype else _Chunk
         chunk_rows = _CHUNK_ROWS.get(hidden.device.type, _CHUNK_ROWS["cpu"])
         scores = None
         for start in range(0, len(hidden), chunk_rows):
             rows = slice(start, start + chunk_rows)
-            part = chunk(hidden[rows].to(compute_dtype), matrix, targets[rows], z_loss, scores)
+            part = kind(hidden[rows].to(compute_dtype), matrix, targets[rows], vocab_size, z_loss, scores)
             scores = part.scores
             total += part.total
             if hidden_gradient is not None and weight_gradient is not None:
                 hidden_gradient[rows] = part.hidden_gradient()
-                part.add_weight_gradient(weight_gradient[:vocab_size])
+                part.add_weight_gradient(weight_gradient[:columns])
         # Not `save_for_backward`: backward hands these out without a copy, and they are as large as the weights.
         ctx.gradients = hidden_gradient, weight_gradient
         return total
@@ -87,12 +91,27 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         return hidden_gradient.mul_(scale), weight_gradient.mul_(scale), None, None, None, None, None
 
 
+def _chunk_kind(weight: Tensor, compute_dtype: torch.dtype) -> type[_Chunk | _InPlaceChunk | _KernelChunk]:
+    if weight.device.type == "cpu":
+        return _InPlaceChunk if compute_dtype != torch.bfloat16 else _Chunk
+    kernel = weight.is_cuda and len(weight) % 4 == 0 and compute_dtype in (torch.bfloat16, torch.float32)
+    return _KernelChunk if kernel and torch.version.hip is None and runtime.problem() is None else _Chunk
+
+
 class _Chunk:
     """Loss and gradients of some rows: features [rows, d_model], matrix [vocabulary, d_model], targets [rows]."""
 
     scores: Tensor | None = None
 
-    def __init__(self, features: Tensor, matrix: Tensor, targets: Tensor, z_loss: float, scores: Tensor | None) -> None:
+    def __init__(
+        self,
+        features: Tensor,
+        matrix: Tensor,
+        targets: Tensor,
+        vocab_size: int,
+        z_loss: float,
+        scores: Tensor | None,
+    ) -> None:
         self.features, self.matrix = features, matrix
         wanted = targets.unsqueeze(1)
         sum_dtype = torch.promote_types(features.dtype, torch.float32)
@@ -124,7 +143,15 @@ class _InPlaceChunk:
     """The same with one large tensor, ``scores`` of the chunk before, passed over few times and in parts that fit in
     cache. Probabilities are not normalised there but in the small products."""
 
-    def __init__(self, features: Tensor, matrix: Tensor, targets: Tensor, z_loss: float, scores: Tensor | None) -> None:
+    def __init__(
+        self,
+        features: Tensor,
+        matrix: Tensor,
+        targets: Tensor,
+        vocab_size: int,
+        z_loss: float,
+        scores: Tensor | None,
+    ) -> None:
         self.features, self.matrix, self.targets = features, matrix, targets
         self.scores = features.new_empty(len(features), len(matrix)) if scores is None else scores
         self._weights = self.scores[: len(features)]
@@ -147,3 +174,29 @@ class _InPlaceChunk:
     def add_weight_gradient(self, gradient: Tensor) -> None:
         gradient.addmm_(self._weights.T, self.features * self._scale)
         gradient.index_add_(0, self.targets, self.features, alpha=-1)
+
+
+class _KernelChunk:
+    """The same by a kernel that replaces scores by their gradients; ``matrix`` has the padding rows, too."""
+
+    def __init__(
+        self,
+        features: Tensor,
+        matrix: Tensor,
+        targets: Tensor,
+        vocab_size: int,
+        z_loss: float,
+        scores: Tensor | None,
+    ) -> None:
+        self.features, self.matrix = features, matrix
+        self.scores = features.new_empty(len(features), len(matrix)) if scores is None else scores
+        self._gradient = self.scores[: len(features)]
+        torch.mm(features, matrix.T, out=self._gradient)
+        nats, squares = cross_entropy_(self._gradient, targets, vocab_size, gradient=True, z_loss=z_loss)
+        self.total = nats.sum() + z_loss * squares.sum() if z_loss else nats.sum()
+
+    def hidden_gradient(self) -> Tensor:
+        return self._gradient @ self.matrix
+
+    def add_weight_gradient(self, gradient: Tensor) -> None:
+        gradient += product_over_rows(self._gradient, self.features)

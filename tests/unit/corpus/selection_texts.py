@@ -6,7 +6,14 @@ import random
 
 NAMES = ["Ada", "Martha", "Oliver", "Edwin", "Clara", "Hugh"]
 PLACES = ["the harbour", "the mill", "the old garden", "the kitchen", "the lighthouse", "the market"]
+TENS = ["twenty", "thirty", "forty", "fifty", "sixty"]
+UNITS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 THINGS = ["a lantern", "the letter", "an iron key", "the basket", "a broken clock", "the blue coat"]
+
+
+def number(chance: random.Random) -> str:
+    """A number in words, as novels have them; makes each sentence another one."""
+    return f"{chance.choice(TENS)}-{chance.choice(UNITS)}"
 
 
 def story(seed: int = 0, words: int = 1_400, quotes: str = "“”") -> str:
@@ -18,7 +25,7 @@ def story(seed: int = 0, words: int = 1_400, quotes: str = "“”") -> str:
         place, thing = chance.choice(PLACES), chance.choice(THINGS)
         paragraphs.append(
             f"{name} walked slowly to {place} and looked for {other}, who had left {thing} there the night before. "
-            f"She thought of the {chance.randint(2, 90)} steps that she had counted, and her heart beat faster."
+            f"She thought of the {number(chance)} steps that she had counted, and her heart beat faster."
         )
         paragraphs.append(
             f"{opening}You came back,{closing} said {other}. {opening}I knew that you would bring {thing}.{closing} "
@@ -37,7 +44,7 @@ def letters(seed: int = 0, words: int = 1_400) -> str:
             f"My dear {name},",
             f"I found {thing} in {chance.choice(PLACES)} this morning and thought of you at once. You will laugh at "
             f"me, I know, but I sat down and cried, for my father had carried it when he was a boy. I told him so when "
-            f"he came in, and he looked at me for {chance.randint(2, 50)} minutes and said nothing.",
+            f"he came in, and he looked at me for {number(chance)} minutes and said nothing.",
             "I am, as always, your own",
             chance.choice(NAMES),
         ]
@@ -51,7 +58,7 @@ def present_story(seed: int = 0, words: int = 1_400) -> str:
         name, place, thing = chance.choice(NAMES), chance.choice(PLACES), chance.choice(THINGS)
         paragraphs.append(
             f"{name} is at {place} again, with {thing} in her hand. She does not look up; she has counted her "
-            f"{chance.randint(2, 90)} coins, and there is nobody to whom she can speak. He may come, he may be late."
+            f"{number(chance)} coins, and there is nobody to whom she can speak. He may come, he may be late."
         )
     return "\n\n".join(paragraphs) + "\n"
 

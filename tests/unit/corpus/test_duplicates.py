@@ -21,11 +21,13 @@ from mamba_narrative.corpus.duplicates import (
     connected_components,
     find_duplicates,
     measure_pairs,
+    quality_of,
     wilson_upper_bound,
     write_duplicates,
 )
 from mamba_narrative.corpus.inventory import natural_key
-from mamba_narrative.corpus.sketches import Sketches, shingle_hashes, sketch_texts, write_sketches
+from mamba_narrative.corpus.shingles import shingle_hashes
+from mamba_narrative.corpus.sketches import Sketches, sketch_texts, write_sketches
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import read_table, write_table
 
@@ -65,6 +67,27 @@ def test_pairs_and_their_overlap_are_those_of_brute_force(texts, containment):
         (pair.book_a, pair.book_b): (pair.shared, pair.shingles_a, pair.shingles_b, pair.jaccard) for pair in pairs
     }
     assert found == expected
+
+
+def test_texts_of_few_shingles_that_come_again_and_again_are_compared():
+    text = "It was a cold evening when she came to the door and knocked, and nobody answered.\n\n" * 200
+    texts = {str(number): text.replace("door", word) for number, word in enumerate(["gate", "door", "hatch"])}
+    members, pairs = run(texts, DuplicatesSettings())
+    assert {member.cluster for member in members} == {"0"}
+    assert len(pairs) == 3
+
+
+@pytest.mark.parametrize(("representative", "best"), [("longest", "20"), ("earliest", "9"), ("latest", "100")])
+def test_which_edition_stands_for_the_others_is_a_setting(representative, best):
+    settings = DuplicatesSettings(representative=representative)
+    rows = {
+        book_id: {"book_id": book_id, "decision": decision, "words": words}
+        for book_id, decision, words in (("9", "keep", "5"), ("20", "keep", "7"), ("100", "keep", "6"))
+    }
+    quality = {book_id: quality_of(row, settings) for book_id, row in rows.items()}
+    assert max(quality, key=lambda book_id: quality[book_id]) == best
+    in_part = quality_of(rows["9"] | {"decision": "partial", "words": "99"}, settings)
+    assert in_part < min(quality.values())
 
 
 @settings(max_examples=200, deadline=None)

@@ -123,7 +123,7 @@ def test_what_is_no_text_in_the_catalogue_is_dropped():
 def test_thresholds_are_settings():
     text = story(words=600)
     assert decide(text, settings=SelectionSettings(min_words=500)) == ("keep", [])
-    assert decide(essay(), settings=SelectionSettings(min_narrative_share=0))[0] == "keep"
+    assert decide(essay(), settings=SelectionSettings(min_narrative_share=0, min_person_rate=0))[0] == "keep"
     _, reasons = decide(french(), settings=SelectionSettings(languages=("fr",)), language="French")
     assert reasons == ["little_narration"]
 
@@ -195,7 +195,8 @@ def write_shard(folder, texts, failed=()):
     records += [record(book_id, status="failed", reason="empty_file") for book_id in failed]
     write_json_lines(folder / "000.audit.jsonl", records)
     write_table(folder / "000.manifest.tsv", ("book_id",), [{"book_id": book_id} for book_id in texts])
-    return folder / "000.audit.jsonl", folder / "000", folder / "000.manifest.tsv"
+    write_table(folder / "000.chapters.tsv", ("book_id", "offset", "heading"), [])
+    return folder / "000.audit.jsonl", folder / "000", folder / "000.manifest.tsv", folder / "000.chapters.tsv"
 
 
 def test_every_raw_book_of_a_shard_has_one_row_also_without_a_text(tmp_path):

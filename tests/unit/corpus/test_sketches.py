@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from selection_texts import story
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
+from mamba_narrative.corpus.shingles import count_shared, shingle_hashes
 from mamba_narrative.corpus.sketches import (
-    count_shared,
     join_sketches,
     read_all_sketches,
     read_sketches,
-    shingle_hashes,
     sketch,
     sketch_shard,
     sketch_texts,
@@ -92,7 +91,7 @@ def test_any_text_can_be_hashed(text):
 
 
 def test_hashes_are_the_same_in_every_process():
-    code = "from mamba_narrative.corpus.sketches import shingle_hashes as s; print(s('we went to the sea', 3).tolist())"
+    code = "from mamba_narrative.corpus.shingles import shingle_hashes as s; print(s('we went to the sea', 3).tolist())"
     outputs = {
         subprocess.run(
             [sys.executable, "-c", code],

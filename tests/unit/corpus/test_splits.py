@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.config.splits import SplitsSettings
-from mamba_narrative.corpus.sketches import join_sketches, shingle_hashes, sketch_texts, write_sketches
+from mamba_narrative.corpus.shingles import shingle_hashes
+from mamba_narrative.corpus.sketches import join_sketches, sketch_texts, write_sketches
 from mamba_narrative.corpus.splits import (
     MANIFEST_COLUMNS,
+    MOVE_COLUMNS,
     SPLITS,
     measure_overlap,
     place_of,
@@ -22,7 +24,7 @@ from mamba_narrative.corpus.splits import (
     write_splits,
 )
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import read_json, write_table
+from mamba_narrative.io import read_json, read_table, write_table
 
 CLUSTERS = st.sets(st.integers(1, 10_000).map(str), min_size=3, max_size=60)
 SETTINGS = st.builds(
@@ -151,6 +153,8 @@ def split(folder, name="splits", **settings):
         SplitsSettings(**settings),
         manifests,
         folder / name / "summary.json",
+        folder / name / "moves.tsv",
+        folder / name / "history.tsv",
     )
     return {split: read_manifest(path) for split, path in manifests.items()}, read_json(folder / name / "summary.json")
 
@@ -178,6 +182,49 @@ def test_the_same_corpus_gives_the_same_bytes(tmp_path):
     split(tmp_path, "b")
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_moves_against_the_splits_made_before_are_listed(tmp_path, caplog):
+    corpus(tmp_path)
+    before, _ = split(tmp_path)
+    assert read_table(tmp_path / "splits" / "moves.tsv", MOVE_COLUMNS) == []
+    with caplog.at_level(logging.WARNING, "mamba_narrative"):
+        after, _ = split(tmp_path, seed=2)
+    moves = read_table(tmp_path / "splits" / "moves.tsv")
+    places = [{row["book_id"]: name for name in SPLITS for row in found[name]} for found in (before, after)]
+    changed = {book: (places[0][book], places[1][book]) for book in places[0] if places[0][book] != places[1][book]}
+    assert changed
+    assert {move["book_id"]: (move["from"], move["to"]) for move in moves} == changed
+    assert f"{len(moves)} books are in another split than before" in caplog.text
+    corpus(tmp_path, number=39)
+    split(tmp_path, seed=2)
+    (gone,) = read_table(tmp_path / "splits" / "moves.tsv")
+    assert (gone["book_id"], gone["to"]) == ("40", "")
+
+
+def test_books_of_an_author_can_be_kept_together(tmp_path):
+    corpus(tmp_path)
+    for shard in ("000", "001"):
+        path = tmp_path / "selection" / f"{shard}.tsv"
+        rows = read_table(path)
+        for row in rows:
+            row["author"] = "Austen, Jane, 1775-1817" if row["book_id"] in ("7", "8", "9") else ""
+        write_table(path, tuple(rows[0]), rows)
+    homes = set()
+    for seed in range(12):
+        manifests, summary = split(tmp_path, f"s{seed}", seed=seed, group_by="author", test_share=0.3)
+        placed = {row["book_id"]: name for name in SPLITS for row in manifests[name]}
+        assert placed["7"] == placed["8"] == placed["9"]
+        assert (summary["grouped_by"], summary["groups"]) == ("author", 36)
+        homes.add(placed["7"])
+    assert len(homes) > 1
+
+
+def test_the_largest_cluster_is_in_the_summary(tmp_path):
+    _, summary = split(corpus(tmp_path))
+    assert summary["largest_cluster"] == {
+        "cluster": "3", "books": 2, "words": 200, "share_of_words": pytest.approx(2 / 39, abs=1e-6)
+    }  # fmt: skip
 
 
 def test_a_repair_is_in_the_summary_and_a_warning(tmp_path, caplog):

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from cuda_emulator.emulator import WHY_NOT, emulate
 from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.cuda.cross_entropy import cross_entropy_
 from mamba_narrative.model.registry import build_model
 from mamba_narrative.model.scan import cuda, cuda_convolution, cuda_mixer, cuda_norm, cuda_passes, cuda_step, dispatch
 from mamba_narrative.model.scan.convolution import causal_conv
@@ -155,3 +156,24 @@ def test_two_runs_are_equal_to_the_bit(kernels):
     case = scan_case(40, batch=2, channels=20, d_state=16)
     first, again = (outputs_and_gradients(case, "cuda", torch.bfloat16) for _ in range(2))
     assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("z_loss", [0.0, 0.1])
+@pytest.mark.parametrize(("columns", "vocab_size"), [(4, 1), (12, 9), (4100, 4097)])
+def test_cross_entropy(kernels, columns, vocab_size, z_loss, dtype):
+    generator = torch.Generator().manual_seed(columns)
+    scores = (torch.randn(3, columns, generator=generator) * 5).to(dtype)
+    targets = torch.randint(0, vocab_size, (3,), generator=generator)
+    wide = scores[:, :vocab_size].double().requires_grad_()
+    nats, squares = F.cross_entropy(wide, targets, reduction="none"), wide.logsumexp(1).square()
+    (expected,) = torch.autograd.grad((nats + z_loss * squares).sum(), wide)
+    without = cross_entropy_(scores.clone(), targets, vocab_size, gradient=False)
+    found = cross_entropy_(scores, targets, vocab_size, gradient=True, z_loss=z_loss)
+    for one, same, right in zip(found, without, (nats, squares), strict=True):
+        assert torch.equal(one, same)
+        torch.testing.assert_close(one.double(), right.detach(), rtol=1e-5, atol=1e-5)
+    assert not scores[:, vocab_size:].any()
+    torch.testing.assert_close(
+        scores[:, :vocab_size].double(), expected, rtol=1e-2 if dtype == torch.bfloat16 else 1e-5, atol=1e-6
+    )

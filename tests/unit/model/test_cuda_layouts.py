@@ -7,6 +7,7 @@ import re
 import pytest
 import torch
 
+from mamba_narrative.cuda import cross_entropy
 from mamba_narrative.model.scan import cuda_convolution, cuda_norm, cuda_passes, cuda_step
 from mamba_narrative.model.scan.kernels import convolution, norm, scan_common, step
 
@@ -15,21 +16,23 @@ KERNELS = {
     "convolution": (cuda_convolution._PARAMETERS, convolution.SOURCE),
     "norm": (cuda_norm._PARAMETERS, norm.SOURCE),
     "step": (cuda_step._PARAMETERS, step.SOURCE),
+    "cross entropy": (cross_entropy._PARAMETERS, cross_entropy.SOURCE),
 }
 
 
 def declared(source):
     """Names of pointers, of strides of rows, and of numbers in ``struct Params``, in order."""
     body = re.search(r"struct Params \{(.*?)\n\};", source, re.DOTALL).group(1)
-    groups = {"pointers": [], "rows": [], "sizes": []}
+    groups = {"pointers": [], "rows": [], "sizes": [], "factors": []}
     for declaration in re.sub(r"//.*", "", body).split(";"):
         names = [name.strip(" *\n") for name in declaration.split(",")]
         if not declaration.strip():
             continue
         kind, names[0] = names[0].rsplit(" ", 1)[0], names[0].rsplit(" ", 1)[1].strip("*")
-        group = "rows" if kind.strip() == "Rows" else "sizes" if kind.strip() == "int" else "pointers"
-        assert group == "pointers" or not any(groups[later] for later in ("sizes",) if group == "rows")
-        assert group != "pointers" or not (groups["rows"] or groups["sizes"])
+        plain = "*" not in declaration
+        group = {"Rows": "rows", "int": "sizes", "float": "factors"}[kind.strip()] if plain else "pointers"
+        order = list(groups)
+        assert not any(groups[later] for later in order[order.index(group) + 1 :])
         groups[group] += [name.removesuffix("_stride") if group == "rows" else name for name in names]
     return groups
 
@@ -41,6 +44,7 @@ def test_names_come_in_the_order_of_the_source(name):
         "pointers": list(layout._pointers),
         "rows": list(layout._rows),
         "sizes": list(layout._sizes),
+        "factors": list(layout._factors),
     }
 
 

@@ -161,12 +161,3 @@ def test_a_step_of_generation_returns_one_row_of_channels_each(dtype):
     state = meta(BATCH, CHANNELS, D_STATE).detach()
     y = cuda_step._step_op(xz, window, *weights, state)
     assert (y.shape, y.dtype) == ((BATCH, CHANNELS), dtype)
-
-
-def test_without_a_gpu_the_operators_refuse_tensors_of_the_cpu():
-    def on_cpu(value):
-        return torch.empty(value.shape, dtype=value.dtype) if torch.is_tensor(value) else value
-
-    tensors = [on_cpu(value) for value in convolution_inputs(FLOAT32, True).values()]
-    with pytest.raises(NotImplementedError):
-        torch.ops.mamba_narrative.causal_conv(*tensors)

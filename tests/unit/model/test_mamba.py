@@ -227,3 +227,37 @@ def test_torch_compile_keeps_one_graph_with_the_same_results_and_gradients(compi
     torch.compiler.reset()
     for found, wanted in zip(results(torch.compile(model, backend=compiler, fullgraph=True)), expected, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("with_state", [False, True])
+def test_recomputing_blocks_changes_no_bit_of_the_gradients(with_state):
+    ids, more = random_ids(20), random_ids(20, seed=1)
+    resets = torch.rand(20, generator=torch.Generator().manual_seed(1)).expand(2, -1) < 0.1
+
+    def gradients(recompute):
+        model = build_model("mamba", SMALL, VOCABULARY, seed=3)
+        model.recompute = recompute
+        state = model(more)[1] if with_state else None
+        hidden, after = model(ids, state, resets)
+        loss = (hidden * torch.linspace(-1, 1, SMALL.d_model)).sum() + after["1.scan"].sum()
+        return torch.autograd.grad(loss, list(model.parameters()))
+
+    for one, other in zip(gradients(False), gradients(True), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_recomputing_keeps_less_for_the_backward_pass():
+    def kept_bytes(recompute):
+        model = build_model("mamba", SMALL, VOCABULARY, seed=3)
+        model.recompute = recompute
+        kept = {}
+
+        def count(tensor):
+            kept[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            model(random_ids(64))
+        return sum(kept.values())
+
+    assert kept_bytes(True) < 0.5 * kept_bytes(False)

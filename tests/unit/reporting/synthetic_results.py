@@ -118,6 +118,32 @@ def write_corpus(results: Path) -> None:
         },
     )
 
+    write_json(
+        results / "splits" / "leaks.json",
+        {
+            "run_words": 13,
+            "max_shared_13gram_rate": 0.01,
+            "compared_fraction": 0.25,
+            "splits": {
+                "validation": {
+                    "books": 3, "runs": 90_000, "shared": 0, "rate": 0.0, "max_rate": 0.0, "books_with_shared_runs": 0
+                },
+                "test": {
+                    "books": 3, "runs": 80_000, "shared": 40, "rate": 0.0005, "max_rate": 0.00432,
+                    "books_with_shared_runs": 1,
+                },
+            },
+            "worst": [
+                {
+                    "book_id": "1013", "split": "test", "rate": 0.00432, "shared": 40, "largest_source": "1002",
+                    "example_offset": 4_321, "example_words": 52, "example": f"to be or not {HOSTILE}",
+                }
+            ],
+        },
+    )  # fmt: skip
+    move = {"book_id": "1013", "title": "", "from": "train", "to": "test", "cluster_before": "1013", "cluster": "1013"}
+    write_table(results / "splits" / "moves.tsv", tuple(move), [move])
+
 
 def write_run(results: Path, run: str, position: int, steps: int = 240) -> None:
     generator = random.Random(run)

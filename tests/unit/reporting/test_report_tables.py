@@ -13,13 +13,14 @@ from synthetic_results import RUNS, corpus_books, metric
 
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import read_table
+from mamba_narrative.reporting.tables.composition import composition_table
 from mamba_narrative.reporting.tables.corpus import corpus_table, selection_table, splits_table
 from mamba_narrative.reporting.tables.evaluation import LIKELIHOOD, likelihood_table
 from mamba_narrative.reporting.tables.stripping import stripping_table
 from mamba_narrative.reporting.tables.table import Column, Schema, Table, read_csv_table, to_csv, to_markdown
 from mamba_narrative.reporting.tables.write import make_tables, write_tables
 
-NAMES = ["stripping", "corpus", "selection", "splits", "runs", "likelihood", "generation"]
+NAMES = ["stripping", "corpus", "selection", "splits", "composition", "runs", "likelihood", "generation"]
 TEXT = Schema("text", "A caption.", (Column("name", "Name"), Column("size", "Size", "count")))
 
 
@@ -80,6 +81,23 @@ def test_splits_add_up_to_the_selected_books_with_duplicates_apart(results: Path
         "train": 19, "validation": 3, "test": 3, "none (duplicate)": 1
     }  # fmt: skip
     assert sum(splits[name]["share_of_words"] for name in ("train", "validation", "test")) == pytest.approx(1)
+
+
+def test_composition_groups_all_books_of_the_splits_by_length_birth_author_and_cluster(results: Path) -> None:
+    books = books_of(results)
+    books[0] |= {"author": "Austen, Jane, 1775-1817; Someone, Else, 1850-", "words": "5001"}
+    table = composition_table(books)
+    used = [book for book in books if book["split"]]
+    words = sum(int(book["words"]) for book in used)
+    for what in {row["what"] for row in table.rows}:
+        rows = [row for row in table.rows if row["what"] == what]
+        assert sum(row["books"] for row in rows) == len(used)
+        assert sum(row["words"] for row in rows) == words
+        assert sum(row["share_of_words"] for row in rows) == pytest.approx(1)
+    found = {(row["what"], row["group"]): row["books"] for row in table.rows}
+    assert found["author born", "1770s"] == found["author", "Austen, Jane, 1775-1817"] == 1
+    assert found["size of the cluster, with duplicates", "2 books"] == 1
+    assert found["length", "5,001 to 20,000 words"] >= 1
 
 
 def test_stripping_counts_books_times_and_characters_of_each_rule() -> None:

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from mamba_narrative.errors import UserError
 from mamba_narrative.tokens import tokenizer as module
-from mamba_narrative.tokens.tokenizer import END_OF_TEXT, Tokenizer, load_tokenizer, write_hugging_face_files
+from mamba_narrative.tokens.tokenizer import (
+    END_OF_TEXT,
+    Gpt2Tokenizer,
+    Tokenizer,
+    load_tokenizer,
+    write_hugging_face_files,
+)
 
 ODD_TEXTS = [
     "",
@@ -47,6 +53,33 @@ def exported(gpt2: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def hugging_face(exported: Path) -> Tokenizer:
     return load_tokenizer(str(exported))
+
+
+def with_tiktoken(gpt2: Tokenizer, text: str) -> list[int]:
+    assert isinstance(gpt2, Gpt2Tokenizer)
+    return gpt2.encode_with_tiktoken(text).tolist()
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_both_encoders_give_the_same_ids(gpt2: Tokenizer, text: str) -> None:
+    assert gpt2.encode(text) == with_tiktoken(gpt2, text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=UNICODE_TEXTS)
+def test_both_encoders_give_the_same_ids_for_any_unicode(gpt2: Tokenizer, text: str) -> None:
+    assert gpt2.encode(text) == with_tiktoken(gpt2, text)
+
+
+def test_a_new_encoder_now_and_then_changes_nothing(gpt2: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ENCODINGS_OF_AN_ENCODER", 2)
+    assert [gpt2.encode("A tale of wonders") for _ in range(5)] == [with_tiktoken(gpt2, "A tale of wonders")] * 5
+
+
+def test_without_gigatoken_tiktoken_encodes(gpt2: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = gpt2.encode("A tale of wonders")
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    assert gpt2.encode("A tale of wonders") == ids
 
 
 def test_gpt2_gives_the_published_ids(gpt2: Tokenizer) -> None:
@@ -109,7 +142,7 @@ def test_cutting_long_texts_does_not_change_the_ids(gpt2: Tokenizer, text: str, 
     whole = gpt2.encode(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_PIECE_CHARACTERS", size)
-        assert gpt2.encode(text) == whole
+        assert with_tiktoken(gpt2, text) == whole
 
 
 @pytest.mark.parametrize("before", ["", "x", "\n"])
@@ -119,7 +152,7 @@ def test_long_white_space_gives_the_ids_of_the_plain_pattern(
     gpt2: Tokenizer, hugging_face: Tokenizer, before: str, space: str, after: str
 ) -> None:
     text = before + space * 1200 + after
-    assert gpt2.encode(text) == hugging_face.encode(text)
+    assert gpt2.encode(text) == with_tiktoken(gpt2, text) == hugging_face.encode(text)
 
 
 @pytest.mark.parametrize("character", ["a", " "])
@@ -127,6 +160,7 @@ def test_megabytes_of_one_character_do_not_hang(gpt2: Tokenizer, character: str)
     started = time.monotonic()
     ids = gpt2.encode_array(character * 5_000_000)
     assert gpt2.count_bytes(ids.tolist()) == 5_000_000
+    assert with_tiktoken(gpt2, character * 5_000_000) == ids.tolist()
     assert time.monotonic() - started < 30
 
 

@@ -10,6 +10,7 @@ from mamba_narrative.tokens.batches import ShuffledBatches, StatefulBatches
 from mamba_narrative.tokens.windows import WindowSampler
 from mamba_narrative.training.validation import Passage
 from unit.training.stand_in import END_OF_TEXT, some_books
+from unit.training.tiny_run import write_tokens
 
 
 @pytest.fixture
@@ -44,3 +45,8 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     return tmp_path / "work"
+
+
+@pytest.fixture(scope="session")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tokens(tmp_path_factory.mktemp("corpus"))

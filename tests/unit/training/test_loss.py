@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+from cuda_emulator.emulator import WHY_NOT, emulate
 from mamba_narrative.tokens.windows import IGNORED_TARGET
 from mamba_narrative.training import loss as module
 from mamba_narrative.training.loss import summed_cross_entropy
@@ -121,3 +124,19 @@ def test_huge_scores_stay_finite() -> None:
     assert total.isfinite()
     assert hidden.grad is not None
     assert hidden.grad.isfinite().all()
+
+
+@pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
+@pytest.mark.parametrize(("compute_dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
+def test_the_kernel_of_gpus_gives_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, compute_dtype: torch.dtype, tolerance: float
+) -> None:
+    emulate(monkeypatch, tmp_path)
+    monkeypatch.setattr(module, "_chunk_kind", lambda weight, dtype: module._KernelChunk)
+    hidden, weight, targets = problem(9, 4, torch.float32)
+    total, count = summed_cross_entropy(hidden, weight, 20, targets, compute_dtype)
+    total.backward()
+    assert count == 14
+    assert not weight.grad[20:].any()
+    for found, wanted in zip((total, hidden.grad, weight.grad), reference(hidden, weight, targets), strict=True):
+        assert (found - wanted).norm() <= tolerance * wanted.norm()

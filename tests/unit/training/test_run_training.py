@@ -9,70 +9,21 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from mamba_narrative.config.runs import MambaRun
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import sha256_file, sha256_text, write_table
+from mamba_narrative.io import sha256_file
 from mamba_narrative.model.storage import load_model
 from mamba_narrative.tokens.tokenizer import load_tokenizer
-from mamba_narrative.tokens.writer import assemble_splits, encode_books
 from mamba_narrative.training.loop import Trainer
 from mamba_narrative.training.metrics_log import TRAIN_COLUMNS, VALIDATION_COLUMNS
 from mamba_narrative.training.run_training import train_run, work_key
+from unit.training.tiny_run import settings_of
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
-RUN: dict[str, Any] = {
-    "architecture": "mamba",
-    "model": {"d_model": 8, "n_layer": 1, "d_state": 2},
-    "training": {
-        "steps": 4,
-        "sequence_length": 16,
-        "batch_sequences": 2,
-        "warmup_steps": 1,
-        "learning_rate": 0.01,
-        "validate_every_steps": 2,
-        "checkpoint_every_steps": 2,
-        "device": "cpu",
-    },
-}
-
-
-def settings_of(**training: object) -> MambaRun:
-    return MambaRun.model_validate({**RUN, "training": {**RUN["training"], **training}})
-
-
-@pytest.fixture(scope="module")
-def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("corpus")
-    (root / "000").mkdir()
-    texts = {"1": "The ferry left before dawn. " * 12, "2": "A door, a stair, another door.\n\n" * 5, "3": "Rain. " * 9}
-    for book_id, text in texts.items():
-        (root / "000" / f"{book_id}.txt").write_text(text, encoding="utf-8")
-    rows = [
-        {
-            "book_id": book_id,
-            "sha256": sha256_text(text),
-            "characters": len(text),
-            "bytes": len(text),
-            "words": len(text.split()),
-            "decision": "keep",
-            "shard": "000",
-        }
-        for book_id, text in texts.items()
-    ]
-    tokenizer = load_tokenizer("gpt2")
-    for name, chosen in (("books", rows), ("train", rows[:2]), ("validation", rows[2:]), ("test", [])):
-        write_table(root / f"{name}.tsv", tuple(rows[0]), chosen)
-    encode_books(
-        root / "books.tsv", root / "000", root / "books.tsv", tokenizer, root / "000.bin", root / "000.books.tsv"
-    )
-    splits = {split: root / f"{split}.tsv" for split in ("train", "validation", "test")}
-    assemble_splits(splits, root, tokenizer.describe(), root / "tokens")
-    return root / "tokens"
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +48,9 @@ def test_the_record_states_settings_data_and_outcome(finished: Path, tokens: Pat
     assert (record["steps"], record["resumed"], record["run"]) == (4, 0, "tiny")
     assert record["versions"]["torch"] == torch.__version__
     assert record["hardware"]["device"] == "cpu"
+    assert len(record["code"]["sources_sha256"]) == len(record["code"]["environment_sha256"]) == 64
+    assert (record["processes"], record["micro_batch_sequences"], record["skipped_steps"]) == (1, 2, 0)
+    assert record["weights_of_step"] == 4
 
 
 def test_the_tables_have_the_agreed_columns(finished: Path) -> None:
@@ -141,6 +95,19 @@ def test_a_finished_run_leaves_no_state_and_the_same_weights_when_repeated(
     train_run("tiny", settings_of(), tokens, tmp_path / "output", tmp_path / "work")
     weights = [root / "output" / "model" / "model.safetensors" for root in (finished, tmp_path)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_checkpoints_kept_for_good_outlive_the_run_which_may_end_with_its_best_weights(
+    tokens: Path, tmp_path: Path
+) -> None:
+    run = settings_of(keep_every_steps=2, result="best", validate_every_steps=1)
+    assert train_run("tiny", run, tokens, tmp_path / "output", tmp_path / "work") == 0
+    assert sorted(path.name for path in tmp_path.glob("work/*/*/*")) == ["step-000000002", "step-000000004"]
+    record = json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))
+    rows = read_rows(tmp_path / "output" / "validation.csv")
+    best = min(rows, key=lambda row: float(row["loss_nats"]))
+    assert record["weights_of_step"] == int(best["step"])
+    assert record["validation"]["loss_nats"] == float(best["loss_nats"])
 
 
 @pytest.mark.parametrize(

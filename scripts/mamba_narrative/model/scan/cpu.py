@@ -194,11 +194,12 @@ def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, 
 
 
 def _differentiate(ctx: Any, dy: Tensor | None, dlast: Tensor | None, _: Tensor | None) -> tuple[Tensor | None, ...]:
-    x = ctx.saved_tensors[1]
+    saved = ctx.saved_tensors  # to be read once only, where blocks are recomputed
+    x = saved[1]
     dy = torch.zeros_like(x) if dy is None else dy.contiguous()
     dlast = None if dlast is None else dlast.contiguous()
     with torch.autocast(x.device.type, enabled=False):
-        gradients = torch.ops.mamba_narrative.blocked_scan_backward(*ctx.saved_tensors, dy, dlast)
+        gradients = torch.ops.mamba_narrative.blocked_scan_backward(*saved, dy, dlast)
     return *gradients, None, None
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mamba_narrative.cuda import runtime
 from mamba_narrative.errors import UserError
-from mamba_narrative.model.scan import cuda_runtime
 from mamba_narrative.model.scan.cuda_passes import TILE, Tensors, run_backward, run_forward
 from mamba_narrative.model.scan.inputs import aligned, compute_dtype, padded, widened
 from mamba_narrative.model.scan.reference import reference_scan
@@ -28,7 +28,7 @@ def problem(device: torch.device) -> str | None:
         return "it needs an NVIDIA GPU"
     if torch.version.hip is not None:
         return "it needs an NVIDIA GPU, and this torch is for AMD's"
-    return cuda_runtime.problem()
+    return runtime.problem()
 
 
 def cuda_scan(

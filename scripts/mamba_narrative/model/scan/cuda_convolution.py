@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mamba_narrative.model.scan import cuda_runtime
+from mamba_narrative.cuda import elements, runtime
 from mamba_narrative.model.scan.inputs import aligned, padded, widened
-from mamba_narrative.model.scan.kernels import convolution, elements
+from mamba_narrative.model.scan.kernels import convolution
 
 WIDTHS = (2, 3, 4)
 _CHANNELS_PER_THREAD, _THREADS = 4, 128
 _TILE_FORWARD, _TILE_BACKWARD = 64, 128
 """Steps that a thread walks."""
 
-_PARAMETERS = cuda_runtime.Layout(
+_PARAMETERS = runtime.Layout(
     pointers=("x", "dy", "window", "weight", "bias", "resets", "y", "dx", "dwindow", "dweight"),
     rows=("x", "dy", "dx"),
     sizes=("batch", "length", "channels", "tile"),
@@ -47,8 +47,8 @@ def cuda_convolution(
 
 
 @cache
-def _module(macros: tuple[tuple[str, int], ...], device: int) -> cuda_runtime.Module:
-    return cuda_runtime.Module(elements.SOURCE + convolution.SOURCE, macros, device)
+def _module(macros: tuple[tuple[str, int], ...], device: int) -> runtime.Module:
+    return runtime.Module(elements.SOURCE + convolution.SOURCE, macros, device)
 
 
 def _launch(name: str, tile: int, silu: bool, tensors: dict[str, Tensor | None]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mamba_narrative.cuda.products import product_over_rows
 from mamba_narrative.model.scan import cuda_convolution, cuda_passes
 from mamba_narrative.model.scan.convolution import last_window
 from mamba_narrative.model.scan.cuda import D_STATES
@@ -85,15 +86,7 @@ _WEIGHTS = len(fields(MixerWeights))
 
 def _rows(x: Tensor) -> Tensor:
     """[batch, length, width] as [batch * length, width]."""
-    return x.view(-1, x.shape[-1])
-
-
-def _product_of_rows(a: Tensor, b: Tensor) -> Tensor:
-    """``a^T b`` over all rows, the gradient of a weight, in float32."""
-    a, b = _rows(a), b.reshape(-1, b.shape[-1]) if b.is_contiguous() else b.flatten(0, 1)
-    if a.dtype == torch.float32:
-        return a.t() @ b
-    return torch.mm(a.t(), b, out_dtype=torch.float32)
+    return x.flatten(0, 1)
 
 
 def _scan_inputs(
@@ -186,7 +179,7 @@ def _backward_op(*arguments: Any) -> list[Tensor]:
     dtype, channels, rank = hidden.dtype, weights.A_log.shape[0], weights.dt_proj.shape[1]
     d_state = weights.A_log.shape[1]
     with torch.autocast("cuda", enabled=False):
-        dout_proj = _product_of_rows(dout, y)
+        dout_proj = product_over_rows(_rows(dout), _rows(y))
         dy = dout @ weights.out_proj.to(dtype)
         dxz, dprojected = torch.empty_like(xz), torch.empty_like(projected)
         inputs = _scan_inputs(weights, xz, x, projected, delta, A, start, resets)
@@ -199,9 +192,9 @@ def _backward_op(*arguments: Any) -> list[Tensor]:
             {**inputs, "states": states, "dy": dy, "dlast": dlast}, True, start is not None, into
         )
         ddelta, dx = found["delta"], found["u"]
-        ddt_proj = _product_of_rows(ddelta, projected[..., :rank])
+        ddt_proj = product_over_rows(_rows(ddelta), _rows(projected[..., :rank]))
         torch.mm(_rows(ddelta), weights.dt_proj.to(dtype), out=_rows(dprojected)[:, :rank])
-        dx_proj = _product_of_rows(dprojected, x)
+        dx_proj = product_over_rows(_rows(dprojected), _rows(x))
         _rows(dx).addmm_(_rows(dprojected), weights.x_proj.to(dtype))
         dconv_weight, dconv_bias, dwindow = cuda_convolution.run_backward(
             xz[..., :channels],
@@ -215,7 +208,7 @@ def _backward_op(*arguments: Any) -> list[Tensor]:
         )
         if dtail is not None:
             dxz[:, dxz.shape[1] - dtail.shape[1] :, :channels] += dtail
-        din_proj = _product_of_rows(dxz, hidden)
+        din_proj = product_over_rows(_rows(dxz), _rows(hidden))
         dhidden = dxz @ weights.in_proj.to(dtype)
     gradients = [dhidden, din_proj, dconv_weight, None if weights.conv_bias is None else dconv_bias, dx_proj]
     gradients += [ddt_proj, found["bias"], found["A"] * A, found["D"], dout_proj, dwindow, found["start"]]
@@ -237,7 +230,8 @@ def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) 
 
 def _differentiate(ctx: Any, gradients: list[Tensor | None]) -> tuple[Tensor | None, ...]:
     dout, dtail, dlast = gradients[:3]
-    given, saved = ctx.saved_tensors[: _WEIGHTS + 4], ctx.saved_tensors[_WEIGHTS + 4 :]
+    tensors = ctx.saved_tensors
+    given, saved = tensors[: _WEIGHTS + 4], tensors[_WEIGHTS + 4 :]
     hidden = given[0]
     found = torch.ops.mamba_narrative.mixer_backward(
         *given,

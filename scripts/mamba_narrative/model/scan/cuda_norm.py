@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mamba_narrative.model.scan import cuda_runtime
+from mamba_narrative.cuda import elements, runtime
 from mamba_narrative.model.scan.dispatch import resolve_backend
-from mamba_narrative.model.scan.kernels import elements, norm
+from mamba_narrative.model.scan.kernels import norm
 
 _WARPS = 4
 _BLOCKS_PER_PROCESSOR = 4
@@ -21,7 +21,7 @@ MAX_WIDTH = 2048
 """Wider rows do not stay in registers."""
 EPSILON = 1e-5
 
-_PARAMETERS = cuda_runtime.Layout(
+_PARAMETERS = runtime.Layout(
     pointers=("x", "weight", "dx_later", "update", "dnormed", "sum", "dx", "dweight", "normed", "dupdate"),
     rows=(),
     sizes=("rows", "blocks"),
@@ -56,10 +56,10 @@ def add_norm(
 
 
 @cache
-def _module(width: int, bfloat16: bool, has_update: bool, has_later: bool, device: int) -> cuda_runtime.Module:
+def _module(width: int, bfloat16: bool, has_update: bool, has_later: bool, device: int) -> runtime.Module:
     macros = {"BF16": bfloat16, "D_MODEL": width, "HAS_LATER": has_later, "HAS_UPDATE": has_update, "WARPS": _WARPS}
     named = tuple((name, int(value)) for name, value in macros.items())
-    return cuda_runtime.Module(elements.SOURCE + norm.SOURCE, named, device)
+    return runtime.Module(elements.SOURCE + norm.SOURCE, named, device)
 
 
 def _launch(name: str, blocks: int, bfloat16: bool, tensors: dict[str, Tensor | None]) -> None:

@@ -8,8 +8,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from mamba_narrative.model.scan import cuda_runtime
-from mamba_narrative.model.scan.kernels import elements, scan_backward, scan_backward_carry, scan_common, scan_forward
+from mamba_narrative.cuda import elements, runtime
+from mamba_narrative.model.scan.kernels import scan_backward, scan_backward_carry, scan_common, scan_forward
 
 CHUNK, TILE = 32, 4
 """Steps of which segments are multiples, and steps between saved states; as in the kernels."""
@@ -57,7 +57,7 @@ def divided(lane_channels: int, warps: int, min_blocks: int, segments: int, part
     return Plan(lane_channels, warps, min_blocks, -(-length // (part_length * parts)), parts, part_length)
 
 
-_PARAMETERS = cuda_runtime.Layout(
+_PARAMETERS = runtime.Layout(
     pointers=(
         *("u", "delta", "B", "C", "z", "dy", "A", "D", "bias", "resets", "start", "states", "last", "decay", "joined"),
         *("y", "du", "ddelta", "dz", "dlast", "dstart", "dA", "dA_sum", "dvectors"),
@@ -75,7 +75,7 @@ _BACKWARD_SOURCE = elements.SOURCE + scan_common.SOURCE + scan_backward.SOURCE +
 @cache
 def _module(
     backward: bool, dtype: torch.dtype, d_state: int, resets: bool, z: bool, softplus: bool, division: Plan, device: int
-) -> cuda_runtime.Module:
+) -> runtime.Module:
     macros = {
         "BF16": dtype == torch.bfloat16,
         "CARRY_BLOCKS": _CARRY_BLOCKS[backward],
@@ -88,7 +88,7 @@ def _module(
         "WARPS": division.warps,
     }
     named = tuple((name, int(value)) for name, value in macros.items())
-    return cuda_runtime.Module(_BACKWARD_SOURCE if backward else _FORWARD_SOURCE, named, device)
+    return runtime.Module(_BACKWARD_SOURCE if backward else _FORWARD_SOURCE, named, device)
 
 
 class _Pass:

@@ -7,15 +7,15 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from mamba_narrative.model.scan import cuda_runtime
+from mamba_narrative.cuda import elements, runtime
 from mamba_narrative.model.scan.cuda_mixer import MixerWeights
-from mamba_narrative.model.scan.kernels import elements, step
+from mamba_narrative.model.scan.kernels import step
 
 _THREADS = 256
 _PROJECT_WARPS = 16
 """Rows of ``x_proj`` in a block."""
 
-_PARAMETERS = cuda_runtime.Layout(
+_PARAMETERS = runtime.Layout(
     pointers=(
         *("xz", "window", "conv_weight", "conv_bias", "x_proj", "dt_proj", "dt_bias", "A_log", "D", "state"),
         *("projected", "y"),
@@ -50,9 +50,9 @@ def cuda_step(hidden: Tensor, weights: MixerWeights, window: Tensor, state: Tens
 
 
 @cache
-def _module(bfloat16: bool, d_state: int, rank: int, width: int, device: int) -> cuda_runtime.Module:
+def _module(bfloat16: bool, d_state: int, rank: int, width: int, device: int) -> runtime.Module:
     macros = {"BF16": bfloat16, "D_STATE": d_state, "RANK": rank, "WIDTH": width}
-    return cuda_runtime.Module(
+    return runtime.Module(
         elements.SOURCE + step.SOURCE, tuple((name, int(value)) for name, value in macros.items()), device
     )
 

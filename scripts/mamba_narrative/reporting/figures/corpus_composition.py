@@ -22,7 +22,7 @@ INPUTS = ("corpus/books.tsv",)
 _REQUIRED = ("decision", "reasons", "role", "split", "words")
 _MOST_REASONS = 12
 _USED, _LEFT_OUT = PALETTE[0], BASELINE_COLOUR
-_DECISIONS = {"keep": "narrative prose", "partial": "mostly narrative", "drop": "left out"}
+_DECISIONS = {"keep": "narrative prose", "partial": "narrative in part", "drop": "left out"}
 _PLACES = {"train": "training", "validation": "validation", "test": "test"}
 
 Bar = tuple[str, str, float, float]

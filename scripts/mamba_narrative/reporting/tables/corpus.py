@@ -29,8 +29,8 @@ CORPUS = Schema(
 )
 SELECTION = Schema(
     "selection",
-    "Decisions of the selection by reason: keep is narrative prose, partial mostly narrative prose (used whole). "
-    "A book with several reasons counts under each.",
+    "Decisions of the selection by reason: keep is narrative prose, partial a mixture of which the narrative parts are "
+    "used. A book with several reasons counts under each.",
     (
         Column("decision", "Decision"),
         Column("reason", "Reason code"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from mamba_narrative.io import read_json, read_json_lines, read_table, write_text
 from mamba_narrative.reporting.sources import BASELINES
+from mamba_narrative.reporting.tables.composition import composition_table
 from mamba_narrative.reporting.tables.corpus import REQUIRED, corpus_table, selection_table, splits_table
 from mamba_narrative.reporting.tables.evaluation import generation_table, likelihood_table
 from mamba_narrative.reporting.tables.runs import runs_table
@@ -28,6 +29,7 @@ def make_tables(results: Path, runs: Sequence[str], shards: Sequence[str] | None
         corpus_table(books),
         selection_table(books),
         splits_table(books),
+        composition_table(books),
         runs_table([read_json(results / "runs" / run / "run.json") for run in runs]),
         likelihood_table(_reports(results, runs, "likelihood")),
         generation_table(_reports(results, runs, "generation")),

@@ -28,25 +28,33 @@ _DYNAMIC_SHARED_BYTES = 8
 
 
 class Layout:
-    """The one parameter of a kernel: a structure of pointers, then strides of rows, then numbers, in this order.
+    """The one parameter of a kernel: a structure of pointers, then strides of rows, then whole numbers, then others.
 
     Pointers and strides are those of tensors by name; a tensor that is missing or None is a null pointer.
     """
 
-    def __init__(self, pointers: tuple[str, ...], rows: tuple[str, ...], sizes: tuple[str, ...]) -> None:
-        self._pointers, self._rows, self._sizes = pointers, rows, sizes
-        self._packed = struct.Struct("P" * len(pointers) + "qi4x" * len(rows) + "i" * len(sizes))
+    def __init__(
+        self,
+        pointers: tuple[str, ...],
+        rows: tuple[str, ...],
+        sizes: tuple[str, ...],
+        factors: tuple[str, ...] = (),
+    ) -> None:
+        self._pointers, self._rows, self._sizes, self._factors = pointers, rows, sizes, factors
+        self._packed = struct.Struct("P" * len(pointers) + "qi4x" * len(rows) + "i" * len(sizes) + "f" * len(factors))
 
-    def pack(self, tensors: Mapping[str, Tensor | None], sizes: Mapping[str, int]) -> ctypes.Array[ctypes.c_char]:
+    def pack(
+        self, tensors: Mapping[str, Tensor | None], sizes: Mapping[str, int | float]
+    ) -> ctypes.Array[ctypes.c_char]:
         """The structure in memory; rows are those of [batch, position, ...]."""
-        values: list[int] = []
+        values: list[int | float] = []
         for name in self._pointers:
             tensor = tensors.get(name)
             values.append(0 if tensor is None else tensor.data_ptr())
         for name in self._rows:
             tensor = tensors.get(name)
             values += (0, 0) if tensor is None else tensor.stride()[:2]
-        values += [sizes[name] for name in self._sizes]
+        values += [sizes[name] for name in (*self._sizes, *self._factors)]
         return ctypes.create_string_buffer(self._packed.pack(*values), self._packed.size)
 
 

@@ -1,0 +1,15 @@
+"""Matrix products for gradients of weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def product_over_rows(a: Tensor, b: Tensor) -> Tensor:
+    """``a^T b`` in float32 from a [rows, n] and b [rows, m], both float32 or both bfloat16: sums stay unrounded."""
+    if a.dtype == torch.float32:
+        return a.t() @ b
+    if a.is_cuda:
+        return torch.mm(a.t(), b, out_dtype=torch.float32)
+    return a.t().float() @ b.float()

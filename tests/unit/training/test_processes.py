@@ -1,0 +1,91 @@
+"""Several processes compute what one computes, and any number of them continues a run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from mamba_narrative.errors import UserError
+from mamba_narrative.training.processes import Processes
+from mamba_narrative.training.run_training import train_run
+from unit.training.tiny_run import settings_of
+
+ROOT = Path(__file__).parents[3]
+
+
+def by_two_processes(tokens: Path, root: Path, order: str, event: str = "none") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command += [str(Path(__file__).with_name("torchrun_worker.py")), str(tokens), str(root), order, event]
+    path = os.pathsep.join(str(ROOT / folder) for folder in ("scripts", "tests"))
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def assert_same_run(found: Path, expected: Path) -> None:
+    losses = []
+    for folder in (found, expected):
+        with (folder / "train.csv").open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        losses.append([float(row["loss_nats"]) for row in rows])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    one, other = (load_file(folder / "model" / "model.safetensors") for folder in (found, expected))
+    for name, tensor in one.items():
+        assert (tensor - other[name]).abs().max() < 1e-4, name
+
+
+@pytest.fixture(params=[pytest.param("shuffled", marks=pytest.mark.slow), "stateful"])
+def order(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def alone(order: str, tokens: Path, tmp_path: Path) -> Path:
+    run = settings_of(steps=6, batch_sequences=4, order=order)
+    assert train_run("tiny", run, tokens, tmp_path / "alone", tmp_path / "alone-work") == 0
+    return tmp_path / "alone"
+
+
+@pytest.mark.parametrize("event", ["none", "stop", "lost"])
+def test_two_processes_train_as_one_and_one_continues_what_two_left(
+    order: str, event: str, alone: Path, tokens: Path, tmp_path: Path
+) -> None:
+    done = by_two_processes(tokens, tmp_path, order, event)
+    if event == "none":
+        assert done.returncode == 0, done.stderr
+    else:
+        assert done.returncode != 0
+        assert not (tmp_path / "output").exists()
+        (newest,) = (max(folder.iterdir()) for folder in tmp_path.glob("work/*/checkpoints"))
+        # Stopped after a step: state of that moment; lost: the last checkpoint.
+        assert newest.name == ("step-000000004" if event == "stop" else "step-000000002")
+        run = settings_of(steps=6, batch_sequences=4, order=order)
+        assert train_run("tiny", run, tokens, tmp_path / "output", tmp_path / "work") == 0
+    assert_same_run(tmp_path / "output", alone)
+
+
+def test_the_command_starts_as_many_processes_as_the_settings_say(tokens: Path, tmp_path: Path) -> None:
+    run = settings_of(batch_sequences=2, processes=2)
+    command = [sys.executable, str(ROOT / "scripts" / "train_run.py"), "--run", "tiny"]
+    command += ["--settings", run.model_dump_json(), "--tokens", str(tokens)]
+    command += ["--output", str(tmp_path / "output"), "--work", str(tmp_path / "work")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))["processes"] == 2
+    assert train_run("tiny", settings_of(batch_sequences=2), tokens, tmp_path / "alone", tmp_path / "alone-work") == 0
+    assert_same_run(tmp_path / "output", tmp_path / "alone")
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    processes = Processes(device=None)  # type: ignore[arg-type]
+    assert processes.rows(12) == slice(4, 8)
+    with pytest.raises(UserError, match=r"training\.batch_sequences is 4, which 3 processes cannot share evenly"):
+        processes.rows(4)

@@ -1,0 +1,29 @@
+"""Started by torchrun in ``test_processes``: a run that may be stopped or lose its second process on the way."""
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from mamba_narrative.training.loop import Trainer
+from mamba_narrative.training.run_training import train_run
+from mamba_narrative.training.stop import StopRequest
+from unit.training.tiny_run import settings_of
+
+if __name__ == "__main__":
+    tokens, root, order, event = sys.argv[1:]
+    torch.set_num_threads(1)
+    update = Trainer._update
+
+    def update_and_event(trainer: Trainer) -> str:
+        if trainer.step == 3 and os.environ["RANK"] == "1":
+            if event == "stop":
+                StopRequest.requested = True
+            if event == "lost":
+                os._exit(9)
+        return update(trainer)
+
+    Trainer._update = update_and_event
+    run = settings_of(steps=6, batch_sequences=4, order=order)
+    sys.exit(train_run("tiny", run, Path(tokens), Path(root) / "output", Path(root) / "work"))
