@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -40,12 +39,16 @@ class Rotation:
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     """Turn ``x`` [batch, length, 2, n_head, head]: dimension i with i + head / 2, as transformers' Llama does."""
+    if torch.compiler.is_compiling():  # torch.compile makes one pass of it
+        first, second = x.chunk(2, dim=-1)
+        halves = first * rotation.cos - second * rotation.sin, second * rotation.cos + first * rotation.sin
+        return torch.cat(halves, dim=-1).to(x.dtype)
     turned: Any = _Rotate.apply(x, rotation.cos, rotation.sin)
     return turned
 
 
 class _Rotate(torch.autograd.Function):
-    """Written out: recorded operation by operation, a GPU would move four times the memory."""
+    """In place, half by half: with results of their own, these operations would move four times the memory."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -87,29 +90,35 @@ class Reading:
         """
         self.length, self.context_length = ids.shape[1], context_length
         self._index = torch.arange(self.length, device=ids.device)
-        if position is None:
-            self._first: Tensor | None = None
-            positions, self.position_after = self._index[None], torch.full_like(ids[:, :0].sum(1), self.length)
-        else:
-            before = -position[:, None]
-            starts = before.expand(-1, self.length) if resets is None else torch.where(resets, self._index, before)
-            starts = torch.cat((before, starts), dim=1).cummax(dim=1).values
-            self._first, positions = starts[:, 1:], self._index - starts[:, 1:]
-            self.position_after = self.length - starts[:, -1]
-        self.position = position
-        self.rotation = rotation(positions)
         self._biases: dict[tuple[int, torch.dtype], Tensor] = {}
+        self._is_first = position is None
+        if position is None:
+            self._book_starts: Tensor | None = None
+            self.position_after = torch.full((len(ids),), self.length, device=ids.device)
+            self.rotation = rotation(self._index[None])
+            return
+        before = -position[:, None]
+        starts = before.expand(-1, self.length) if resets is None else torch.where(resets, self._index, before)
+        starts = torch.cat((before, starts), dim=1).cummax(dim=1).values
+        self._book_starts = starts[:, 1:]
+        self.position_after = self.length - starts[:, -1]
+        self.rotation = rotation(self._index - self._book_starts)
+        rows = torch.arange(len(ids), device=ids.device)[:, None]
+        places = torch.arange(context_length, device=ids.device)
+        self._oldest_first = rows, (position[:, None] + places) % context_length
+        # What each place of the ring holds after the last position.
+        index = self.length - 1 - (self.position_after[:, None] - 1 - places) % context_length
+        self._by_place = rows, context_length + index
+        self._unused = (index < starts[:, -1:])[:, :, None, None]
 
     def seen(self, ring: Tensor | None, own: Tensor) -> Tensor:
         """What may be seen: ``own`` [batch, length, ...], after the content of the ``ring``, oldest first."""
-        if self.position is None or ring is None:
-            return own
-        return torch.cat((ring.to(own.dtype)[self._places_by_age], own), dim=1)
+        return own if ring is None else torch.cat((ring.to(own.dtype)[self._oldest_first], own), dim=1)
 
     def ring_after(self, seen: Tensor) -> Tensor:
         """The ring [batch, context_length, ...] after the last position, from what ``seen`` gave."""
-        if self.position is not None:
-            return seen[self._seen_by_place].masked_fill(~self._is_used, 0)
+        if not self._is_first:
+            return seen[self._by_place].masked_fill(self._unused, 0)
         if (missing := self.context_length - self.length) > 0:
             return F.pad(seen, (0, 0) * (seen.ndim - 2) + (0, missing))
         return seen[:, -self.context_length :].roll(self.length % self.context_length, dims=1).contiguous()
@@ -120,7 +129,7 @@ class Reading:
         Where nothing was read before and no window slides, this is torch's fastest causal attention, without a mask.
         """
         query, keys, values = (tensor.transpose(1, 2) for tensor in (query, keys, values))
-        if self.position is None and self.length <= self.context_length:
+        if self._is_first and self.length <= self.context_length:
             return F.scaled_dot_product_attention(query, keys, values, is_causal=True).transpose(1, 2)
         block = min(max(self.context_length, _SMALLEST_BLOCK), _LARGEST_BLOCK)
         mixed = []
@@ -141,43 +150,13 @@ class Reading:
         if (begin, dtype) not in self._biases:
             own, others = self._index[begin:end, None], torch.arange(low, end, device=self._index.device)
             oldest = own - self.context_length + 1
-            if self._first is not None:
-                oldest = torch.maximum(oldest, self._first[:, begin:end, None])
+            if self._book_starts is not None:
+                oldest = torch.maximum(oldest, self._book_starts[:, begin:end, None])
             hidden = (others > own) | (others < oldest)
             hidden = hidden.unsqueeze(-3) if hidden.ndim == 3 else hidden[None, None]
             bias = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device)
             self._biases[begin, dtype] = bias.masked_fill_(hidden, float("-inf"))
         return self._biases[begin, dtype]
-
-    @cached_property
-    def _rows(self) -> Tensor:
-        return torch.arange(len(self.position_after), device=self._index.device)[:, None]
-
-    @cached_property
-    def _places(self) -> Tensor:
-        return torch.arange(self.context_length, device=self._index.device)
-
-    @cached_property
-    def _places_by_age(self) -> tuple[Tensor, Tensor]:
-        """Of the ring before: the places of the indices -context_length to -1."""
-        assert self.position is not None
-        return self._rows, (self.position[:, None] + self._places) % self.context_length
-
-    @cached_property
-    def _index_by_place(self) -> Tensor:
-        """The index that each place of the ring holds after the last position, [batch, context_length]."""
-        age = (self.position_after[:, None] - 1 - self._places) % self.context_length
-        return self.length - 1 - age
-
-    @cached_property
-    def _seen_by_place(self) -> tuple[Tensor, Tensor]:
-        return self._rows, self._index_by_place + self.context_length
-
-    @cached_property
-    def _is_used(self) -> Tensor:
-        """Whether the book has come to a place of the ring, [batch, context_length, 1, 1]."""
-        position = self.position_after[:, None] - self.length + self._index_by_place
-        return (position >= 0)[:, :, None, None]
 
 
 class Step:
