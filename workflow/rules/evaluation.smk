@@ -228,7 +228,11 @@ EVALUATIONS = [
         f"{RESULTS}/evaluation/{{name}}/likelihood.json",
         name=["untrained", "ngram", "xz-after-training", "xz"],
     ),
-    *expand(f"{RESULTS}/evaluation/{{run}}/context.json", run=[*RUNS, "untrained"]),
+    *expand(
+        f"{RESULTS}/evaluation/{{run}}/{{file}}",
+        run=[*RUNS, "untrained"],
+        file=["context.json", "context.csv", "resets.csv"],
+    ),
 ]
 
 

@@ -24,7 +24,7 @@ _ROWS_OF_PROBABILITIES = 128
 
 @dataclass(frozen=True)
 class WholeBook:
-    """One book read with the state carried: its loss, that of its opening and of each target, and the hidden states these come from."""
+    """One book read with the state carried: losses of all of it, its opening and each target."""
 
     nats: float
     opening_nats: float
