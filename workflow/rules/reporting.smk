@@ -22,6 +22,9 @@ FIGURES = {
     "loss_by_position": expand(
         f"{RESULTS}/evaluation/{{run}}/position.csv", run=[*RUNS, "unigram"]
     ),
+    "next_chapter": expand(
+        f"{RESULTS}/evaluation/{{run}}/chapters.csv", run=[*RUNS, "unigram"]
+    ),
     "corpus_composition": CORPUS_FILES,
 }
 
@@ -61,7 +64,7 @@ rule make_tables:
         report(
             expand(
                 f"{RESULTS}/report/tables/{{table}}.csv",
-                table=["likelihood", "generation"],
+                table=["likelihood", "generation", "structure"],
             ),
             caption="../report/tables.rst",
             category="Evaluation",
@@ -77,6 +80,7 @@ rule make_tables:
                 "runs",
                 "likelihood",
                 "generation",
+                "structure",
             ],
         ),
     log:

@@ -49,6 +49,35 @@ class GenerationSettings(Section):
     """auto: the GPU where there is one."""
 
 
+class StructureSettings(Section):
+    """Whether the true course of a story is more likely than another: order, foreign sentences, chapters."""
+
+    max_tokens_per_book: int | None = Field(default=None, ge=64)
+    """Only the beginning of longer books gives cases; null: whole books."""
+    windows_per_book: int = Field(default=12, ge=2)
+    """Stretches of sentences, and of paragraphs, that each book gives; two make one exchange of sentences."""
+    sentences: int = Field(default=8, ge=3)
+    """Sentences of a stretch."""
+    paragraphs: int = Field(default=5, ge=3)
+    """Paragraphs of a stretch."""
+    shuffles: int = Field(default=5, ge=1)
+    """Other orders that the true one is compared with."""
+    max_window_tokens: int = Field(default=1_024, ge=32)
+    """Longer stretches are left out."""
+    chapter_groups_per_book: int = Field(default=2, ge=1)
+    """Groups of six chapters that each book gives; each chapter of a group is asked for once."""
+    chapter_suffix_tokens: int = Field(default=128, ge=8)
+    """Tokens of a chapter's opening."""
+    chapter_prefix_tokens: tuple[int, ...] = Field(default=(256, 1_024, 4_096), min_length=1)
+    """Tokens before the chapter that are read, in rising order; the longest is the headline."""
+    bootstrap_samples: int = Field(default=2_000, ge=100)
+    """Resamples of books behind each 95 % interval."""
+    seed: int = 1
+    """Seed of the choice of stretches, of the shuffles and of the bootstrap."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where there is one."""
+
+
 class EvaluationSettings(Section):
     """The measurements, one group a rule."""
 
@@ -56,3 +85,5 @@ class EvaluationSettings(Section):
     """How surprising the held-out books are."""
     generation: GenerationSettings = GenerationSettings()
     """What the model writes by itself."""
+    structure: StructureSettings = StructureSettings()
+    """Whether the model knows the true course of a story."""

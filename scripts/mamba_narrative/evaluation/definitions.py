@@ -111,5 +111,43 @@ DEFINITIONS: dict[str, Definition] = {
         "lower",
         "n-gram novelty as in McCoy et al. 2023, RAVEN",
     ),
+    "sentence_order": Definition(
+        "Sentence order",
+        "Share of other orders of the same sentences that the model finds less likely than the true one; a tie counts "
+        "one half. Stretches of consecutive sentences are cut from places spread over the book; each sentence is "
+        "encoded by itself behind a space, so every order has the same tokens. The first sentence stays in its place. "
+        "Chance: 0.5. " + _INTERVAL,
+        "share",
+        "higher",
+        "Barzilay and Lapata 2008, Modeling Local Coherence",
+    ),
+    "paragraph_order": Definition(
+        "Paragraph order",
+        "As sentence order, with paragraphs of at least eight words, each encoded by itself behind a blank line. "
+        "Chance: 0.5. " + _INTERVAL,
+        "share",
+        "higher",
+        "Barzilay and Lapata 2008, Modeling Local Coherence",
+    ),
+    "foreign_sentence": Definition(
+        "Foreign sentence",
+        "Share of pairs of stretches from the same book in which the middle sentences are more likely in their own "
+        "places than exchanged: the sum of both stretches' log-probabilities is compared, so that the length and the "
+        "words of a sentence cancel out. Chance: 0.5. " + _INTERVAL,
+        "share",
+        "higher",
+        "this project, after the sentence insertion of Elsner and Charniak 2011",
+    ),
+    "chapter_suffix": Definition(
+        "Next chapter",
+        "Share of chapters whose opening is the most likely one of six after the text before their heading. Six "
+        "chapters of a book form a group, each is asked for once, and the others' openings are the wrong answers; headings "
+        "are left out. The first and the last chapter of a book and short ones give no case. A prefix is shorter than its "
+        "limit where an opening of the group would be in it. Chance: 1/6, exactly for a model that ignores the prefix. "
+        + _INTERVAL,
+        "share",
+        "higher",
+        "Sun et al. 2022, ChapterBreak, arXiv 2204.10878",
+    ),
 }
 """Definitions by id. Readers find the id of a number in its entry ``definition``."""

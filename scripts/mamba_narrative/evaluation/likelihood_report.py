@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mamba_narrative.config.evaluation import LikelihoodSettings
 from mamba_narrative.evaluation.bootstrap import Estimate, ratio_of_sums
+from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook
 from mamba_narrative.evaluation.position import COLUMNS as POSITION_COLUMNS
 from mamba_narrative.evaluation.position import position_rows, sum_by_range
@@ -50,10 +51,10 @@ def write_likelihood(run: str, losses: BookLosses, settings: LikelihoodSettings,
     longest = max(len(book.ids) for book in books)
     ranges = losses.nats.shape[1]
     counts = np.array([sum_by_range(0, np.ones(len(book.ids)), ranges) for book in books]).astype(np.int64)
-    write_text(output / "likelihood_books.csv", _csv(BOOK_COLUMNS, _book_rows(losses)))
+    write_text(output / "likelihood_books.csv", csv_text(BOOK_COLUMNS, _book_rows(losses)))
     write_text(
         output / "position.csv",
-        _csv(
+        csv_text(
             POSITION_COLUMNS,
             position_rows(losses.nats, counts, longest, settings.bootstrap_samples, settings.seed),
         ),
@@ -83,14 +84,3 @@ def _book_rows(losses: BookLosses) -> Iterable[Mapping[str, object]]:
         bits_per_byte = nats / math.log(2) / book.bytes if book.bytes else None
         values = (book.book_id, len(book.ids), book.bytes, book.words, nats, bits_per_byte)
         yield dict(zip(BOOK_COLUMNS, values, strict=True))
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
-    """Comma-separated text; None is an empty field. Book ids have neither commas nor quotes."""
-    lines = [",".join(columns)]
-    lines += [",".join(_field(row[column]) for column in columns) for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def _field(value: object) -> str:
-    return "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)

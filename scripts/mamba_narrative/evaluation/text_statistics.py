@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 _PARAGRAPH_END = re.compile(r"\n\s*\n")
 _SENTENCE_END = re.compile(
@@ -45,6 +46,13 @@ def count_sentence_ends(text: str) -> int:
             marked = list(_marked_ends(stripped))
             ends += len(marked) + (not marked or marked[-1] != len(stripped))
     return ends
+
+
+def split_sentences(paragraph: str) -> list[str]:
+    """The sentences of one paragraph, without the white space between them; the last one may have no mark."""
+    bounds = [0, *_marked_ends(paragraph), len(paragraph)]
+    pieces = [paragraph[start:end].strip() for start, end in pairwise(bounds)]
+    return [piece for piece in pieces if piece]
 
 
 def count_quoted_characters(before: str, text: str) -> int:
