@@ -141,10 +141,10 @@ DEFINITIONS: dict[str, Definition] = {
     "chapter_suffix": Definition(
         "Next chapter",
         "Share of chapters whose opening is the most likely one of six after the text before their heading. Six "
-        "chapters of a book form a group, each is asked for once, and the others' openings are the wrong answers; headings "
-        "are left out. The first and the last chapter of a book and short ones give no case. A prefix is shorter than its "
-        "limit where an opening of the group would be in it. Chance: 1/6, exactly for a model that ignores the prefix. "
-        + _INTERVAL,
+        "chapters of a book form a group, each is asked for once, and the others' openings are the wrong answers; "
+        "headings are left out. The first and the last chapter of a book and short ones give no case. A prefix is "
+        "shorter than its limit where an opening of the group would be in it. Chance: 1/6, exactly for a model that "
+        "ignores the prefix. " + _INTERVAL,
         "share",
         "higher",
         "Sun et al. 2022, ChapterBreak, arXiv 2204.10878",

@@ -9,6 +9,7 @@ import pytest
 import evaluate_generation
 import evaluate_human
 import evaluate_likelihood
+import evaluate_structure
 import evaluate_unigram
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.definitions import DEFINITIONS
@@ -18,6 +19,10 @@ from mamba_narrative.tokens.reader import TokenFile
 
 LIKELIHOOD = '{"bootstrap_samples": 100, "device": "cpu"}'
 GENERATION = '{"prompts": 3, "prompt_tokens": 8, "continuation_tokens": 16, "bootstrap_samples": 100, "device": "cpu"}'
+STRUCTURE = (
+    '{"sentences": 3, "paragraphs": 3, "shuffles": 2, "chapter_suffix_tokens": 8, "chapter_prefix_tokens": [8, 16], '
+    '"bootstrap_samples": 100, "device": "cpu"}'
+)
 
 
 def run(command, *arguments):
@@ -30,7 +35,8 @@ def results(tmp_path_factory, token_directory, run_directory):
     of_run = ("--run-directory", run_directory, "--tokens", token_directory, "--output-directory", folder / "small")
     run(evaluate_likelihood, *of_run, "--settings", LIKELIHOOD)
     run(evaluate_generation, *of_run, "--settings", GENERATION)
-    both = f'{{"likelihood": {LIKELIHOOD}, "generation": {GENERATION}}}'
+    run(evaluate_structure, *of_run, "--settings", STRUCTURE)
+    both = f'{{"likelihood": {LIKELIHOOD}, "generation": {GENERATION}, "structure": {STRUCTURE}}}'
     tokens = ("--tokens", token_directory)
     run(evaluate_unigram, *tokens, "--settings", both, "--output-directory", folder / "unigram")
     run(evaluate_human, *tokens, "--settings", GENERATION, "--output-directory", folder / "human")
@@ -43,15 +49,19 @@ def rows(path):
 
 
 def test_all_files_of_the_contract_are_written(results):
-    five = {"likelihood.json", "likelihood_books.csv", "position.csv", "generation.json", "samples.json"}
-    assert {path.name for path in (results / "small").iterdir()} == five
-    assert {path.name for path in (results / "unigram").iterdir()} == five
+    files = {
+        "likelihood.json", "likelihood_books.csv", "position.csv", "generation.json", "samples.json",
+        "structure.json", "structure_books.csv", "chapters.csv",
+    }  # fmt: skip
+    assert {path.name for path in (results / "small").iterdir()} == files
+    assert {path.name for path in (results / "unigram").iterdir()} == files
     assert {path.name for path in (results / "human").iterdir()} == {"generation.json"}
 
 
 def test_every_number_has_a_known_definition_and_is_finite_or_explained(results):
-    for path in results.glob("*/*n.json"):
-        for name, metric in read_json(path)["metrics"].items():
+    for path in results.glob("*/*.json"):
+        record = read_json(path)
+        for name, metric in record["metrics"].items() if isinstance(record, dict) else ():
             assert metric["definition"] in DEFINITIONS, name
             assert metric["unit"] == DEFINITIONS[metric["definition"]].unit
             if metric["value"] is None or metric["interval_95"] is None:

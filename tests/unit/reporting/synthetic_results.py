@@ -231,6 +231,31 @@ def write_generation(results: Path, name: str, repeated: float, distinct: float)
     )
 
 
+def write_structure(results: Path, run: str, share: float) -> None:
+    folder = results / "evaluation" / run
+    write_json(
+        folder / "structure.json",
+        {
+            "run": run,
+            "settings": {"sentences": 8, "shuffles": 5},
+            "metrics": {
+                "sentence_order": metric("sentence_order", share, 7, "share", 0.05),
+                "chapter_suffix": metric("chapter_suffix", share / 3, 2, "share", None),
+            },
+        },
+    )
+    write_csv(
+        folder / "chapters.csv",
+        [
+            {
+                "prefix_tokens": tokens, "mean_prefix_tokens": tokens, "cases": 12, "books": 2,
+                "accuracy": share / 3, "low": share / 4, "high": share / 2,
+            }
+            for tokens in (256, 1024)
+        ],
+    )  # fmt: skip
+
+
 def write_samples(results: Path, run: str) -> None:
     write_json(
         results / "evaluation" / run / "samples.json",
@@ -269,8 +294,10 @@ def write_results(results: Path, runs: Iterable[str] = RUNS, test_books: int = 3
         write_run(results, run, position)
         write_likelihood(results, run, 4.7 - 0.2 * position, test_books)
         write_generation(results, run, 0.12 - 0.03 * position, 0.8)
+        write_structure(results, run, 0.6 + 0.1 * position)
         write_samples(results, run)
     write_likelihood(results, "unigram", 6.9, test_books)
+    write_structure(results, "unigram", 0.5)
     write_generation(results, "unigram", 0.001, 0.95)
     write_generation(results, "human", 0.004, 0.91)
     write_environment(results)

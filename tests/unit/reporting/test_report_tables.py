@@ -20,7 +20,7 @@ from mamba_narrative.reporting.tables.stripping import stripping_table
 from mamba_narrative.reporting.tables.table import Column, Schema, Table, read_csv_table, to_csv, to_markdown
 from mamba_narrative.reporting.tables.write import make_tables, write_tables
 
-NAMES = ["stripping", "corpus", "selection", "splits", "composition", "runs", "likelihood", "generation"]
+NAMES = ["stripping", "corpus", "selection", "splits", "composition", "runs", "likelihood", "generation", "structure"]
 TEXT = Schema("text", "A caption.", (Column("name", "Name"), Column("size", "Size", "count")))
 
 
@@ -137,6 +137,7 @@ def test_baselines_and_human_text_stand_beside_the_runs(results: Path) -> None:
     assert list(tables) == NAMES
     assert list(rows_by(tables["likelihood"], "run")) == ["small", "wide", "unigram"]
     assert list(rows_by(tables["generation"], "run")) == ["small", "wide", "unigram", "human"]
+    assert list(rows_by(tables["structure"], "run")) == ["small", "wide", "unigram"]
 
 
 def test_run_rows_show_what_run_json_says(results: Path) -> None:
