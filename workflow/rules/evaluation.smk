@@ -95,6 +95,36 @@ rule evaluate_structure:
         " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
 
 
+rule evaluate_words:
+    """Last words of passages with and without the passage, and names that are met again."""
+    input:
+        code=code("evaluate_words"),
+        run=trained,
+        tokens=token_files("test"),
+    output:
+        metrics=f"{RESULTS}/evaluation/{{run}}/words.json",
+        books=f"{RESULTS}/evaluation/{{run}}/words_books.csv",
+        recall=f"{RESULTS}/evaluation/{{run}}/name_recall.csv",
+    log:
+        f"{RESULTS}/logs/evaluation/{{run}}/evaluate_words.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/{{run}}/evaluate_words.tsv"
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 8
+    resources:
+        mem_mb=16000,
+        runtime=240,
+        gpu=gpus(EXPERIMENT.evaluation.words.device),
+    params:
+        settings=settings(EXPERIMENT.evaluation.words),
+        results=results_folder,
+    shell:
+        command("evaluate_words")
+        + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
+        " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
+
+
 rule evaluate_unigram:
     """The same measures of a model that knows word frequencies alone."""
     input:
@@ -107,6 +137,9 @@ rule evaluate_unigram:
         position=f"{RESULTS}/evaluation/unigram/position.csv",
         generation=f"{RESULTS}/evaluation/unigram/generation.json",
         samples=f"{RESULTS}/evaluation/unigram/samples.json",
+        words=f"{RESULTS}/evaluation/unigram/words.json",
+        words_books=f"{RESULTS}/evaluation/unigram/words_books.csv",
+        recall=f"{RESULTS}/evaluation/unigram/name_recall.csv",
         structure=f"{RESULTS}/evaluation/unigram/structure.json",
         structure_books=f"{RESULTS}/evaluation/unigram/structure_books.csv",
         chapters=f"{RESULTS}/evaluation/unigram/chapters.csv",
@@ -159,7 +192,7 @@ EVALUATIONS = [
     *expand(
         f"{RESULTS}/evaluation/{{run}}/{{name}}.json",
         run=[*RUNS, "unigram"],
-        name=["likelihood", "generation", "structure"],
+        name=["likelihood", "generation", "structure", "words"],
     ),
     f"{RESULTS}/evaluation/human/generation.json",
 ]

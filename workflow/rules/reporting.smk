@@ -25,6 +25,9 @@ FIGURES = {
     "next_chapter": expand(
         f"{RESULTS}/evaluation/{{run}}/chapters.csv", run=[*RUNS, "unigram"]
     ),
+    "name_recall": expand(
+        f"{RESULTS}/evaluation/{{run}}/name_recall.csv", run=RUNS
+    ),
     "corpus_composition": CORPUS_FILES,
 }
 
@@ -64,7 +67,7 @@ rule make_tables:
         report(
             expand(
                 f"{RESULTS}/report/tables/{{table}}.csv",
-                table=["likelihood", "generation", "structure"],
+                table=["likelihood", "generation", "structure", "words"],
             ),
             caption="../report/tables.rst",
             category="Evaluation",
@@ -81,6 +84,7 @@ rule make_tables:
                 "likelihood",
                 "generation",
                 "structure",
+                "words",
             ],
         ),
     log:

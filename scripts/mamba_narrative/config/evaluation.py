@@ -78,6 +78,23 @@ class StructureSettings(Section):
     """auto: the GPU where there is one."""
 
 
+class WordsSettings(Section):
+    """Words that need the story: last words of passages, names met again."""
+
+    max_tokens_per_book: int | None = Field(default=None, ge=64)
+    """Only the beginning of longer books is read; null: whole books."""
+    last_words_per_book: int = Field(default=40, ge=1)
+    """Passages that each book gives."""
+    passage_sentences: int = Field(default=5, ge=2)
+    """Sentences of a passage, with the one whose last word is asked for."""
+    bootstrap_samples: int = Field(default=2_000, ge=100)
+    """Resamples of books behind each 95 % interval."""
+    seed: int = 1
+    """Seed of the choice of passages and of the bootstrap."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where there is one."""
+
+
 class EvaluationSettings(Section):
     """The measurements, one group a rule."""
 
@@ -87,3 +104,5 @@ class EvaluationSettings(Section):
     """What the model writes by itself."""
     structure: StructureSettings = StructureSettings()
     """Whether the model knows the true course of a story."""
+    words: WordsSettings = WordsSettings()
+    """Whether the model remembers words of the story."""

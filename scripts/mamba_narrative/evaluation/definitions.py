@@ -149,5 +149,63 @@ DEFINITIONS: dict[str, Definition] = {
         "higher",
         "Sun et al. 2022, ChapterBreak, arXiv 2204.10878",
     ),
+    "last_word_accuracy": Definition(
+        "Last words",
+        "Share of last words of passages whose tokens are all the most likely ones after the passage and the rest "
+        "of the last sentence. The word has at least three letters, occurs in a sentence before and nowhere else "
+        "in the last one. Here: words that are no names. " + _INTERVAL,
+        "share",
+        "higher",
+        "after Paperno et al. 2016, LAMBADA",
+    ),
+    "last_word_accuracy_alone": Definition(
+        "Last words without the passage",
+        "As last words, after the rest of the last sentence alone. Use of the story is the difference. " + _INTERVAL,
+        "share",
+        "a scale for the other",
+        "after Paperno et al. 2016, LAMBADA",
+    ),
+    "last_word_gain": Definition(
+        "Last words, gain",
+        "Mean of ln p(word | passage, sentence) - ln p(word | sentence), over the words of last words: how many "
+        "nats the passage is worth. 0 for a model that looks at no more than the sentence. " + _INTERVAL,
+        "nats/word",
+        "higher",
+        "after Paperno et al. 2016, LAMBADA",
+    ),
+    "last_name_accuracy": Definition(
+        "Last names",
+        "Share of last words of passages whose tokens are all the most likely ones after the passage and the rest "
+        "of the last sentence. The word has at least three letters, occurs in a sentence before and nowhere else "
+        "in the last one. Here: names: words that their book never spells with a small letter. " + _INTERVAL,
+        "share",
+        "higher",
+        "after Paperno et al. 2016, LAMBADA",
+    ),
+    "last_name_accuracy_alone": Definition(
+        "Last names without the passage",
+        "As last names, after the rest of the last sentence alone. Use of the story is the difference. " + _INTERVAL,
+        "share",
+        "a scale for the other",
+        "after Paperno et al. 2016, LAMBADA",
+    ),
+    "last_name_gain": Definition(
+        "Last names, gain",
+        "Mean of ln p(word | passage, sentence) - ln p(word | sentence), over the words of last names: how many "
+        "nats the passage is worth. 0 for a model that looks at no more than the sentence. " + _INTERVAL,
+        "nats/word",
+        "higher",
+        "after Paperno et al. 2016, LAMBADA",
+    ),
+    "name_recall_gain": Definition(
+        "Names met again",
+        "Mean of ln p(later mention) - ln p(first mention) of the same name, over later mentions; the book is read"
+        " whole with carried state. A name is a capitalised word, three times or more in its book and never with a"
+        " small letter; only mentions inside a sentence count. By distance: tokens since the last mention of any "
+        "kind. 0 for token frequencies. " + _INTERVAL,
+        "nats/mention",
+        "higher",
+        "this project; motivated by Papalampidi et al. 2022, arXiv 2202.01709",
+    ),
 }
 """Definitions by id. Readers find the id of a number in its entry ``definition``."""

@@ -18,6 +18,7 @@ from mamba_narrative.evaluation.position import range_count, sum_by_range
 from mamba_narrative.evaluation.sampling import draw, random_numbers
 from mamba_narrative.evaluation.scoring import TokenScorer
 from mamba_narrative.evaluation.structure import read_trials, write_structure
+from mamba_narrative.evaluation.words import write_words
 from mamba_narrative.progress import track
 
 NAME = "unigram"
@@ -46,8 +47,10 @@ def evaluate_unigram(tokens: Path, settings: EvaluationSettings, output: Path) -
     continuations = Continuations(passages, np.stack(ids, axis=1))
     write_samples(continuations, tokenizer, output)
     write_generation(NAME, continuations, train.ids, tokenizer, generation, output)
-    structure = settings.structure
-    write_structure(NAME, TokenScorer(losses_of), read_trials(tokens, structure), structure, output)
+    structure, scorer = settings.structure, TokenScorer(losses_of)
+    write_structure(NAME, scorer, read_trials(tokens, structure), structure, output)
+    read = held_out_books(test, tokenizer, settings.words.max_tokens_per_book)
+    write_words(NAME, scorer, read, settings.words, tokenizer, output)
 
 
 def token_losses(training: npt.NDArray[np.uint16], vocab_size: int) -> npt.NDArray[np.float64]:

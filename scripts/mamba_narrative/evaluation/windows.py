@@ -42,8 +42,7 @@ def paragraph_windows(
 
     All begin after a blank line, so their order changes no token. A stretch has at most ``max_tokens`` tokens.
     """
-    paragraphs = paragraphs_of(book.text)
-    return _windows(book.book_id, _prose_runs(paragraphs), "\n\n", count, units, max_tokens, seed, tokenizer)
+    return _windows(book.book_id, prose_runs(book.text), "\n\n", count, units, max_tokens, seed, tokenizer)
 
 
 def sentence_windows(
@@ -53,17 +52,14 @@ def sentence_windows(
 
     All begin with a space, so their order changes no token. A stretch has at most ``max_tokens`` tokens.
     """
-    runs = [
-        [sentence for paragraph in run for sentence in split_sentences(paragraph)]
-        for run in _prose_runs(paragraphs_of(book.text))
-    ]
+    runs = [[sentence for paragraph in run for sentence in split_sentences(paragraph)] for run in prose_runs(book.text)]
     return _windows(book.book_id, runs, " ", count, units, max_tokens, seed, tokenizer)
 
 
-def _prose_runs(paragraphs: Sequence[str]) -> list[list[str]]:
-    """Consecutive paragraphs without short ones among them."""
+def prose_runs(text: str) -> list[list[str]]:
+    """Consecutive paragraphs without short ones among them; the last of the text may be cut and is left out."""
     runs: list[list[str]] = [[]]
-    for paragraph in paragraphs[:-1]:
+    for paragraph in paragraphs_of(text)[:-1]:
         if len(paragraph.split()) < _MIN_WORDS_OF_PARAGRAPH:
             runs.append([])
         else:

@@ -31,7 +31,7 @@ from mamba_narrative.reporting.summary import (
 )
 from mamba_narrative.reporting.tables.composition import COMPOSITION
 from mamba_narrative.reporting.tables.corpus import CORPUS, SELECTION, SPLITS_SCHEMA
-from mamba_narrative.reporting.tables.evaluation import GENERATION, LIKELIHOOD, STRUCTURE
+from mamba_narrative.reporting.tables.evaluation import GENERATION, LIKELIHOOD, STRUCTURE, WORDS
 from mamba_narrative.reporting.tables.runs import RUNS
 from mamba_narrative.reporting.tables.stripping import STRIPPING
 from mamba_narrative.reporting.tables.table import Schema, Table, as_kind, read_csv_table
@@ -47,8 +47,9 @@ _SCHEMAS: tuple[Schema, ...] = (
     LIKELIHOOD,
     GENERATION,
     STRUCTURE,
+    WORDS,
 )
-_FIGURES = ("training_curve", "loss_by_position", "next_chapter", "corpus_composition")
+_FIGURES = ("training_curve", "loss_by_position", "next_chapter", "name_recall", "corpus_composition")
 _POSITION = "loss_by_position"
 _SAMPLES_SHOWN = 6
 _COMMAND = "snakemake --cores all --configfile experiment.json"
@@ -102,6 +103,8 @@ def build_page(results: Path, runs: Sequence[str], settings: ReportSettings, con
             generation=_comparison(tables["generation"]),
             structure=_comparison(tables["structure"]),
             structure_settings=_settings_of(results, runs, "structure"),
+            words=_comparison(tables["words"]),
+            words_settings=_settings_of(results, runs, "words"),
             likelihood_definitions=_likelihood_definitions(tables["likelihood"]),
             likelihood_scope=_likelihood_scope(results, runs),
             generation_settings=_settings_of(results, runs, "generation"),

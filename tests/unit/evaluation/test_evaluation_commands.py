@@ -11,6 +11,7 @@ import evaluate_human
 import evaluate_likelihood
 import evaluate_structure
 import evaluate_unigram
+import evaluate_words
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.definitions import DEFINITIONS
 from mamba_narrative.evaluation.unigram import token_losses
@@ -23,6 +24,7 @@ STRUCTURE = (
     '{"sentences": 3, "paragraphs": 3, "shuffles": 2, "chapter_suffix_tokens": 8, "chapter_prefix_tokens": [8, 16], '
     '"bootstrap_samples": 100, "device": "cpu"}'
 )
+WORDS = '{"passage_sentences": 2, "bootstrap_samples": 100, "device": "cpu"}'
 
 
 def run(command, *arguments):
@@ -36,7 +38,8 @@ def results(tmp_path_factory, token_directory, run_directory):
     run(evaluate_likelihood, *of_run, "--settings", LIKELIHOOD)
     run(evaluate_generation, *of_run, "--settings", GENERATION)
     run(evaluate_structure, *of_run, "--settings", STRUCTURE)
-    both = f'{{"likelihood": {LIKELIHOOD}, "generation": {GENERATION}, "structure": {STRUCTURE}}}'
+    run(evaluate_words, *of_run, "--settings", WORDS)
+    both = f'{{"likelihood": {LIKELIHOOD}, "generation": {GENERATION}, "structure": {STRUCTURE}, "words": {WORDS}}}'
     tokens = ("--tokens", token_directory)
     run(evaluate_unigram, *tokens, "--settings", both, "--output-directory", folder / "unigram")
     run(evaluate_human, *tokens, "--settings", GENERATION, "--output-directory", folder / "human")
@@ -51,7 +54,8 @@ def rows(path):
 def test_all_files_of_the_contract_are_written(results):
     files = {
         "likelihood.json", "likelihood_books.csv", "position.csv", "generation.json", "samples.json",
-        "structure.json", "structure_books.csv", "chapters.csv",
+        "structure.json", "structure_books.csv", "chapters.csv", "words.json", "words_books.csv",
+        "name_recall.csv",
     }  # fmt: skip
     assert {path.name for path in (results / "small").iterdir()} == files
     assert {path.name for path in (results / "unigram").iterdir()} == files

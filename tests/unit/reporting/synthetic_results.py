@@ -256,6 +256,32 @@ def write_structure(results: Path, run: str, share: float) -> None:
     )  # fmt: skip
 
 
+def write_words(results: Path, run: str, gain: float) -> None:
+    folder = results / "evaluation" / run
+    write_json(
+        folder / "words.json",
+        {
+            "run": run,
+            "settings": {"passage_sentences": 5},
+            "metrics": {
+                "last_word_gain": metric("last_word_gain", gain, 7, "nats/word", 0.1),
+                "name_recall_gain": metric("name_recall_gain", 2 * gain, 7, "nats/mention", 0.2),
+            },
+        },
+    )
+    edges = [1, 16, 64, 256, ""]
+    write_csv(
+        folder / "name_recall.csv",
+        [
+            {
+                "distance_from": start, "distance_to": end, "mentions": 30, "books": 7,
+                "gain_nats": gain / rank, "low": gain / rank - 0.1, "high": gain / rank + 0.1,
+            }
+            for rank, (start, end) in enumerate(pairwise(edges), start=1)
+        ],
+    )  # fmt: skip
+
+
 def write_samples(results: Path, run: str) -> None:
     write_json(
         results / "evaluation" / run / "samples.json",
@@ -295,9 +321,11 @@ def write_results(results: Path, runs: Iterable[str] = RUNS, test_books: int = 3
         write_likelihood(results, run, 4.7 - 0.2 * position, test_books)
         write_generation(results, run, 0.12 - 0.03 * position, 0.8)
         write_structure(results, run, 0.6 + 0.1 * position)
+        write_words(results, run, 0.8 + 0.1 * position)
         write_samples(results, run)
     write_likelihood(results, "unigram", 6.9, test_books)
     write_structure(results, "unigram", 0.5)
+    write_words(results, "unigram", 0.0)
     write_generation(results, "unigram", 0.001, 0.95)
     write_generation(results, "human", 0.004, 0.91)
     write_environment(results)

@@ -18,14 +18,21 @@ from synthetic_results import RUNS, write_csv
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import read_table
 from mamba_narrative.reporting.drawing import draw_figure, figure_names
-from mamba_narrative.reporting.figures import corpus_composition, loss_by_position, next_chapter, training_curve
+from mamba_narrative.reporting.figures import (
+    corpus_composition,
+    loss_by_position,
+    name_recall,
+    next_chapter,
+    training_curve,
+)
 from mamba_narrative.reporting.style import PALETTE, run_line
 
-NAMES = ["corpus_composition", "loss_by_position", "next_chapter", "training_curve"]
+NAMES = ["corpus_composition", "loss_by_position", "name_recall", "next_chapter", "training_curve"]
 MODULES = {
     "training_curve": training_curve,
     "loss_by_position": loss_by_position,
     "next_chapter": next_chapter,
+    "name_recall": name_recall,
     "corpus_composition": corpus_composition,
 }
 LOSSES = st.lists(st.floats(0, 20) | st.just(math.nan), min_size=1, max_size=80)
@@ -77,6 +84,7 @@ def test_text_stays_text_and_nothing_is_fetched(name: str, drawn: Path) -> None:
         ),
         ("loss_by_position", ["Position in the book (tokens, logarithmic)", "Loss (nats per token)"]),
         ("next_chapter", ["Tokens read before the chapter (at most, logarithmic)", "Chapters identified (share)"]),
+        ("name_recall", ["Tokens since the last mention (logarithmic)", "Gain (nats per mention)"]),
         ("corpus_composition", ["Books (number)", "Words (number)"]),
     ],
 )

@@ -20,7 +20,18 @@ from mamba_narrative.reporting.tables.stripping import stripping_table
 from mamba_narrative.reporting.tables.table import Column, Schema, Table, read_csv_table, to_csv, to_markdown
 from mamba_narrative.reporting.tables.write import make_tables, write_tables
 
-NAMES = ["stripping", "corpus", "selection", "splits", "composition", "runs", "likelihood", "generation", "structure"]
+NAMES = [
+    "stripping",
+    "corpus",
+    "selection",
+    "splits",
+    "composition",
+    "runs",
+    "likelihood",
+    "generation",
+    "structure",
+    "words",
+]
 TEXT = Schema("text", "A caption.", (Column("name", "Name"), Column("size", "Size", "count")))
 
 

@@ -22,6 +22,7 @@ LIKELIHOOD = Schema("likelihood", "Likelihood of whole held-out books.", _COLUMN
 GENERATION = Schema("generation", "Continuations of passages from held-out books.", _COLUMNS)
 
 STRUCTURE = Schema("structure", "The true course of held-out books against another.", _COLUMNS)
+WORDS = Schema("words", "Words that need the story, in held-out books.", _COLUMNS)
 
 
 def likelihood_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -37,6 +38,11 @@ def generation_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
 def structure_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
     """Whether the true course of the books is more likely, by run (and baselines), in the order given."""
     return _table(STRUCTURE, reports)
+
+
+def words_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Last words and names met again, by run (and baselines), in the order given."""
+    return _table(WORDS, reports)
 
 
 def _table(schema: Schema, reports: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -10,7 +10,7 @@ from mamba_narrative.io import read_json, read_json_lines, read_table, write_tex
 from mamba_narrative.reporting.sources import BASELINES
 from mamba_narrative.reporting.tables.composition import composition_table
 from mamba_narrative.reporting.tables.corpus import REQUIRED, corpus_table, selection_table, splits_table
-from mamba_narrative.reporting.tables.evaluation import generation_table, likelihood_table, structure_table
+from mamba_narrative.reporting.tables.evaluation import generation_table, likelihood_table, structure_table, words_table
 from mamba_narrative.reporting.tables.runs import runs_table
 from mamba_narrative.reporting.tables.stripping import stripping_table
 from mamba_narrative.reporting.tables.table import Table, to_csv, to_markdown
@@ -34,6 +34,7 @@ def make_tables(results: Path, runs: Sequence[str], shards: Sequence[str] | None
         likelihood_table(_reports(results, runs, "likelihood")),
         generation_table(_reports(results, runs, "generation")),
         structure_table(_reports(results, runs, "structure")),
+        words_table(_reports(results, runs, "words")),
     ]
 
 
