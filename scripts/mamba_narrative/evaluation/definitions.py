@@ -207,5 +207,39 @@ DEFINITIONS: dict[str, Definition] = {
         "higher",
         "this project; motivated by Papalampidi et al. 2022, arXiv 2202.01709",
     ),
+    "zipf_slope": Definition(
+        "Zipf slope",
+        "Slope of the least-squares line of ln frequency on ln rank over the words of a continuation, small "
+        "letters and large alike; mean over continuations, which all have the same length, for the slope depends "
+        "on it. " + _INTERVAL,
+        "",
+        "closer to human text",
+        "Zipf 1935; as in Holtzman et al. 2020",
+    ),
+    "names_from_prompt": Definition(
+        "Names of the passage",
+        "Different names in continuations that the passage mentions / different names in them. A name is a "
+        "capitalised word that stands inside a sentence at least once and is never spelt with a small letter, in "
+        "passage and continuation together. " + _INTERVAL,
+        "share",
+        "closer to human text",
+        "this project; motivated by Papalampidi et al. 2022, arXiv 2202.01709",
+    ),
+    "names_kept": Definition(
+        "Names kept",
+        "Different names that both halves of a continuation mention / different names in continuations; names as "
+        "above. " + _INTERVAL,
+        "share",
+        "closer to human text",
+        "this project; motivated by Papalampidi et al. 2022, arXiv 2202.01709",
+    ),
+    "longest_copy": Definition(
+        "Longest copy",
+        "Tokens of the longest run of a continuation that occurs word for word in the training books; runs below 8"
+        " tokens count as 0; mean over continuations. " + _INTERVAL,
+        "tokens",
+        "closer to human text",
+        "after Carlini et al. 2023, Quantifying Memorization",
+    ),
 }
 """Definitions by id. Readers find the id of a number in its entry ``definition``."""

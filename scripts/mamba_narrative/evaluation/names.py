@@ -60,6 +60,25 @@ def mentions(text: str, least: int = 1) -> list[Mention]:
     return [mention for mention in found if mention.name in names]
 
 
+@dataclass(frozen=True)
+class NameCounts:
+    """Different names of a continuation: how many, how many of its prompt, how many in both of its halves."""
+
+    all: int
+    from_prompt: int
+    in_both_halves: int
+
+
+def count_names(prompt: str, continuation: str) -> NameCounts:
+    """The names of ``continuation`` as the text that it and ``prompt`` are together shows them."""
+    middle = len(prompt) + len(continuation) // 2
+    found = mentions(prompt + continuation)
+    before = {mention.name for mention in found if mention.start < len(prompt)}
+    first = {mention.name for mention in found if len(prompt) <= mention.start < middle}
+    second = {mention.name for mention in found if mention.start >= middle}
+    return NameCounts(len(first | second), len((first | second) & before), len(first & second))
+
+
 def _is_inside_sentence(text: str, place: int) -> bool:
     return _INSIDE_SENTENCE.search(text, max(0, place - _CHARACTERS_BEFORE), place) is not None
 

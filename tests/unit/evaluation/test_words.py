@@ -11,7 +11,7 @@ from known_models import BigramModel
 from mamba_narrative.config.evaluation import WordsSettings
 from mamba_narrative.evaluation.held_out import HeldOutBook
 from mamba_narrative.evaluation.last_words import LastWord, last_words
-from mamba_narrative.evaluation.names import Repeat, mentions, repeats, token_ends
+from mamba_narrative.evaluation.names import NameCounts, Repeat, count_names, mentions, repeats, token_ends
 from mamba_narrative.evaluation.scoring import ModelScorer, TokenScorer, Trial
 from mamba_narrative.evaluation.windows import BookText
 from mamba_narrative.evaluation.words import book_repeats, recall_rows, word_cases
@@ -127,3 +127,10 @@ def test_rows_of_distances_hold_every_repeat_once():
     assert [row["mentions"] for row in rows] == [2, 1, 0, 1, 0, 0, 1]
     assert rows[0]["gain_nats"] == 8
     assert rows[2]["gain_nats"] is None
+
+
+def test_names_of_a_continuation_are_told_by_where_they_were_before():
+    prompt = "Then Anna met Mr. Hill by the river, and Ruth too. "
+    counts = count_names(prompt, "There Anna saw Boris at once. He and Boris went on, but Hill stayed with Anna.")
+    assert counts == NameCounts(all=3, from_prompt=2, in_both_halves=1)
+    assert count_names("", "nobody came at all") == NameCounts(0, 0, 0)
