@@ -9,7 +9,7 @@ MAX_JOBS ?= 4
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint format schema rulegraph cuda clean clean-results
+.PHONY: help run test test-all test-gpu lint format schema rulegraph cuda clean clean-results
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -23,6 +23,9 @@ test: $(VENV)/.installed-dev  ## the tests that CI runs
 
 test-all: $(VENV)/.installed-dev  ## all tests, the slow ones too
 	$(BIN)/pytest -n 2 -m "not gpu"
+
+test-gpu: $(VENV)/.installed-dev  ## the tests that need an NVIDIA GPU
+	$(BIN)/pytest -n 4 -m gpu tests/gpu
 
 lint: $(VENV)/.installed-dev  ## ruff, snakefmt, types, snakemake --lint
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ include: "workflow/rules/tokens.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/reporting.smk"
+include: "workflow/rules/export.smk"
 
 
 localrules:
@@ -35,6 +36,7 @@ localrules:
     evaluate,
     figures,
     report,
+    dataset,
 
 
 rule all:

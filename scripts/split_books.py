@@ -13,17 +13,13 @@ from mamba_narrative.io import write_hashes
 EXAMPLE = (
     "python scripts/split_books.py --clusters results/corpus/clusters.tsv --sketch-directory results/corpus/sketches "
     "--selection-directory results/corpus/selection --shard-names 000 001 --train train.tsv "
-    "--validation validation.tsv --test test.tsv --summary summary.json --moves moves.tsv "
-    "--history history.tsv"
+    "--validation validation.tsv --test test.tsv --summary summary.json --moves moves.tsv --history history.tsv"
 )
 
 
 def main(arguments: argparse.Namespace) -> None:
-    manifests: dict[Split, Path] = {
-        "train": arguments.train,
-        "validation": arguments.validation,
-        "test": arguments.test,
-    }
+    names: tuple[Split, ...] = ("train", "validation", "test")
+    manifests: dict[Split, Path] = {split: getattr(arguments, split) for split in names}
     write_splits(
         arguments.clusters,
         arguments.sketch_directory,

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from mamba_narrative.command import command_parser, run_command, settings_argument
 from mamba_narrative.config.runs import RunSettings
+from mamba_narrative.training.processes import start_together
 from mamba_narrative.training.run_training import train_run
 
 
 def main(arguments: argparse.Namespace) -> int:
+    start_together(arguments.settings.root.training.processes)
     return train_run(arguments.run, arguments.settings.root, arguments.tokens, arguments.output, arguments.work)
 
 

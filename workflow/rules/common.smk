@@ -120,9 +120,9 @@ def chapter_file(wildcards) -> str:
     return f"{RESULTS}/tokens/test.chapters.tsv"
 
 
-def gpus(device: str) -> int:
+def gpus(device: str, processes: int = 1) -> int:
     """GPUs to ask a scheduler for; a local run takes what is there."""
-    return 0 if device == "cpu" else 1
+    return 0 if device == "cpu" else processes
 
 
 def stripped(shard: str = "{shard}") -> dict:

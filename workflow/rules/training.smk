@@ -31,7 +31,9 @@ rule train_run:
     resources:
         mem_mb=16000,
         runtime=1440,
-        gpu=lambda wildcards: gpus(RUNS[wildcards.run].training.device),
+        gpu=lambda wildcards: gpus(
+            RUNS[wildcards.run].training.device, RUNS[wildcards.run].training.processes
+        ),
     params:
         settings=settings_of_run,
         results=results_folder,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mamba_narrative.config.base import Section
 
@@ -38,3 +38,65 @@ class MambaSettings(Section):
     def resolved_dt_rank(self) -> int:
         """The rank of the step-size projection as a number."""
         return math.ceil(self.d_model / 16) if self.dt_rank == "auto" else self.dt_rank
+
+    @property
+    def block_parameters(self) -> int:
+        """Trained values of one block."""
+        d_inner, rank = self.expand * self.d_model, self.resolved_dt_rank
+        matrices = 3 * d_inner * self.d_model + d_inner * (rank + 2 * self.d_state) + rank * d_inner
+        a_log_and_convolution = d_inner * (self.d_state + self.d_conv)
+        d_and_biases, norm = 3 * d_inner, self.d_model
+        return matrices + a_log_and_convolution + d_and_biases + norm
+
+
+_HEAD_WIDTH = 64
+_FF_MULTIPLE = 32
+"""Matrix products of other sizes leave parts of a GPU idle."""
+
+
+class TransformerSettings(Section):
+    """A decoder with rotary positions and RMSNorm before every part. The defaults are as large as Mamba-130M.
+
+    Half as many blocks as Mamba's at the same d_model are about the same number of parameters.
+    """
+
+    d_model: int = Field(default=768, ge=8)
+    """Width of the residual stream."""
+    n_layer: int = Field(default=12, ge=1)
+    """Number of blocks: attention and feed-forward network."""
+    n_head: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Attention heads; auto: of width 64."""
+    mlp: Literal["swiglu", "gelu"] = "swiglu"
+    """Feed-forward network: gated (Shazeer 2020), or two matrices with a GELU between them."""
+    d_ff: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Inner width of the feed-forward network; auto: a block has as many parameters as two of Mamba's."""
+    context_length: int = Field(default=2_048, ge=1)
+    """Tokens that one token sees, itself included; what is read in pieces slides along. Keep it at sequence_length."""
+    rope_theta: float = Field(default=10_000.0, gt=0)
+    """Base of the rotary wavelengths."""
+    pad_vocab_size_multiple: int = Field(default=8, ge=1)
+    """Embedding rows are padded to a multiple of this."""
+
+    @property
+    def resolved_n_head(self) -> int:
+        """The number of heads."""
+        return max(1, self.d_model // _HEAD_WIDTH) if self.n_head == "auto" else self.n_head
+
+    @property
+    def resolved_d_ff(self) -> int:
+        """The inner width of the feed-forward network as a number."""
+        if self.d_ff != "auto":
+            return self.d_ff
+        attention_and_norms = 4 * self.d_model**2 + 2 * self.d_model
+        rest = 2 * MambaSettings(d_model=self.d_model).block_parameters - attention_and_norms
+        width = rest / self.d_model / (3 if self.mlp == "swiglu" else 2)
+        return max(1, round(width / _FF_MULTIPLE)) * _FF_MULTIPLE
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> TransformerSettings:
+        heads = self.resolved_n_head
+        if self.d_model % (2 * heads):
+            raise ValueError(
+                f"d_model ({self.d_model}) must be a multiple of twice n_head ({heads}): rotary positions turn pairs"
+            )
+        return self

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import RootModel
+from pydantic import ConfigDict, Field, RootModel, ValidatorFunctionWrapHandler, WrapValidator
 
-from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.config.architectures import MambaSettings, TransformerSettings
 from mamba_narrative.config.base import Section
 from mamba_narrative.config.training import TrainingSettings
 
@@ -22,8 +23,36 @@ class MambaRun(Section):
     """Keys given here override the section `training` for this run."""
 
 
-# With a second architecture: Annotated[MambaRun | OtherRun, Field(discriminator="architecture")].
-AnyRun = MambaRun
+class TransformerRun(Section):
+    """A run of the architecture `transformer`."""
+
+    architecture: Literal["transformer"]
+    """The entry of the architecture table."""
+    model: TransformerSettings = TransformerSettings()
+    """Size of the model."""
+    training: TrainingSettings = TrainingSettings()
+    """Keys given here override the section `training` for this run."""
+
+
+RUN_TYPES: dict[str, type[MambaRun] | type[TransformerRun]] = {"mamba": MambaRun, "transformer": TransformerRun}
+
+
+class _Named(Section):
+    """The key that tells which run it is."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    architecture: Literal["mamba", "transformer"]
+
+
+def _of_its_architecture(run: Any, as_union: ValidatorFunctionWrapHandler) -> Any:
+    """Check a run as its architecture wants it: faults then carry the keys of the file, not the union's own."""
+    if isinstance(run, Mapping):
+        return RUN_TYPES[_Named.model_validate(run).architecture].model_validate(run)
+    return as_union(run)
+
+
+AnyRun = Annotated[MambaRun | TransformerRun, Field(discriminator="architecture"), WrapValidator(_of_its_architecture)]
 
 
 class RunSettings(RootModel[AnyRun]):

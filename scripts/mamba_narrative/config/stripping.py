@@ -26,12 +26,32 @@ class StrippingSettings(Section):
     remove_page_numbers: bool = True
     """Remove `[Pg 12]`, `{12}` and the like."""
     remove_contents: bool = True
-    """Remove tables of contents and lists of illustrations in front of the text."""
+    """Remove tables of contents in front of the text."""
+    remove_lists_of_illustrations: bool = True
+    """Remove lists of illustrations, plates and maps in front of the text."""
     remove_footnotes: bool = True
-    """Remove `[Footnote 1: ...]`, blocks of footnotes, and the marks `[1]` in the text."""
+    """Remove `[Footnote 1: ...]`, blocks of footnotes, end notes, and the marks `[1]` in the text."""
+    remove_sidenotes: bool = True
+    """Remove `[Sidenote: ...]`."""
     remove_title_page: bool = True
-    """Remove title, author and imprint in front of the text where they repeat the header."""
+    """Remove title, author and imprint in front of the text, and the printer's name behind it."""
+    remove_dedications: bool = True
+    """Remove dedications in front of the text."""
+    remove_prefaces: bool = True
+    """Remove prefaces, introductions and afterwords by others than the author; the author's own stay."""
+    remove_advertisements: bool = True
+    """Remove the publisher's lists of books in front of the text and behind it."""
+    remove_indexes: bool = True
+    """Remove indexes behind the text."""
+    remove_glossaries: bool = True
+    """Remove glossaries behind the text."""
+    remove_appendices: bool = True
+    """Remove appendices and bibliographies behind the text."""
     remove_markup: bool = True
     """Remove the signs of `_italics_` and `=bold=`, not the words."""
     normalise_scene_breaks: bool = True
     """Write every line of asterisks or dashes as `* * *`."""
+    mend_hyphenation: bool = True
+    """Join a word divided at a line end where the book also writes it in one."""
+    normalise_punctuation: bool = False
+    """Write straight quotes and em dashes everywhere; as printed otherwise."""

@@ -26,6 +26,8 @@ class TrainingSettings(Section):
     micro_batch_sequences: int | None = Field(default=None, ge=1)
     """Windows computed at once; smaller parts of a batch are accumulated, with the same result. null: as many as fit
     into the GPU's memory (found once for a run), on the CPU all."""
+    processes: int = Field(default=1, ge=1)
+    """Processes of one machine that share each batch, one a GPU; the results are the same up to rounding."""
     recompute: bool = False
     """Keep the inputs of each block only and compute the rest again for the gradients: less memory, a third slower."""
     learning_rate: float = Field(default=6e-4, gt=0)
@@ -72,6 +74,10 @@ class TrainingSettings(Section):
     def _sizes_fit(self) -> TrainingSettings:
         if self.warmup_steps > self.steps:
             raise ValueError(f"warmup_steps ({self.warmup_steps}) must not exceed steps ({self.steps})")
+        if self.batch_sequences % self.processes:
+            raise ValueError(
+                f"batch_sequences ({self.batch_sequences}) must be a multiple of processes ({self.processes})"
+            )
         if self.micro_batch_sequences and self.batch_sequences % self.micro_batch_sequences:
             raise ValueError(
                 f"batch_sequences ({self.batch_sequences}) must be a multiple of "

@@ -30,6 +30,7 @@ _LICENCE_END = re.compile(r"\W{0,80}\*\W{0,80}end\W+full licen[sc]e", re.IGNOREC
 _HALF_MARK = re.compile(rf"\W{{0,80}}\*\*\W{{0,80}}(?:{_BEGIN_WORDS}|{_END_WORDS})\b", re.IGNORECASE)
 _CLOSED = re.compile(r"\*\s*$")
 _MAX_MARKER_LINES = 5
+_SUSPICIOUS = re.compile(r"\*[^\n]*|utenb|UTENB|Utenb")
 
 # Words that stand in every few lines of the licence and the old headers, and nowhere so densely in a book.
 _BOILERPLATE_WORDS = re.compile(
@@ -116,6 +117,7 @@ def find_boundaries(text: str, max_cut_share: float) -> Boundaries:
     if opening is not None and (fields := _FIELDS_AFTER_MARKER.match(text, start)):
         start = fields.end()
     closing, end, footer_rule = _footer(text, [m for m in markers if m.start >= start], max_cut_share, warnings)
+    end = max(start, end)
     removed = [Span(0, start, header_rule)] if start else []
     removed += _inside(text, [m for m in markers if start <= m.start and m.end <= end], warnings)
     removed += [Span(end, len(text), footer_rule)] if end < len(text) else []
@@ -124,20 +126,36 @@ def find_boundaries(text: str, max_cut_share: float) -> Boundaries:
 
 def find_markers(text: str) -> list[Marker]:
     """All marker lines in order."""
-    lines = text.split("\n")
     markers: list[Marker] = []
-    offset, until = 0, 0
-    for number, line in enumerate(lines):
-        if number >= until and _may_be_marker(line):
-            found = _marker_at(lines, number)
-            if found is not None:
-                kind, count = found
-                whole = "\n".join(lines[number : number + count])
-                end = min(offset + len(whole) + 1, len(text))
-                markers.append(Marker(kind, offset, end, " ".join(whole.split())[:200]))
-                until = number + count
-        offset += len(line) + 1
+    until = 0
+    for start in _suspicious_lines(text):
+        if start < until:
+            continue
+        lines = _lines_from(text, start)
+        found = _marker_at(lines, 0) if _may_be_marker(lines[0]) else None
+        if found is not None:
+            kind, count = found
+            whole = "\n".join(lines[:count])
+            until = min(start + len(whole) + 1, len(text))
+            markers.append(Marker(kind, start, until, " ".join(whole.split())[:200]))
     return markers
+
+
+def _suspicious_lines(text: str) -> list[int]:
+    """Offsets of the lines that hold an asterisk or the name, in order: the only ones that may be markers."""
+    starts = {text.rfind("\n", 0, match.start()) + 1 for match in _SUSPICIOUS.finditer(text)}
+    return sorted(starts)
+
+
+def _lines_from(text: str, start: int) -> list[str]:
+    """The line at ``start`` and as many more as a marker may have."""
+    end = start
+    for _ in range(_MAX_MARKER_LINES):
+        newline = text.find("\n", end)
+        if newline < 0:
+            return text[start:].split("\n")
+        end = newline + 1
+    return text[start : end - 1].split("\n")
 
 
 def _may_be_marker(line: str) -> bool:

@@ -17,9 +17,14 @@ _ILLUSTRATION = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
-_FOOTNOTE = re.compile(r"\[[ _*=]*(?:footnotes?|fn\.?|sidenote|side note|note) ?(?:\d+|[A-Z*†‡])?[.:,]", re.IGNORECASE)
+_FOOTNOTE = re.compile(
+    r"\[[ _*=]*(?:(?:footnotes?|fn\.?) ?(?:\d+|[A-Z*†‡])?[.:,]|note(?: ?(?:\d+|[A-Z])[.:,]|:))", re.IGNORECASE
+)
+_SIDENOTE = re.compile(
+    r"\[[ _*=]*(?:side[- ]?note|margin(?:al note)?|headline|page heading)s? ?\d*[.:,]", re.IGNORECASE
+)
 _NOTE = re.compile(
-    r"\[[ _*=]*(?:transcri|tr\. ?note|tn\b|t/n|e-?text|e-?book|project gutenberg|proofread|"
+    r"\[[ _*=]*(?:(?:see |cf\.? )?[\"“]?transcri|tr\. ?note|tn\b|t/n|e-?text|e-?book|project gutenberg|proofread|"
     r"the following e-?(?:text|book))",
     re.IGNORECASE,
 )
@@ -28,7 +33,9 @@ _BRACKET = re.compile(r"[\[\]]")
 
 
 def bracketed(text: str, start: int, end: int, rules: frozenset[str]) -> Iterator[Span]:
-    """Spans of the tags in ``text[start:end]``; rules: ``illustration``, ``footnote``, ``transcriber_note``."""
+    """Spans of the tags in ``text[start:end]``; rules: ``illustration``, ``footnote``, ``sidenote``,
+    ``transcriber_note``.
+    """
     position = start
     for opening, (close, outermost) in sorted(_pairs(text, start, end).items()):
         if opening < position:
@@ -75,4 +82,6 @@ def _rule(text: str, opening: int, close: int, outermost: bool) -> str | None:
         return "transcriber_note"
     if _FOOTNOTE.match(text, opening):
         return "footnote"
+    if _SIDENOTE.match(text, opening):
+        return "sidenote"
     return None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mamba_narrative.corpus.contents import title_key
+from mamba_narrative.corpus.contents import PAGE, last_word, title_key
 
 _NUMBER_WORDS = (
     r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|"
@@ -40,19 +40,28 @@ class Chapter:
     heading: str
 
 
+@dataclass(frozen=True)
+class _Listed:
+    """Keys of the headings that the table of contents lists, and their last words: a quick test for most paragraphs."""
+
+    keys: frozenset[str]
+    last_words: frozenset[str]
+
+
 def find_chapters(text: str, listed: frozenset[str] = frozenset()) -> list[Chapter]:
     """Headings of a text whose paragraphs are separated by one blank line.
 
     A paragraph is a heading if it is short and says so (``CHAPTER IV. Title``), if the table of contents listed it
     (``listed``: keys of ``contents.title_key``), or if it is a numeral in an ascending sequence of at least three.
     """
+    titles = _Listed(listed, frozenset(key.rsplit(" ", 1)[-1] for key in listed))
     sure: list[Chapter] = []
     numerals: list[tuple[int, Chapter]] = []
     offset = 0
     for paragraph in text.split("\n\n"):
         if len(paragraph) <= _MAX_CHARACTERS and paragraph.count("\n") < _MAX_LINES and paragraph.strip():
             chapter = Chapter(offset, paragraph.rstrip("\n"))
-            if _is_heading(paragraph, listed):
+            if _is_heading(paragraph, titles):
                 sure.append(chapter)
             elif (value := _numeral(paragraph)) is not None:
                 numerals.append((value, chapter))
@@ -83,7 +92,7 @@ def _says_number(heading: str) -> bool:
     return bool(_NUMBERED.match(heading) or _ORDINAL.match(heading)) or _numeral(heading) is not None
 
 
-def _is_heading(paragraph: str, listed: frozenset[str]) -> bool:
+def _is_heading(paragraph: str, listed: _Listed) -> bool:
     first = paragraph.split("\n", 1)[0].strip()
     match = _NUMBERED.match(first) or _ORDINAL.match(first)
     if match is not None:
@@ -92,8 +101,13 @@ def _is_heading(paragraph: str, listed: frozenset[str]) -> bool:
         return not rest[:1].islower()
     if _NAMED.fullmatch(paragraph.strip()):
         return True
-    key = title_key(" ".join(paragraph.split()))
-    return len(key) > 2 and key in listed and not paragraph.strip().endswith((",", ";"))
+    if not listed.last_words:
+        return False
+    words = paragraph.split()
+    if last_word(words[-1]) not in listed.last_words and last_word(words[-1]) != PAGE:
+        return False
+    key = title_key(" ".join(words))
+    return len(key) > 2 and key in listed.keys and not words[-1].endswith((",", ";"))
 
 
 def _numeral(paragraph: str) -> int | None:

@@ -5,26 +5,25 @@ Rules are few, and each asks for positive evidence; what none of them is sure of
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mamba_narrative.config.stripping import StrippingSettings
+from mamba_narrative.corpus.back_matter import BackSwitches, find_back_matter
 from mamba_narrative.corpus.brackets import bracketed
 from mamba_narrative.corpus.contents import find_contents
 from mamba_narrative.corpus.footnotes import find_footnotes
+from mamba_narrative.corpus.front_pages import FrontSwitches, find_front_pages
 from mamba_narrative.corpus.header import Header
-from mamba_narrative.corpus.notes import find_credits, find_notes, find_project_notes, mentions_project
+from mamba_narrative.corpus.notes import find_bare_notes, find_credits, find_notes, find_project_notes, mentions_project
+from mamba_narrative.corpus.page_numbers import find_page_numbers
 from mamba_narrative.corpus.paragraphs import Block, split_blocks
+from mamba_narrative.corpus.prefaces import find_prefaces
 from mamba_narrative.corpus.spans import Span, mask, without_overlaps
+from mamba_narrative.corpus.speech import reads_like_a_story
 
-_TITLE_PAGE_BLOCKS, _TITLE_PAGE_WORDS = 20, 40
-_IMPRINT = re.compile(
-    r"""[\W_]*(?:by|copyright,?.{0,80}|all\ rights\ reserved.?|illustrated\ by\ .{1,60}|with\ illustrations.{0,60}
-    |new\ york|london|boston|\d{4}|m?dccc[xlivc]+|first\ published.{0,40}|published.{0,60}
-    |.{0,40}(?:publishers?|&\ co(?:mpany)?|&\ sons?|press)\.?)[\W_]*""",
-    re.IGNORECASE | re.VERBOSE,
-)
+_LARGE = 5_000
+"""Characters from which on a single removal needs a second opinion."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,8 @@ class Apparatus:
     """In order, without overlaps."""
     titles: frozenset[str]
     """Keys of the headings that a table of contents lists."""
+    footnote_marks: frozenset[str]
+    """The marks that led to the footnotes which were removed."""
     warnings: tuple[str, ...]
 
 
@@ -43,37 +44,94 @@ def find_apparatus(text: str, start: int, end: int, header: Header, settings: St
     switches = {
         "illustration": settings.remove_illustrations,
         "footnote": settings.remove_footnotes,
+        "sidenote": settings.remove_sidenotes,
         "transcriber_note": settings.remove_transcriber_notes,
     }
     found = list(bracketed(text, start, end, frozenset(rule for rule, wanted in switches.items() if wanted)))
     masked = mask(text, found)
     blocks = list(split_blocks(masked, start, end))
+    marks: frozenset[str] = frozenset()
     if settings.remove_credits:
         found += find_credits(blocks)
     if settings.remove_transcriber_notes:
         found += find_notes(blocks)
     if settings.remove_footnotes:
-        found += find_footnotes(blocks, masked)
+        footnotes, marks = find_footnotes(blocks, masked)
+        found += footnotes
+    if settings.remove_page_numbers:
+        found += find_page_numbers(blocks)
     blocks = _outside(blocks, found)
     found += find_project_notes(blocks)
     blocks = _outside(blocks, found)
-    titles: frozenset[str] = frozenset()
-    if settings.remove_contents:
-        contents, titles = find_contents(blocks, end - start)
-        found += contents
-        blocks = _outside(blocks, contents)
-    if settings.remove_title_page:
-        found += _title_page(blocks, header)
-    warnings = [f"residue: {' '.join(block.lines)[:80]}" for block in blocks if mentions_project(block.text)]
-    removed = without_overlaps(found)
+    if settings.remove_transcriber_notes:
+        found += find_bare_notes(blocks)
+        blocks = _outside(blocks, found)
+    edges, titles, warnings = _edges_of_book(blocks, header, settings)
+    found += edges
+    blocks = _outside(blocks, edges)
+    warnings += [f"residue: {' '.join(block.lines)[:80]}" for block in blocks if mentions_project(block.text)]
+    removed, doubtful = _with_second_opinion(without_overlaps(found), text)
+    warnings += doubtful
     share = sum(span.end - span.start for span in removed) / max(end - start, 1)
     if share > settings.max_cut_share:
         warnings.append(f"much_apparatus: {share:.2f} of the book removed as notes, illustrations and the like")
-    return Apparatus(tuple(removed), titles, tuple(warnings))
+    return Apparatus(tuple(removed), titles, marks, tuple(warnings))
 
 
-def _outside(blocks: Sequence[Block], spans: Iterable[Span]) -> list[Block]:
+def _with_second_opinion(spans: Sequence[Span], text: str) -> tuple[list[Span], list[str]]:
+    """The spans without large ones that read like a story, and a warning for each of those."""
+    kept: list[Span] = []
+    warnings: list[str] = []
+    for span in spans:
+        if span.end - span.start > _LARGE and reads_like_a_story(text[span.start : span.end]):
+            shown = " ".join(text[span.start : span.start + 200].split())[:60]
+            warnings.append(f"doubtful_{span.rule}_kept: {span.end - span.start} characters from {shown!r}")
+        else:
+            kept.append(span)
+    return kept, warnings
+
+
+def _edges_of_book(
+    blocks: Sequence[Block], header: Header, settings: StrippingSettings
+) -> tuple[list[Span], frozenset[str], list[str]]:
+    """What stands in front of and behind the text, the headings that its contents list, and warnings."""
+    if not blocks:
+        return [], frozenset(), []
+    contents, titles = find_contents(blocks, blocks[-1].end - blocks[0].start)
+    wanted = {"contents": settings.remove_contents, "list_of_illustrations": settings.remove_lists_of_illustrations}
+    found = [span for span in contents if wanted[span.rule]]
+    blocks = _outside(blocks, found)
+    behind, warnings = find_back_matter(
+        blocks,
+        BackSwitches(
+            advertisement=settings.remove_advertisements,
+            appendix=settings.remove_appendices,
+            footnote=settings.remove_footnotes,
+            glossary=settings.remove_glossaries,
+            index=settings.remove_indexes,
+            title_page=settings.remove_title_page,
+        ),
+    )
+    found += behind
+    blocks = _outside(blocks, behind)
+    if settings.remove_prefaces:
+        prefaces, large = find_prefaces(blocks, header, titles)
+        found += prefaces
+        warnings += large
+        blocks = _outside(blocks, prefaces)
+    found += find_front_pages(
+        blocks,
+        header,
+        titles,
+        FrontSwitches(settings.remove_title_page, settings.remove_dedications, settings.remove_advertisements),
+    )
+    return found, titles if settings.remove_contents else frozenset(), warnings
+
+
+def _outside(blocks: Sequence[Block], spans: Sequence[Span]) -> list[Block]:
     """The blocks that no span touches."""
+    if not spans:
+        return list(blocks)
     ordered = without_overlaps(spans)
     kept: list[Block] = []
     position = 0
@@ -83,25 +141,3 @@ def _outside(blocks: Sequence[Block], spans: Iterable[Span]) -> list[Block]:
         if position == len(ordered) or ordered[position].start >= block.end:
             kept.append(block)
     return kept
-
-
-def _title_page(blocks: Sequence[Block], header: Header) -> list[Span]:
-    """Leading blocks that are title, author or imprint; nothing at all unless the title is among them."""
-    if header.title is None:
-        return []
-    title = set(_words(header.title))
-    words_of_header = title | set(_words(f"{header.author or ''} by"))
-    spans: list[Span] = []
-    has_title = False
-    for block in blocks[:_TITLE_PAGE_BLOCKS]:
-        words = _words(block.text)
-        known = 0 < len(words) < _TITLE_PAGE_WORDS and words_of_header.issuperset(words)
-        has_title = has_title or (known and not title.isdisjoint(words))
-        if not known and not all(_IMPRINT.fullmatch(line.strip()) for line in block.lines):
-            break
-        spans.append(Span(block.start, block.end, "title_page"))
-    return spans if has_title else []
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.lower().replace("_", " "))

@@ -29,6 +29,8 @@ _CONTINUATION = "\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•�
 _MOJIBAKE = re.compile(
     f"[\u00c2-\u00df][{_CONTINUATION}]|[\u00e0-\u00ef][{_CONTINUATION}]{{2}}|[\u00f0-\u00f4][{_CONTINUATION}]{{3}}"
 )
+# The same in UTF-8: a lead character, U+00C2 to U+00F4, in front of any character beyond ASCII.
+_MAYBE_MOJIBAKE = re.compile(rb"\xc3[\x82-\xb4][\xc2-\xf4]")
 _SUSPECT = re.compile("[\u00c2\u00c3\u00e2][^\x00-\x7f]")
 _OTHER_LINE_ENDS = "\r\v\f\u0085\u2028\u2029"
 _UNDECODED = re.compile("[\udc80-\udcff]")
@@ -237,7 +239,8 @@ def _repair_double_encoding(text: str) -> tuple[str, int]:
 
     Only where nearly all suspicious pairs are such sequences, so a Portuguese ``Ã”`` is left alone.
     """
-    if text.isascii():
+    # The regular expression on the bytes is many times faster, and most texts have no such sequence.
+    if text.isascii() or _MAYBE_MOJIBAKE.search(text.encode("utf-8", "replace")) is None:
         return text, 0
     sequences = sum(1 for match in _MOJIBAKE.finditer(text) if _repaired(match) != match[0])
     if sequences < 3 or sequences < 0.8 * len(_SUSPECT.findall(text)):

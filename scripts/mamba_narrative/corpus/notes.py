@@ -9,7 +9,9 @@ from mamba_narrative.corpus.paragraphs import Block
 from mamba_narrative.corpus.spans import Span
 
 _FRONT_BLOCKS, _BACK_BLOCKS = 40, 25
-_MAX_CREDIT_LINES, _MAX_NOTE_LINES, _MAX_NOTE_BLOCKS = 15, 40, 200
+_FRONT_EDGE, _BACK_EDGE = 20, 12
+"""Blocks in which even a note without a heading is looked for."""
+_MAX_CREDIT_LINES, _MAX_NOTE_LINES, _MAX_NOTE_BLOCKS = 15, 40, 2_000
 _MAX_BACK_MATTER = 20_000
 _MAX_GAP_BETWEEN_NOTES = 3
 _CREDIT = re.compile(
@@ -27,6 +29,8 @@ _CREDIT = re.compile(
         (?:posted|produced|prepared|scanned|transcribed|typed)
     |(?:and\ )?(?:the\ )?(?:online\ )?distributed\ proofread
     |nous\ remercions\ la\ biblioth
+    |(?:re)?formatted\ by\b|this\ (?:book|text|edition)\ (?:has\ been|was)\ put\ on-?\ ?line\b
+    |.{0,200}\b(?:gutcheck|jeebies|spellcheck|pgdp|online\ distributed\ proofread)
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -42,7 +46,8 @@ _NOTE_HEADING = re.compile(
         transcri(?:ber|ption|ptor|bing)(?:s|'s|’s|s'|s’|´s|`s)?\W*(?:end\ ?|foot\ ?)?
         (?:notes?|comments?|remarks?|corrections?|errata|endnotes?)
     |notes?\ (?:of|by|from|on)\ (?:the\ )?transcri
-    |notes?\ du\ transcripteur
+    |not[ae]s?\ (?:du|de\ la|del?|dell[ao']|do|da)\ ?(?:transcript|transcri|trascri)
+    |(?:opmerkingen|aantekeningen)\ van\ de\ bewerker
     |anmerkungen?\ (?:des|zur|der)\ (?:bearbeiter|transkription)
     |(?:list\ of\ )?(?:typographical|typographic|printer'?s?|obvious)\ (?:errors?|corrections?)
         \ (?:have\ been\ |were\ )?(?:corrected|by)
@@ -55,14 +60,42 @@ _NOTE_WORDS = re.compile(
     r"""\b(?:typo\w*|misprint\w*|spelling\w*|spelt|punctuation|hyphen\w*|transcri\w*|corrected|changed|retained
     |preserved|underscores?|italics?|asterisks?|small\ cap\w*|equal\ signs|superscript|scan\w*|diphthongs?
     |represented\ by|this\ text|original\ text|e-?text|e-?book|html|printed|page\ \d+|p\.\ \d+
-    |for\ .{1,30}\ read)\b|=>|https?:""",
+    |for\ .{1,30}\ read|first\ page\ of|period|comma|quot(?:es|ation)\w*|apostrophes?|ligatures?|removed
+        |added\ to|replaced
+    |inserted|omitted|supplied|relocated|footnotes?|side-?notes?|errors?|ads|capitali[sz]\w+|the\ original
+        |accents?|fonts?
+    |missing|editions?|printer\w*)\b|=>|https?:""",
     re.IGNORECASE | re.VERBOSE,
 )
+# What a note without a heading says: how the text was made from a book, and what became of its spelling.
+_BARE_NOTE = re.compile(
+    r"""\b(?:this|the)\ (?:e-?text|electronic\ \w+|text|edition|version|file|transcription|book)\ (?:\w+\ ){0,3}
+        (?:is|was|has\ been)\ (?:\w+\ ){0,2}(?:typed|transcribed|scanned|prepared|taken\ from|based\ (?:up)?on
+            |derived|reproduced|that\ of
+        |produced|digiti[sz]ed|copied)
+    |\boriginal\ (?:posting|scans?|e-?text)\b|\bsource\ (?:book|text|edition)['’s]*\b.{0,60}\b(?:header|page
+        |had|has|used|contain)
+    |\b(?:spellings?|punctuation|hyphenation|hyphens|typos?|typographical\ errors?|misprints?|quotation\ marks?
+        |inconsisten\w+)\b.{0,120}
+        \b(?:retained|preserved|corrected|changed|moderni[sz]ed|standardi[sz]ed|normali[sz]ed|removed
+            |left\ (?:as|un)|maintained|amended|regulari[sz]ed)\b
+    |\b(?:oe|ae|œ|æ)[\ -]ligatures?\b|\bhas\ been\ changed\ (?:throughout|to)\b|\bvariant\ (?:spellings?|hyphenation)
+    |\bconsistently\ (?:refers|spell\w*|uses)\b|^\W*end\ of\ trans?cription|\bis\ (?:shown|indicated|denoted
+        |represented|marked)\ (?:by|with|like)\b
+    """,
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+_ANY_NOTE_HEADING = re.compile(r"[\W_]*(?:notes?|source|about this (?:text|edition|file))[\W_]*", re.IGNORECASE)
+_KEY_LINE = re.compile(r"\s*\S{1,8} +(?:=|represents|stands for) +\S")
+_MAX_BARE_NOTE = 900
 _LIST_ITEM = re.compile(r"\s*(?:\(?\d{1,2}[.)]|[*•-] )")
+_PLACE = re.compile(r"\W*(?:on )?(?:page|pg\.?|p\.|line|chapter) ?\d+\W.*\S", re.IGNORECASE)
 _CORRECTION = re.compile(r"=>|changed to|corrected to")
 _PROJECT = re.compile(r"project\s+gutenberg|gutenberg-tm|gutenberg\.(?:org|net)|pgdp\.net", re.IGNORECASE)
 _ELECTRONIC = re.compile(
-    r"\be-?texts?\b|\be-?books?\b|\bHTML\b|\w@\w+\.\w|https?:|www\.|distributed proof", re.IGNORECASE
+    r"\be-?texts?\b|\be-?books?\b|\belectronic (?:text|edition|version)|\bHTML\b|\w@\w+\.\w|https?:|www\.|"
+    r"distributed proof",
+    re.IGNORECASE,
 )
 
 
@@ -74,7 +107,7 @@ def find_credits(blocks: Sequence[Block]) -> list[Span]:
         if len(block.lines) > _MAX_CREDIT_LINES:
             continue
         follows_credit = bool(spans) and number > 0 and spans[-1].end == blocks[number - 1].end
-        if _CREDIT.match(block.text) or (follows_credit and _CREDIT_TAIL.search(block.text)):
+        if _CREDIT.match(" ".join(block.text.split())) or (follows_credit and _CREDIT_TAIL.search(block.text)):
             spans.append(Span(block.start, block.end, "producer_credit"))
     return spans
 
@@ -104,6 +137,19 @@ def find_notes(blocks: Sequence[Block]) -> list[Span]:
     return spans
 
 
+def find_bare_notes(blocks: Sequence[Block]) -> list[Span]:
+    """Notes without a heading at the very front and the very back, and keys to signs (``_ = italics``)."""
+    edges = [*blocks[:_FRONT_EDGE], *blocks[max(_FRONT_EDGE, len(blocks) - _BACK_EDGE) :]]
+    spans = [Span(b.start, b.end, "transcriber_note") for b in blocks[:_FRONT_EDGE] if b.text.startswith("Summary:")]
+    for block in edges:
+        if len(block.text) > _MAX_BARE_NOTE or block.text.lstrip()[0] in "\"“‘'":
+            continue
+        keys = sum(_KEY_LINE.match(line) is not None for line in block.lines)
+        if _BARE_NOTE.search(" ".join(block.text.split())) or keys >= max(0.6 * len(block.lines), 1):
+            spans.append(Span(block.start, block.end, "transcriber_note"))
+    return spans
+
+
 def find_project_notes(blocks: Sequence[Block]) -> list[Span]:
     """Paragraphs about Project Gutenberg, and at the front or back about electronic texts."""
     margins = _margins(blocks)
@@ -115,7 +161,9 @@ def find_project_notes(blocks: Sequence[Block]) -> list[Span]:
         if mentions_project(block.text) or (number in margins and _ELECTRONIC.search(block.text)):
             # In front of the book an editor's preface names the project in most of its paragraphs, not in all.
             in_preface = number < _FRONT_BLOCKS and number - last <= _MAX_GAP_BETWEEN_NOTES + 1
-            spans.append(Span(blocks[last + 1].start if in_preface else block.start, block.end, "gutenberg_note"))
+            headed = number > 0 and _ANY_NOTE_HEADING.fullmatch(blocks[number - 1].text) is not None
+            first = blocks[last + 1] if in_preface else blocks[number - headed]
+            spans.append(Span(first.start, block.end, "gutenberg_note"))
             last = number
     return spans
 
@@ -123,7 +171,7 @@ def find_project_notes(blocks: Sequence[Block]) -> list[Span]:
 def mentions_project(text: str) -> bool:
     """Whether Project Gutenberg or its proofreaders are named."""
     # The plain tests first: this is asked of every block of the book.
-    return any(part in text for part in ("utenberg", "UTENBERG", "pgdp")) and _PROJECT.search(text) is not None
+    return ("utenberg" in text or "UTENBERG" in text or "pgdp" in text) and _PROJECT.search(text) is not None
 
 
 def _margins(blocks: Sequence[Block]) -> set[int]:
@@ -132,6 +180,8 @@ def _margins(blocks: Sequence[Block]) -> set[int]:
 
 
 def _continues_note(block: Block, first: bool) -> bool:
+    if _PLACE.match(block.text):
+        return True
     hits = len(_NOTE_WORDS.findall(block.text))
     enough = 1 if first or len(block.text) < 200 or _LIST_ITEM.match(block.text) else 2
     corrections = sum(_CORRECTION.search(line) is not None for line in block.lines)
@@ -144,4 +194,4 @@ def _is_back_matter(blocks: Sequence[Block], number: int) -> bool:
     if rest[-1].end - rest[0].start > min(_MAX_BACK_MATTER, 0.1 * (rest[-1].end - blocks[0].start)):
         return False
     notes = sum(len(block.text) for block in rest if _continues_note(block, first=False))
-    return notes >= 0.5 * sum(len(block.text) for block in rest)
+    return notes >= 0.3 * sum(len(block.text) for block in rest)

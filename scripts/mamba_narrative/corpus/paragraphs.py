@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 _DEFAULT_WIDTH, _MIN_WIDTH = 72, 55
@@ -20,6 +21,11 @@ _FORCED_BREAK_SHARE = 0.75
 _SLACK = 0.88
 """A break counts as forced if the next word would have reached this part of the width: typists wrap early."""
 _VERSE_CAPITALS_SHARE = 0.8
+_MIN_UNSPACED = 30
+"""Lines of a block in which paragraphs may follow each other without a blank line: longer than most paragraphs."""
+_MIN_UNSPACED_WIDTH = 46
+_MAX_STRAY = 0.1
+_ENDS_PARAGRAPH = re.compile(r"[.!?:][\"'”’»)\]_]*$|--$|—$")
 _ENDS_SENTENCE = re.compile(r"[.!?:;—-][\"'”’»)\]_]*$|\*$")
 
 
@@ -31,7 +37,7 @@ class Block:
     end: int
     lines: tuple[str, ...]
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The lines as they are."""
         return "\n".join(self.lines)
@@ -79,6 +85,39 @@ def split_at_indents(lines: Sequence[str]) -> list[list[str]]:
     return [list(lines[first:last]) for first, last in pairwise(borders)]
 
 
+def split_at_short_lines(lines: Sequence[str]) -> list[list[str]]:
+    """Paragraphs of a long block without any sign between them but the short last line of each.
+
+    A line ends a paragraph if the next word would still have fitted and a sentence ends there. One piece, if the block
+    is short or other lines are short too (verse, a list).
+    """
+    whole = [list(lines)]
+    if len(lines) < _MIN_UNSPACED:
+        return whole
+    lengths = [len(line.rstrip()) for line in lines]
+    own = sorted(lengths)[int(0.9 * len(lengths))]
+    if own < _MIN_UNSPACED_WIDTH:
+        return whole
+    limit = _SLACK * own
+    breaks, stray, capitals = [], 0, 0
+    for number, (length, line, following) in enumerate(zip(lengths, lines, lines[1:], strict=False), start=1):
+        if length + 1 + len(following.split(None, 1)[0]) < limit:
+            if _ENDS_PARAGRAPH.search(line.rstrip()) and _begins_sentence(following):
+                breaks.append(number)
+            else:
+                stray += 1
+        else:
+            capitals += _first_letter_is_capital(following)
+    if not breaks or stray > _MAX_STRAY * len(lines) or capitals > 0.5 * (len(lines) - len(breaks)):
+        return whole
+    return [list(lines[first:last]) for first, last in pairwise([0, *breaks, len(lines)])]
+
+
+def _begins_sentence(line: str) -> bool:
+    first = line.lstrip()[:1]
+    return first.isupper() or first.isdigit() or first in "\"“‘'(_"
+
+
 def is_wrapped_prose(lines: Sequence[str], width: int) -> bool:
     """Whether the line ends within ``lines`` are the work of wrapping at ``width`` (or at the block's own width)."""
     if len(lines) == 1:
@@ -86,7 +125,9 @@ def is_wrapped_prose(lines: Sequence[str], width: int) -> bool:
     margin = min(len(line) - len(line.lstrip()) for line in lines)
     lengths = [len(line.rstrip()) - margin for line in lines]
     own = max(lengths)
-    capitals = sum(_first_letter_is_capital(line) for line in lines[1:]) / (len(lines) - 1)
+    capitals = 0.0
+    if len(lines) >= 4:
+        capitals = sum(_first_letter_is_capital(line) for line in lines[1:]) / (len(lines) - 1)
     # A block set narrower than the book (a quotation, say) is measured by itself, if it does not look like verse.
     fits_own = len(lines) >= 4 and own >= _MIN_OWN_WIDTH and capitals < 0.5
     full = width - margin if margin <= _MAX_MARGIN else width
@@ -102,19 +143,6 @@ def is_wrapped_prose(lines: Sequence[str], width: int) -> bool:
 
 def _first_letter_is_capital(line: str) -> bool:
     return line.lstrip(" \t\"'“‘«_(")[:1].isupper()
-
-
-def join_lines(lines: Sequence[str]) -> str:
-    """One line of text; a line that ends in a hyphen or an unspaced dash is joined without a space."""
-    pieces: list[str] = []
-    for line in lines:
-        piece = " ".join(line.split())
-        if not piece:
-            continue
-        if pieces and not (pieces[-1].endswith(("-", "—")) and not pieces[-1].endswith((" -", " --", " —"))):
-            pieces.append(" ")
-        pieces.append(piece)
-    return "".join(pieces)
 
 
 def without_margin(lines: Sequence[str]) -> list[str]:

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mamba_narrative.config.stripping import StrippingSettings
 from mamba_narrative.corpus.paragraphs import (
     Block,
     is_wrapped_prose,
-    join_lines,
     split_at_indents,
+    split_at_short_lines,
     without_margin,
     wrapping_width,
 )
+from mamba_narrative.corpus.typography import Hyphens, Signs, join_lines
 
 SCENE_BREAK = "* * *"
 _SCENE_BREAK = re.compile(
     r"[\s*]*\*[\s*]*|[\s.]*\.(?:\s+\.){2,}[\s.]*|[\s_~=+#•·—–-]*[_~=+#•·—–-]{3,}[\s_~=+#•·—–-]*|"
     r"\s*[#•·~]\s*|(?:\s*[-—–+#•·~]){3,}\s*"
 )
-_PAGE_NUMBER = re.compile(
-    r"[\[{|(](?:pg|page|p|pp)\.? ?(?:\d{1,4}|[ivxlc]{1,8})[\]}|)]|\{\d{1,4}\}|\[(?!ill)[ivxlc]{1,7}\]", re.IGNORECASE
-)
-_FOOTNOTE_MARK = re.compile(r"\[\d{1,3}\]|(?<=\S)\[(?:\d{4}|[A-Z]|\*{1,3}|[†‡])\](?!\w)|(?<=\S)\{\d{1,4}[a-z]?\}")
-_OPENING_UNDERSCORE = re.compile(r"(?<![\w_])_(?=[^\s_])")
-_CLOSING_UNDERSCORE = re.compile(r"(?<=[^\s_])_(?![\w_])")
-_BOLD = re.compile(r"(?<![\w=])=(?=[^\s=])([^=\n]{1,300}?)(?<=[^\s=])=(?![\w=])")
-_TAG = re.compile(r"</?(?:i|b|em|strong|u|sc|small|big|sup|sub|tb)>", re.IGNORECASE)
+_MIN_INTERRUPTED = 60
 _INSIDE_SPACES = re.compile(r"(?<=\S)  +")
 
 
@@ -40,63 +35,84 @@ class Rendered:
     changes: dict[str, int]
 
 
-def render(blocks: list[Block], settings: StrippingSettings) -> Rendered:
-    """Write the blocks (what no rule has removed) as paragraphs."""
-    changes: Counter[str] = Counter()
-    width = wrapping_width(blocks)
+def render(
+    blocks: Sequence[Block],
+    settings: StrippingSettings,
+    footnote_marks: frozenset[str] = frozenset(),
+    after_removal: frozenset[int] = frozenset(),
+) -> Rendered:
+    """Write the blocks (what no rule has removed) as paragraphs.
+
+    ``footnote_marks``: forms of marks beyond ``[1]`` that lead to footnotes which were removed. ``after_removal``:
+    offsets of the blocks right above which something was removed; a sentence that it interrupted is made whole.
+    """
+    renderer = _Renderer(blocks, settings, footnote_marks)
     paragraphs: list[str] = []
     for block in blocks:
-        for paragraph in _paragraphs_of(block, width, settings, changes):
+        for position, paragraph in enumerate(renderer.paragraphs_of(block)):
             is_break = paragraph == SCENE_BREAK
-            if paragraph and not (is_break and (not paragraphs or paragraphs[-1] == SCENE_BREAK)):
+            if not paragraph or (is_break and (not paragraphs or paragraphs[-1] == SCENE_BREAK)):
+                continue
+            if not position and paragraphs and block.start in after_removal and _goes_on(paragraphs[-1], paragraph):
+                paragraphs[-1] += f" {paragraph}"
+                renderer.changes["paragraphs_joined"] += 1
+            else:
                 paragraphs.append(paragraph)
     while paragraphs and paragraphs[-1] == SCENE_BREAK:
         paragraphs.pop()
-    return Rendered("\n\n".join(paragraphs) + "\n" if paragraphs else "", dict(sorted(changes.items())))
+    text = "\n\n".join(paragraphs) + "\n" if paragraphs else ""
+    return Rendered(text, dict(sorted(renderer.changes.items())))
 
 
-def _paragraphs_of(block: Block, width: int, settings: StrippingSettings, changes: Counter[str]) -> list[str]:
-    if settings.normalise_scene_breaks and _is_scene_break(block):
-        changes["scene_break"] += block.text.strip() != SCENE_BREAK
-        return [SCENE_BREAK]
-    text = _without_signs(block.text, settings, changes)
-    lines = [line for line in text.split("\n") if line.strip()]
-    if not lines:
-        return []
-    if not settings.unwrap_paragraphs:
-        return ["\n".join(without_margin(lines))]
-    rendered = []
-    for part in split_at_indents(lines):
-        if is_wrapped_prose(part, width):
-            changes["lines_joined"] += len(part) - 1
-            rendered.append(join_lines(part))
-        else:
-            rendered.append(
-                "\n".join(_INSIDE_SPACES.sub(" ", line) if len(part) < 3 else line for line in without_margin(part))
-            )
-    return rendered
+def _goes_on(before: str, after: str) -> bool:
+    """Whether a sentence that began in one paragraph of prose ends in the next."""
+    return (
+        "\n" not in before
+        and "\n" not in after
+        and len(before) > _MIN_INTERRUPTED
+        and after[0].islower()
+        and (before[-1].islower() or before[-1] in ",;")
+    )
+
+
+class _Renderer:
+    """What the paragraphs of one book have in common."""
+
+    def __init__(self, blocks: Sequence[Block], settings: StrippingSettings, footnote_marks: frozenset[str]) -> None:
+        self.settings = settings
+        self.signs = Signs(settings, footnote_marks)
+        self.changes: Counter[str] = self.signs.changes
+        self.width = wrapping_width(blocks)
+        divided = settings.mend_hyphenation and any(block.text.find("-\n") >= 0 for block in blocks)
+        self.hyphens = Hyphens("\n\n".join(block.text for block in blocks)) if divided else None
+
+    def paragraphs_of(self, block: Block) -> list[str]:
+        if self.settings.normalise_scene_breaks and _is_scene_break(block):
+            self.changes["scene_break"] += block.text.strip() != SCENE_BREAK
+            return [SCENE_BREAK]
+        text = self.signs.removed_from(block.text)
+        lines = [line for line in text.split("\n") if line.strip()]
+        if not lines:
+            return []
+        if not self.settings.unwrap_paragraphs:
+            return ["\n".join(without_margin(lines))]
+        rendered: list[str] = []
+        for part in split_at_indents(lines):
+            unspaced = split_at_short_lines(part)
+            if len(unspaced) > 1:
+                rendered += [self._joined(paragraph) for paragraph in unspaced]
+                self.changes["paragraphs_separated"] += len(unspaced) - 1
+            elif is_wrapped_prose(part, self.width):
+                rendered.append(self._joined(part))
+            else:
+                kept = without_margin(part)
+                rendered.append("\n".join(_INSIDE_SPACES.sub(" ", line) if len(part) < 3 else line for line in kept))
+        return rendered
+
+    def _joined(self, lines: Sequence[str]) -> str:
+        self.changes["lines_joined"] += len(lines) - 1
+        return join_lines(lines, self.hyphens)
 
 
 def _is_scene_break(block: Block) -> bool:
     return len(block.lines) <= 2 and len(block.text) < 200 and _SCENE_BREAK.fullmatch(block.text) is not None
-
-
-def _without_signs(text: str, settings: StrippingSettings, changes: Counter[str]) -> str:
-    """Without page numbers, footnote marks and signs of emphasis."""
-    substitutions: list[tuple[str, re.Pattern[str], str]] = []
-    if settings.remove_page_numbers and ("[" in text or "{" in text or "|" in text or "(p" in text.lower()):
-        substitutions.append(("page_number", _PAGE_NUMBER, ""))
-    if settings.remove_footnotes and ("[" in text or "{" in text):
-        substitutions.append(("footnote_mark", _FOOTNOTE_MARK, ""))
-    if settings.remove_markup:
-        if "_" in text:
-            substitutions += [("markup", _OPENING_UNDERSCORE, ""), ("markup", _CLOSING_UNDERSCORE, "")]
-        if "=" in text:
-            substitutions.append(("markup", _BOLD, r"\1"))
-        if "<" in text:
-            substitutions.append(("markup", _TAG, ""))
-    for rule, pattern, replacement in substitutions:
-        text, count = pattern.subn(replacement, text)
-        if count:
-            changes[rule] += count
-    return text

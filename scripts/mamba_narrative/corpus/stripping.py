@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from mamba_narrative.corpus.cleaning import find_apparatus
 from mamba_narrative.corpus.encoding import decode
 from mamba_narrative.corpus.header import Header, parse_header
 from mamba_narrative.corpus.inventory import RawBook, books_by_shard
-from mamba_narrative.corpus.paragraphs import split_blocks
+from mamba_narrative.corpus.paragraphs import Block, split_blocks
 from mamba_narrative.corpus.reading import UnreadableBook, read_raw
 from mamba_narrative.corpus.rendering import render
 from mamba_narrative.corpus.spans import Span, mask, without_overlaps
@@ -55,8 +57,9 @@ def strip_book(raw: bytes, settings: StrippingSettings) -> StrippedBook:
     framed = mask(text, boundaries.removed)
     apparatus = find_apparatus(framed, boundaries.start, boundaries.end, header, settings)
     masked = mask(framed, apparatus.spans)
-    rendered = render(list(split_blocks(masked, boundaries.start, boundaries.end)), settings)
     removed = without_overlaps([*boundaries.removed, *apparatus.spans])
+    blocks = list(split_blocks(masked, boundaries.start, boundaries.end))
+    rendered = render(blocks, settings, apparatus.footnote_marks, _after_removal(blocks, removed))
     return StrippedBook(
         text=rendered.text,
         chapters=tuple(find_chapters(rendered.text, apparatus.titles)),
@@ -68,6 +71,16 @@ def strip_book(raw: bytes, settings: StrippingSettings) -> StrippedBook:
         removed=tuple((span, _beginning(text[span.start : span.end])) for span in removed),
         changes=rendered.changes,
         warnings=(*decoded.warnings, *boundaries.warnings, *apparatus.warnings),
+    )
+
+
+def _after_removal(blocks: Sequence[Block], removed: Sequence[Span]) -> frozenset[int]:
+    """Offsets of the blocks between which and the one before something was removed."""
+    starts = [span.start for span in removed]
+    return frozenset(
+        block.start
+        for before, block in pairwise(blocks)
+        if bisect_left(starts, before.end) < bisect_left(starts, block.start)
     )
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from mamba_narrative.config.architectures import MambaSettings
 from mamba_narrative.errors import FileFormatError
-from mamba_narrative.model.mamba import DT_FLOOR, DT_MAX, DT_MIN, EMBEDDING_STD, NORM_EPSILON, MambaLanguageModel
+from mamba_narrative.model.layers import EMBEDDING_STD, NORM_EPSILON
+from mamba_narrative.model.mamba import DT_FLOOR, DT_MAX, DT_MIN, MambaLanguageModel
 
 _EMBEDDING, _HUGGING_FACE_EMBEDDING = "backbone.embedding.weight", "backbone.embeddings.weight"
 _HEAD = "lm_head.weight"

@@ -41,8 +41,8 @@ class Decoder:
 
         ``ids`` follow what was read before; the batch stays the same. The result is valid until the next call.
         """
-        if self._state is not None and ids.shape[1] == 1 and ids.is_cuda:
-            return self._recorded(ids, self._state)
+        if self._state is not None and ids.shape[1] == 1:
+            return self._recorded(ids, self._state) if ids.is_cuda else self._one(ids, self._state)
         if self._reading_by_steps and self._step is not None:
             self._state, self._reading_by_steps = self._step.state, False
         scores, self._state = self._read(ids, self._state)

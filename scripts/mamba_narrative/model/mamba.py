@@ -16,36 +16,14 @@ from torch.utils.checkpoint import checkpoint
 
 from mamba_narrative.config.architectures import MambaSettings
 from mamba_narrative.model.interface import LanguageModel, State
+from mamba_narrative.model.layers import EMBEDDING_STD, RMSNorm, compute_dtype, embed, padded_rows
 from mamba_narrative.model.scan.convolution import causal_conv
 from mamba_narrative.model.scan.cuda_mixer import MixerWeights, cuda_mixer, takes
-from mamba_narrative.model.scan.cuda_norm import add_norm
 from mamba_narrative.model.scan.cuda_step import cuda_step
 from mamba_narrative.model.scan.dispatch import resolve_backend, selective_scan
 
-NORM_EPSILON = 1e-5
-EMBEDDING_STD = 0.02
 DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 0.1, 1e-4
 """Initial step sizes are log-uniform between the first two and never below the third."""
-
-
-class RMSNorm(nn.Module):
-    """Root mean square normalisation of the residual stream."""
-
-    def __init__(self, d_model: int, backend: str) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(d_model))
-        self.backend = backend
-
-    def forward(self, x: Tensor, update: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Add ``update`` to ``x``, both [..., d_model], and normalise the sum. Returns that, and the sum.
-
-        x is at least float32, and so is the sum. The first result is in ``dtype`` where a kernel computes it, else
-        like x: what reads it converts it.
-        """
-        if (fused := add_norm(x, update, self.weight, dtype, self.backend)) is not None:
-            return fused
-        x = x if update is None else x + update
-        return F.rms_norm(x, self.weight.shape, self.weight, NORM_EPSILON), x
 
 
 class MambaMixer(nn.Module):
@@ -75,7 +53,7 @@ class MambaMixer(nn.Module):
         Returns the output [batch, length, d_model] and both states after the last position.
         """
         if (fused := self._cuda_weights(hidden)) is not None:
-            return cuda_mixer(hidden.to(self.compute_dtype(hidden)), fused, window, scan_state, resets)
+            return cuda_mixer(hidden.to(self.compute_dtype()), fused, window, scan_state, resets)
         x, gate = self.in_proj(hidden).chunk(2, dim=-1)
         x, window = causal_conv(
             x,
@@ -106,7 +84,7 @@ class MambaMixer(nn.Module):
 
     def step(self, hidden: Tensor, window: Tensor, scan_state: Tensor) -> Tensor:
         """``forward`` of one position without gradients; the states are replaced by those after it, in place."""
-        dtype = self.compute_dtype(hidden)
+        dtype = self.compute_dtype()
         fused = self._cuda_weights(hidden)
         if fused is not None and window.dtype == dtype:
             return cuda_step(hidden[:, 0].to(dtype), fused, window, scan_state).unsqueeze(1)
@@ -115,10 +93,9 @@ class MambaMixer(nn.Module):
         scan_state.copy_(scan_state_after)
         return mixed
 
-    def compute_dtype(self, hidden: Tensor) -> torch.dtype:
-        """The type of the matrix products: that of autocast, or of the weights."""
-        device = hidden.device.type
-        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.in_proj.weight.dtype
+    def compute_dtype(self) -> torch.dtype:
+        """The type of the matrix products."""
+        return compute_dtype(self.in_proj.weight)
 
     def _cuda_weights(self, hidden: Tensor) -> MixerWeights | None:
         """The parameters for the kernels that compute a whole mixer, or None where they cannot."""
@@ -135,7 +112,7 @@ class MambaMixer(nn.Module):
             self.D,
             self.out_proj.weight,
         )
-        return weights if takes(weights, self.compute_dtype(hidden)) else None
+        return weights if takes(weights, self.compute_dtype()) else None
 
     @torch.no_grad()
     def initialise(self, n_layer: int, generator: torch.Generator) -> None:
@@ -178,7 +155,7 @@ class MambaBlock(nn.Module):
         resets: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Take up the ``update`` of the block before; returns the residual, this block's update, and both states."""
-        normed, residual = self.norm(residual, update, self.mixer.compute_dtype(residual))
+        normed, residual = self.norm(residual, update, self.mixer.compute_dtype())
         return residual, *self.mixer(normed, window, scan_state, resets)
 
 
@@ -205,8 +182,7 @@ class MambaLanguageModel(LanguageModel):
         self._settings = settings
         self.d_model = settings.d_model
         self.vocab_size = vocab_size
-        multiple = settings.pad_vocab_size_multiple
-        self.padded_vocab_size = -(-vocab_size // multiple) * multiple
+        self.padded_vocab_size = padded_rows(vocab_size, settings.pad_vocab_size_multiple)
         self.backbone = MambaBackbone(settings, self.padded_vocab_size)
 
     @property
@@ -218,7 +194,7 @@ class MambaLanguageModel(LanguageModel):
         """See ``LanguageModel.forward``."""
         if resets is not None and resets.device.type == "cpu" and not resets.any():
             resets = None  # asking a GPU would make it wait
-        residual, update = self._embedded(ids), None
+        residual, update = embed(ids, self.backbone.embedding.weight), None
         after: State = {}
         for index, layer in enumerate(self.layers()):
             window, scan_state = (None, None) if state is None else (state[f"{index}.window"], state[f"{index}.scan"])
@@ -233,19 +209,15 @@ class MambaLanguageModel(LanguageModel):
     @torch.no_grad()
     def step(self, ids: Tensor, state: State) -> Tensor:
         """See ``LanguageModel.step``."""
-        residual, update = self._embedded(ids), None
+        residual, update = embed(ids, self.backbone.embedding.weight), None
         for index, layer in enumerate(self.layers()):
-            normed, residual = layer.norm(residual, update, layer.mixer.compute_dtype(residual))
+            normed, residual = layer.norm(residual, update, layer.mixer.compute_dtype())
             update = layer.mixer.step(normed, state[f"{index}.window"], state[f"{index}.scan"])
         return self._finished(residual, update)
 
     def layers(self) -> list[MambaBlock]:
         """The blocks, first to last."""
         return [layer for layer in self.backbone.layers if isinstance(layer, MambaBlock)]
-
-    def _embedded(self, ids: Tensor) -> Tensor:
-        residual = self.backbone.embedding(ids)
-        return residual.to(torch.promote_types(residual.dtype, torch.float32))  # stays float32 or wider
 
     def _finished(self, residual: Tensor, update: Tensor | None) -> Tensor:
         return self.backbone.norm_f(residual, update, residual.dtype)[0]

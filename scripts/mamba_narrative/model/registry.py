@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.config.architectures import MambaSettings, TransformerSettings
 from mamba_narrative.config.base import Section
 from mamba_narrative.errors import UserError
 from mamba_narrative.model.interface import LanguageModel
@@ -29,7 +29,17 @@ def _create_mamba(settings: Section, vocab_size: int) -> LanguageModel:
     return MambaLanguageModel(settings, vocab_size)
 
 
-ARCHITECTURES: dict[str, Architecture] = {"mamba": Architecture(MambaSettings, _create_mamba)}
+def _create_transformer(settings: Section, vocab_size: int) -> LanguageModel:
+    from mamba_narrative.model.transformer import TransformerLanguageModel
+
+    assert isinstance(settings, TransformerSettings)
+    return TransformerLanguageModel(settings, vocab_size)
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "mamba": Architecture(MambaSettings, _create_mamba),
+    "transformer": Architecture(TransformerSettings, _create_transformer),
+}
 
 
 def find_architecture(name: str) -> Architecture:

@@ -1,5 +1,7 @@
 """Models on disk: a folder that transformers opens, and from which this project gets its own model back.
 
+Architectures that transformers does not have are kept in the same folder under their own names.
+
 ``config.json`` has transformers' fields and, under ``mamba_narrative``, the architecture, the run's settings and the
 size of the vocabulary without padding. The same model gives the same bytes.
 """
@@ -20,14 +22,9 @@ from torch import Tensor
 from mamba_narrative.config.base import Section, explain
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import atomic_directory, read_json, sha256_bytes, write_bytes, write_json
-from mamba_narrative.model.convert import (
-    from_hugging_face,
-    hugging_face_config,
-    settings_from_hugging_face,
-    to_hugging_face,
-)
+from mamba_narrative.model.convert import settings_from_hugging_face
+from mamba_narrative.model.hugging_face import find_form
 from mamba_narrative.model.interface import LanguageModel
-from mamba_narrative.model.mamba import MambaLanguageModel
 from mamba_narrative.model.registry import find_architecture, outline_model
 
 CONFIG, WEIGHTS, GENERATION = "config.json", "model.safetensors", "generation_config.json"
@@ -35,10 +32,10 @@ _OURS = "mamba_narrative"
 
 
 def weights_bytes(model: LanguageModel) -> bytes:
-    """The content of ``model.safetensors``: float32 weights under transformers' names."""
+    """The content of ``model.safetensors``: float32 weights under transformers' names where it has some."""
     tensors = {
         name: tensor.detach().to("cpu", torch.float32).contiguous()
-        for name, tensor in to_hugging_face(model.state_dict()).items()
+        for name, tensor in find_form(model.architecture).to_theirs(model.state_dict()).items()
     }
     return safetensors.torch.save(tensors, metadata={"format": "pt"})
 
@@ -60,9 +57,7 @@ def save_model(
     run: the settings of the run, with its ``architecture`` and ``model``. end_of_text_id: begins and ends a text, or
     None. extra_files: further files by name, such as the tokeniser's and the model card.
     """
-    if not isinstance(model, MambaLanguageModel):
-        raise TypeError(f"there is no Hugging Face form of {type(model).__name__}")
-    config = hugging_face_config(model, end_of_text_id)
+    config = find_form(model.architecture).config(model, end_of_text_id)
     config[_OURS] = {"vocab_size": model.vocab_size, "run": run.model_dump(mode="json")}
     ends = {"bos_token_id": end_of_text_id, "eos_token_id": end_of_text_id, "pad_token_id": end_of_text_id}
     weights = weights_bytes(model)
@@ -83,7 +78,7 @@ def load_model(directory: Path, device: torch.device | str = "cpu") -> LanguageM
     """
     directory = Path(directory)
     model = _outline(directory / CONFIG)
-    weights = _read_weights(directory / WEIGHTS)
+    weights = find_form(model.architecture).to_ours(_read_weights(directory / WEIGHTS))
     _check_fit(directory / WEIGHTS, model.state_dict(), weights)
     model.load_state_dict({name: tensor.to(device, torch.float32) for name, tensor in weights.items()}, assign=True)
     return model.requires_grad_().eval()
@@ -113,7 +108,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise UserError(f"{path}: not found; a model folder has {CONFIG} and {WEIGHTS} (pickled weights are not read)")
     try:
-        return from_hugging_face(safetensors.torch.load_file(path))
+        return safetensors.torch.load_file(path)
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise FileFormatError(f"{path}: not a complete safetensors file ({error}); copy or train it again") from None
 

@@ -55,7 +55,14 @@ REASONS: dict[str, str] = {
     "footer_without_marker": "footer without a marker, found by its words",
     "licence_inside": "licence between two texts of one file",
     "marker_inside": "marker line inside the text",
-    "title_page": "title, author and imprint in front of the text",
+    "title_page": "title, author and imprint in front of the text, or the printer's name behind it",
+    "dedication": "dedication",
+    "preface": "preface, introduction or afterword by another than the author",
+    "advertisement": "the publisher's list of books",
+    "index": "index",
+    "glossary": "glossary",
+    "appendix": "appendix or bibliography",
+    "sidenote": "sidenotes",
     "contents": "table of contents",
     "list_of_illustrations": "list of illustrations",
     "illustration": "illustration tags and captions",
@@ -67,10 +74,22 @@ REASONS: dict[str, str] = {
     "lines_joined": "hard-wrapped lines joined to paragraphs",
     "scene_break": "scene breaks written in one way",
     "page_number": "page numbers removed",
+    "paragraphs_separated": "paragraphs without a blank line between them told apart",
+    "paragraphs_joined": "sentences made whole that something removed had interrupted",
     "footnote_mark": "footnote marks removed",
     "markup": "signs of italics and bold removed",
     # Warnings
     "much_apparatus": "an unusually large part of the book was removed as apparatus",
+    "large_preface_kept": "a preface by another was left in, as it is unusually large",
+    "large_appendix_kept": "an appendix was left in, as it is unusually large",
+    "large_index_kept": "an index was left in, as it is unusually large",
+    "large_glossary_kept": "a glossary was left in, as it is unusually large",
+    "large_footnote_kept": "end notes were left in, as they are unusually large",
+    "large_advertisement_kept": "a list of books was left in, as it is unusually large",
+    "appendix_kept": "an appendix was left in, as it holds dialogue",
+    "glossary_kept": "a glossary was left in, as it holds dialogue",
+    "index_kept": "an index was left in, as it holds dialogue",
+    "footnote_kept": "end notes were left in, as they hold dialogue",
     "residue": "a paragraph still names Project Gutenberg",
     "no_start_marker": "no start marker",
     "no_end_marker": "no end marker",
@@ -91,15 +110,20 @@ REASONS: dict[str, str] = {
 
 _UNREADABLE = "unreadable_"
 _BY_CATALOGUE = "catalogue_"
+_DOUBTFUL, _KEPT = "doubtful_", "_kept"
 
 
 def meaning_of(code: str) -> str:
     """The reason in words, empty for an unknown code.
 
-    ``unreadable_<code>`` is explained as ``<code>``; ``catalogue_<genre>`` is a genre of Project Gutenberg's catalogue.
+    ``unreadable_<code>`` is explained as ``<code>``; ``catalogue_<genre>`` is a genre of Project Gutenberg's catalogue;
+    ``doubtful_<rule>_kept`` is a removal that a second opinion prevented.
     """
     if code.startswith(_BY_CATALOGUE):
         return f"by the catalogue: {code.removeprefix(_BY_CATALOGUE).replace('_', ' ')}"
+    if code.startswith(_DOUBTFUL):
+        rule = code.removeprefix(_DOUBTFUL).removesuffix(_KEPT)
+        return f"left in, as it reads like a story ({REASONS.get(rule, rule)})"
     return REASONS.get(code) or REASONS.get(code.removeprefix(_UNREADABLE), "")
 
 

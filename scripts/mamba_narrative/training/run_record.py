@@ -15,9 +15,22 @@ import torch
 from mamba_narrative import __version__
 from mamba_narrative.code_inputs import code_inputs
 from mamba_narrative.io import sha256_text
+from mamba_narrative.model.hugging_face import transformers_opens
 from mamba_narrative.training.compute import Compute
 
 _PACKAGES = ("torch", "numpy", "safetensors", "tiktoken", "transformers", "triton", "mamba-ssm")
+
+_TRANSFORMERS_USE = """\
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")
+model = AutoModelForCausalLM.from_pretrained("path/of/this/folder")"""
+_OWN_USE = """\
+# transformers does not have this architecture; the workflow's own package reads the folder.
+from pathlib import Path
+from mamba_narrative.model.storage import load_model
+
+model = load_model(Path("path/of/this/folder"))"""
 
 
 def describe_versions() -> dict[str, str]:
@@ -88,10 +101,12 @@ def model_card(record: Mapping[str, Any]) -> str:
         ("validation bits per byte", f"{record['validation']['bits_per_byte']:.4f}"),
     ]
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    usage, library = _OWN_USE, ""
+    if transformers_opens(record["architecture"]):
+        usage, library = _TRANSFORMERS_USE, "library_name: transformers\n"
     return f"""---
 language: en
-library_name: transformers
-pipeline_tag: text-generation
+{library}pipeline_tag: text-generation
 tags:
 - {record["architecture"]}
 - project-gutenberg
@@ -115,10 +130,7 @@ are in the run's `run.json`.
 ## Use
 
 ```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")
-model = AutoModelForCausalLM.from_pretrained("path/of/this/folder")
+{usage}
 ```
 
 Training began every book with the end-of-text token, so a prompt that opens a text should begin with it.

@@ -1,32 +1,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stripping_texts import BOOK, CLEANED, JOINED, PARAGRAPH, cleaned, rules
 
 from mamba_narrative.config.stripping import StrippingSettings
-from mamba_narrative.corpus.cleaning import find_apparatus
-from mamba_narrative.corpus.header import Header
-from mamba_narrative.corpus.paragraphs import split_blocks
-from mamba_narrative.corpus.rendering import render
 from mamba_narrative.corpus.spans import Span, kept_stretches, mask
-
-PARAGRAPH = (
-    "The lamp went out before the tale was done, and nobody in the room\n"
-    "said a word about it. Outside, the rain had begun again, and the dog\n"
-    "lay down beside the door, where the cold came in."
-)
-JOINED = PARAGRAPH.replace("\n", " ")
-BOOK = "\n\n".join([PARAGRAPH] * 30)
-CLEANED = "\n\n".join([JOINED] * 30)
-
-
-def cleaned(text, settings=None, header=None):
-    settings, header = settings or StrippingSettings(), header or Header()
-    apparatus = find_apparatus(text, 0, len(text), header, settings)
-    return render(list(split_blocks(mask(text, apparatus.spans))), settings).text.rstrip("\n")
-
-
-def rules(text, header=None):
-    return {span.rule for span in find_apparatus(text, 0, len(text), header or Header(), StrippingSettings()).spans}
 
 
 @pytest.mark.parametrize(
@@ -90,11 +68,28 @@ def test_contents_go_but_the_first_heading_of_the_text_stays(style, heading):
     assert rules(text) == {"contents"}
 
 
-def test_a_title_page_goes_only_where_it_repeats_the_header():
-    page = "A LAMP\n\nBY\n\nN. WRITER\n\nLONDON\n1890"
-    assert cleaned(f"{page}\n\n{BOOK}", header=Header("A Lamp", "N. Writer")) == CLEANED
-    assert cleaned(f"{page}\n\n{BOOK}", header=Header("Another Book", "M. Author")).startswith("A LAMP\n\nBY")
-    assert cleaned(f"{page}\n\n{BOOK}").startswith("A LAMP")
+def test_contents_of_several_parts_go_and_the_first_headings_of_the_text_stay():
+    contents = "CONTENTS\n\nPART I\n\n 1. THE LAMP\n 2. THE RAIN\n\nPART II\n\n 3. THE DOG\n 4. THE DOOR"
+    text = "PART ONE\n\nCHAPTER I\n\nTHE LAMP\n\n“It is dark,” said the dog."
+    assert cleaned(f"{contents}\n\n{text}\n\n{BOOK}") == f"{text}\n\n{CLEANED}"
+
+
+def test_a_title_without_a_page_below_entries_with_pages_is_the_first_of_the_text():
+    contents = (
+        "LIST OF CHAPTERS\n\n                    PAGE\nThe Lamp          1\nThe Rain        20\nThe Dog        31"
+    )
+    text = "\n\n".join(
+        ["The Old Lamp", *(f"Night {word} came, and nobody lit the lamp." for word in ("one", "two", "three"))]
+    )
+    assert cleaned(f"{contents}\n\n{text}\n\n{BOOK}") == f"{text}\n\n{CLEANED}"
+
+
+def test_contents_in_words_go_up_to_the_first_chapter():
+    contents = (
+        "CONTENTS\n\nPART 1\n\n  ONE  THE LAMP\n  TWO  THE RAIN\n\nPART 2\n\n  TWENTY-ONE  THE DOG\n  SIXTY  THE DOOR"
+    )
+    text = f"CHAPTER ONE\n\nTHE LAMP\n\n“Dark,” said the dog, and sat.\n\n{BOOK}"
+    assert cleaned(f"{contents}\n\n{text}").startswith("CHAPTER ONE\n\nTHE LAMP\n\n“Dark,”")
 
 
 def test_footnotes_go_with_their_marks_wherever_they_stand():
@@ -159,10 +154,36 @@ SWITCHES = {
     "remove_illustrations": "[Illustration: A lamp]",
     "remove_footnotes": "[Footnote A: An aside.]",
     "remove_page_numbers": "[Pg 12]",
+    "remove_sidenotes": "[Sidenote: The lamp goes out.]",
+    "remove_lists_of_illustrations": "ILLUSTRATIONS\n\n A LAMP      1\n THE RAIN     20\n A DOG     31",
     "remove_contents": "CONTENTS\n\n I. THE LAMP      1\n II. THE RAIN     20\n III. THE DOG     31",
     "remove_markup": "_A lamp_",
     "normalise_scene_breaks": "*****",
 }
+
+
+FRONT_SWITCHES = {
+    "remove_dedications": "TO\n\nMY MOTHER",
+    "remove_advertisements": "BY THE SAME AUTHOR\n\nTHE RAIN, Crown 8vo, 6s.",
+    "remove_title_page": "Printed in Great Britain\n\nLondon, 1890",
+    "remove_prefaces": "TRANSLATOR'S PREFACE\n\n"
+    + "This translation of the novel follows the first edition, now lost.\n" * 3,
+}
+BACK_SWITCHES = {
+    "remove_indexes": "INDEX\n\nLamp, 12\nRain, 13\nDog, 14",
+    "remove_glossaries": "GLOSSARY\n\nLamp, a light.\n\nRain, water.",
+    "remove_appendices": "APPENDIX\n\nA list of all lamps.",
+}
+
+
+@pytest.mark.parametrize("switch", FRONT_SWITCHES | BACK_SWITCHES)
+def test_every_rule_for_front_and_back_has_a_switch(switch):
+    story = f"CHAPTER I\n\n{BOOK}\n\n{BOOK}"
+    part = FRONT_SWITCHES.get(switch) or BACK_SWITCHES[switch]
+    text = f"{part}\n\n{story}" if switch in FRONT_SWITCHES else f"{story}\n\n{part}"
+    first_word = part.split("\n")[0]
+    assert first_word in cleaned(text, StrippingSettings(**{switch: False}))
+    assert cleaned(text) == f"CHAPTER I\n\n{CLEANED}\n\n{CLEANED}"
 
 
 @pytest.mark.parametrize("switch", SWITCHES)

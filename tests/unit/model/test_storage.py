@@ -5,13 +5,14 @@ import json
 import pytest
 import safetensors.torch
 import torch
-from transformers import MambaForCausalLM
+from transformers import AutoModelForCausalLM, MambaForCausalLM
 
 from mamba_narrative.config.architectures import MambaSettings
 from mamba_narrative.config.runs import MambaRun
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import sha256_file
-from mamba_narrative.model.registry import build_model
+from mamba_narrative.model.mamba import MambaLanguageModel
+from mamba_narrative.model.registry import ARCHITECTURES, Architecture, build_model
 from mamba_narrative.model.storage import load_model, save_model, weights_sha256
 
 RUN = MambaRun(architecture="mamba", model=MambaSettings(d_model=32, n_layer=2, d_state=8))
@@ -133,3 +134,18 @@ def test_an_unusable_entry_of_ours_is_refused_with_its_path(saved, ours, message
     (saved / "config.json").write_text(json.dumps(config | {"mamba_narrative": ours}))
     with pytest.raises(FileFormatError, match=f"config.json: .*{message}"):
         load_model(saved)
+
+
+def test_an_architecture_that_transformers_does_not_have_is_kept_under_its_own_names(tmp_path, monkeypatch):
+    class Theirs(MambaLanguageModel):
+        architecture = "users_idea"
+
+    monkeypatch.setitem(ARCHITECTURES, "users_idea", Architecture(MambaSettings, Theirs))
+    model = build_model("users_idea", RUN.model, 101, seed=2)
+    save_model(model, RUN.model_copy(update={"architecture": "users_idea"}), tmp_path / "model", end_of_text_id=100)
+    loaded = load_model(tmp_path / "model")
+    assert type(loaded) is Theirs
+    assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in loaded.state_dict().items())
+    assert set(safetensors.torch.load_file(tmp_path / "model" / "model.safetensors")) == set(model.state_dict())
+    with pytest.raises(ValueError, match=r"mamba_narrative\.users_idea"):
+        AutoModelForCausalLM.from_pretrained(tmp_path / "model")

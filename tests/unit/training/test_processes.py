@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -67,6 +68,18 @@ def test_two_processes_train_as_one_and_one_continues_what_two_left(
         run = settings_of(steps=6, batch_sequences=4, order=order)
         assert train_run("tiny", run, tokens, tmp_path / "output", tmp_path / "work") == 0
     assert_same_run(tmp_path / "output", alone)
+
+
+def test_the_command_starts_as_many_processes_as_the_settings_say(tokens: Path, tmp_path: Path) -> None:
+    run = settings_of(batch_sequences=2, processes=2)
+    command = [sys.executable, str(ROOT / "scripts" / "train_run.py"), "--run", "tiny"]
+    command += ["--settings", run.model_dump_json(), "--tokens", str(tokens)]
+    command += ["--output", str(tmp_path / "output"), "--work", str(tmp_path / "work")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))["processes"] == 2
+    assert train_run("tiny", settings_of(batch_sequences=2), tokens, tmp_path / "alone", tmp_path / "alone-work") == 0
+    assert_same_run(tmp_path / "output", tmp_path / "alone")
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

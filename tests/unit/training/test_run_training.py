@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mamba_narrative.config.runs import MambaRun
+from mamba_narrative.config.architectures import TransformerSettings
+from mamba_narrative.config.runs import MambaRun, TransformerRun
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import sha256_file
 from mamba_narrative.model.storage import load_model
@@ -174,6 +175,34 @@ def test_a_run_stopped_by_a_signal_and_continued_equals_an_uninterrupted_one(
     assert json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))["resumed"] == 1
     for name in ("model/model.safetensors", "validation.csv"):
         assert (tmp_path / "output" / name).read_bytes() == (finished / "output" / name).read_bytes()
+
+
+@pytest.mark.parametrize("order", ["shuffled", "stateful"])
+def test_a_transformer_is_trained_stopped_continued_and_read_back_like_a_mamba(
+    order: str, tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = TransformerRun(
+        architecture="transformer",
+        model=TransformerSettings(d_model=16, n_layer=1, context_length=16),
+        training=settings_of(order=order, checkpoint_every_steps=1).training,
+    )
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    assert train_run("tiny", run, tokens, straight / "output", straight / "work") == 0
+    update = Trainer._update
+
+    def update_and_signal(trainer: Trainer) -> str:
+        note = update(trainer)
+        if trainer.step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return note
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_update", update_and_signal)
+        assert train_run("tiny", run, tokens, stopped / "output", stopped / "work") == 75
+    assert train_run("tiny", run, tokens, stopped / "output", stopped / "work") == 0
+    for name in ("model/model.safetensors", "validation.csv"):
+        assert (stopped / "output" / name).read_bytes() == (straight / "output" / name).read_bytes()
+    assert load_model(straight / "output" / "model").settings == run.model
 
 
 def test_the_command_ends_with_code_75_when_it_is_terminated(tokens: Path, tmp_path: Path) -> None:

@@ -1,0 +1,50 @@
+"""Parts that architectures share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mamba_narrative.model.scan.cuda_norm import add_norm
+
+NORM_EPSILON = 1e-5
+EMBEDDING_STD = 0.02
+
+
+class RMSNorm(nn.Module):
+    """Root mean square normalisation of the residual stream."""
+
+    def __init__(self, d_model: int, backend: str = "auto") -> None:
+        """backend: that of the scan; ``auto`` and ``cuda`` allow the fused kernel where it works."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(d_model))
+        self.backend = backend
+
+    def forward(self, x: Tensor, update: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Add ``update`` to ``x``, both [..., d_model], and normalise the sum. Returns that, and the sum.
+
+        x is at least float32, and so is the sum. The first result is in ``dtype`` where a kernel computes it, else
+        like x: what reads it converts it.
+        """
+        if (fused := add_norm(x, update, self.weight, dtype, self.backend)) is not None:
+            return fused
+        x = x if update is None else x + update
+        return F.rms_norm(x, self.weight.shape, self.weight, NORM_EPSILON), x
+
+
+def compute_dtype(weight: Tensor) -> torch.dtype:
+    """The type of matrix products with ``weight``: that of autocast, or its own."""
+    device = weight.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+
+
+def embed(ids: Tensor, weight: Tensor) -> Tensor:
+    """The residual stream [batch, length, d_model] at its beginning, float32 or wider."""
+    residual = F.embedding(ids, weight)
+    return residual.to(torch.promote_types(residual.dtype, torch.float32))
+
+
+def padded_rows(vocab_size: int, multiple: int) -> int:
+    """The smallest multiple that holds the vocabulary."""
+    return -(-vocab_size // multiple) * multiple
