@@ -25,9 +25,7 @@ FIGURES = {
     "next_chapter": expand(
         f"{RESULTS}/evaluation/{{run}}/chapters.csv", run=[*RUNS, "unigram"]
     ),
-    "name_recall": expand(
-        f"{RESULTS}/evaluation/{{run}}/name_recall.csv", run=RUNS
-    ),
+    "name_recall": expand(f"{RESULTS}/evaluation/{{run}}/name_recall.csv", run=RUNS),
     "corpus_composition": CORPUS_FILES,
 }
 

@@ -18,6 +18,7 @@ from mamba_narrative.tokens.chapters import Heading
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
 CHOICES = 6
+_SUFFIXES_IN_A_CHAPTER = 4
 _VISIBLE = re.compile(r"\S")
 # More than any token has on average, so that the text holds enough of them.
 _CHARACTERS_OF_A_TOKEN = 12
@@ -41,17 +42,18 @@ def chapter_trials(
 ) -> list[Trial]:
     """Six trials for each of up to ``groups`` groups of chapters; none of a book with too few usable ones.
 
-    A suffix is the first ``suffix_tokens`` tokens of a chapter without its heading; shorter chapters and the first and
-    last one are left out. A prefix is the last ``prefix_tokens`` tokens before the heading, fewer where the opening of
-    another chapter of the group would be among them.
+    A suffix is the first ``suffix_tokens`` tokens of a chapter without its heading; the first and the last chapter and
+    those below four times that length are left out. A prefix is the last ``prefix_tokens`` tokens before the heading,
+    fewer where the book begins or the opening of another chapter of the group would be among them.
     """
     breaks = _breaks(book.text, headings)
     usable: list[tuple[_Break, Ids]] = []
     for chapter, after in pairwise(breaks[1:]):
-        end = min(after.heading, chapter.opening + suffix_tokens * _CHARACTERS_OF_A_TOKEN)
-        suffix = tokenizer.encode_array(book.text[chapter.opening : end])[:suffix_tokens]
-        if len(suffix) == suffix_tokens:
-            usable.append((chapter, suffix))
+        needed = _SUFFIXES_IN_A_CHAPTER * suffix_tokens
+        end = min(after.heading, chapter.opening + needed * _CHARACTERS_OF_A_TOKEN)
+        beginning = tokenizer.encode_array(book.text[chapter.opening : end])
+        if len(beginning) >= needed:
+            usable.append((chapter, beginning[:suffix_tokens]))
     number = min(groups, len(usable) // CHOICES)
     stride = len(usable) // CHOICES
     # Far apart within a group, so that prefixes may be long.

@@ -69,6 +69,11 @@ def _case(texts: Sequence[str]) -> tuple[str, str, str] | None:
     if match is None:
         return None
     word = match["word"]
-    if word not in _WORD.findall(before) or word.lower() in (other.lower() for other in _WORD.findall(match["before"])):
+    # The search for a part of the text is quick and mostly enough.
+    if (
+        word not in before
+        or word not in _WORD.findall(before)
+        or word.lower() in (other.lower() for other in _WORD.findall(match["before"]))
+    ):
         return None
     return before, match["before"].rstrip(), word

@@ -47,16 +47,15 @@ def mentions(text: str, least: int = 1) -> list[Mention]:
     A name is a word with a capital that stands inside a sentence at least once, occurs at least ``least`` times and is
     never spelt with a small letter in this text; titles and ``I`` are none.
     """
+    words = list(_WORD.finditer(text))
+    counts = Counter(match[0] for match in words)
     found = [
-        Mention(match[0], match.start(), _is_inside_sentence(text, match.start())) for match in _WORD.finditer(text)
+        Mention(match[0], match.start(), _is_inside_sentence(text, match.start()))
+        for match in words
+        if match[0][0].isupper() and counts[match[0]] >= least
     ]
-    counts = Counter(mention.name for mention in found)
-    free = {mention.name for mention in found if mention.is_free and mention.name[0].isupper()}
-    names = {
-        name
-        for name in free - _NO_NAMES
-        if len(name) > 1 and counts[name] >= least and not name.isupper() and counts[name.lower()] == 0
-    }
+    free = {mention.name for mention in found if mention.is_free}
+    names = {name for name in free - _NO_NAMES if len(name) > 1 and not name.isupper() and counts[name.lower()] == 0}
     return [mention for mention in found if mention.name in names]
 
 
