@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mamba_narrative.config.evaluation import EvaluationSettings
 from mamba_narrative.config.experiment import ExperimentSettings, resolve_experiment
 from mamba_narrative.errors import UserError
 
@@ -88,3 +89,12 @@ def test_a_wrong_value_is_refused_with_its_key_and_what_was_expected(configurati
     import re
 
     assert re.search(message, refused(configuration)), refused(configuration)
+
+
+def test_the_limit_of_tokens_holds_for_all_measurements_that_do_not_set_their_own():
+    evaluation = EvaluationSettings.model_validate(
+        {"max_tokens_per_book": 500, "context": {"max_tokens_per_book": 100}}
+    )
+    assert evaluation.likelihood.max_tokens_per_book == 500
+    assert evaluation.context.max_tokens_per_book == 100
+    assert EvaluationSettings().likelihood.max_tokens_per_book is None

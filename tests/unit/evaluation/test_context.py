@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import resource
 from collections import Counter
 
 import numpy as np
@@ -140,6 +141,22 @@ def test_what_is_kept_of_a_book_does_not_grow_with_it():
         assert len(piece.hidden) <= 64
         sizes.add(sum(tensor.numel() for tensor in piece.state.values()))
     assert len(sizes) == 1
+
+
+@pytest.mark.slow
+def test_a_novel_of_500_000_tokens_takes_no_more_memory_than_one_of_50_000():
+    model, settings = (
+        small_model().float(),
+        SETTINGS.model_copy(update={"piece_tokens": 2_048, "reset_tokens": (2_048,)}),
+    )
+    measure_book(model, random_book(50_000, 49), 49, settings)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    novel = random_book(500_000, 49)
+    found = measure_book(model, novel, 49, settings)
+    grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown_mib < 40
+    other = measure_book(model, novel, 49, settings.model_copy(update={"piece_tokens": 777}))
+    assert found.carried_nats / 500_000 == pytest.approx(other.carried_nats / 500_000, abs=1e-5)
 
 
 def test_resets_throw_the_state_away_and_nothing_else():
