@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mamba_narrative.command import command_parser, run_command, settings_argument
 from mamba_narrative.config.tokens import TokensSettings
+from mamba_narrative.tokens.chapters import collect_chapters
 from mamba_narrative.tokens.tokenizer import load_tokenizer
 from mamba_narrative.tokens.writer import assemble_splits
 
@@ -18,6 +19,8 @@ def main(arguments: argparse.Namespace) -> None:
         load_tokenizer(arguments.settings.tokenizer).describe(),
         arguments.output,
     )
+    if arguments.stripped_directory is not None:
+        collect_chapters(arguments.test, arguments.stripped_directory, arguments.output / "test.chapters.tsv")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,11 +28,12 @@ def parser() -> argparse.ArgumentParser:
         __doc__ or "",
         "python scripts/assemble_tokens.py --train results/splits/train.tsv --validation "
         "results/splits/validation.tsv --test results/splits/test.tsv --shard-tokens-directory results/tokens/shards "
-        "--output results/tokens",
+        "--stripped-directory results/stripped --output results/tokens",
     )
     for split in ("train", "validation", "test"):
         parser.add_argument(f"--{split}", type=Path, required=True, help=f"table of the {split} books and their shards")
     parser.add_argument("--shard-tokens-directory", type=Path, required=True, help="folder of <shard>.bin, .books.tsv")
+    parser.add_argument("--stripped-directory", type=Path, help="folder of <shard>.chapters.tsv, for test.chapters.tsv")
     parser.add_argument(
         "--settings",
         type=settings_argument(TokensSettings),

@@ -116,6 +116,8 @@ def test_a_training_setting_of_one_run_reruns_that_run(project):
         "evaluate_likelihood:tiny-b",
         "evaluate_generation:tiny-b",
         "evaluate_context:tiny-b",
+        "evaluate_structure:tiny-b",
+        "evaluate_words:tiny-b",
     }
 
 

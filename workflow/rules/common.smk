@@ -114,6 +114,12 @@ def token_files(*splits: str):
     return inputs
 
 
+def chapter_file(wildcards) -> str:
+    """Chapter headings of the test books, looked at only when the tokens have been assembled."""
+    checkpoints.assemble_tokens.get()
+    return f"{RESULTS}/tokens/test.chapters.tsv"
+
+
 def gpus(device: str, processes: int = 1) -> int:
     """GPUs to ask a scheduler for; a local run takes what is there."""
     return 0 if device == "cpu" else processes

@@ -103,17 +103,85 @@ rule evaluate_generation:
         " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
 
 
+rule evaluate_structure:
+    """Order of sentences and paragraphs, foreign sentences, next chapters: is the true course the likelier one?"""
+    input:
+        code=code("evaluate_structure"),
+        run=trained,
+        tokens=token_files("test"),
+        chapters=chapter_file,
+    output:
+        metrics=f"{RESULTS}/evaluation/{{run}}/structure.json",
+        books=f"{RESULTS}/evaluation/{{run}}/structure_books.csv",
+        chapters=f"{RESULTS}/evaluation/{{run}}/chapters.csv",
+    log:
+        f"{RESULTS}/logs/evaluation/{{run}}/evaluate_structure.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/{{run}}/evaluate_structure.tsv"
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 8
+    resources:
+        mem_mb=16000,
+        runtime=240,
+        gpu=gpus(EXPERIMENT.evaluation.structure.device),
+    params:
+        settings=settings(EXPERIMENT.evaluation.structure),
+        results=results_folder,
+    shell:
+        command("evaluate_structure")
+        + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
+        " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
+
+
+rule evaluate_words:
+    """Last words of passages with and without the passage, and names that are met again."""
+    input:
+        code=code("evaluate_words"),
+        run=trained,
+        tokens=token_files("test"),
+    output:
+        metrics=f"{RESULTS}/evaluation/{{run}}/words.json",
+        books=f"{RESULTS}/evaluation/{{run}}/words_books.csv",
+        recall=f"{RESULTS}/evaluation/{{run}}/name_recall.csv",
+    log:
+        f"{RESULTS}/logs/evaluation/{{run}}/evaluate_words.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/{{run}}/evaluate_words.tsv"
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 8
+    resources:
+        mem_mb=16000,
+        runtime=240,
+        gpu=gpus(EXPERIMENT.evaluation.words.device),
+    params:
+        settings=settings(EXPERIMENT.evaluation.words),
+        results=results_folder,
+    shell:
+        command("evaluate_words")
+        + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
+        " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
+
+
 rule evaluate_unigram:
     """The same measures of a model that knows word frequencies alone."""
     input:
         code=code("evaluate_unigram"),
         tokens=token_files("train", "test"),
+        chapters=chapter_file,
     output:
         likelihood=f"{RESULTS}/evaluation/unigram/likelihood.json",
         books=f"{RESULTS}/evaluation/unigram/likelihood_books.csv",
         position=f"{RESULTS}/evaluation/unigram/position.csv",
         generation=f"{RESULTS}/evaluation/unigram/generation.json",
         samples=f"{RESULTS}/evaluation/unigram/samples.json",
+        words=f"{RESULTS}/evaluation/unigram/words.json",
+        words_books=f"{RESULTS}/evaluation/unigram/words_books.csv",
+        recall=f"{RESULTS}/evaluation/unigram/name_recall.csv",
+        structure=f"{RESULTS}/evaluation/unigram/structure.json",
+        structure_books=f"{RESULTS}/evaluation/unigram/structure_books.csv",
+        chapters=f"{RESULTS}/evaluation/unigram/chapters.csv",
     log:
         f"{RESULTS}/logs/evaluation/unigram.log",
     benchmark:
@@ -221,7 +289,7 @@ EVALUATIONS = [
     *expand(
         f"{RESULTS}/evaluation/{{run}}/{{name}}.json",
         run=[*RUNS, "unigram"],
-        name=["likelihood", "generation"],
+        name=["likelihood", "generation", "structure", "words"],
     ),
     f"{RESULTS}/evaluation/human/generation.json",
     *expand(

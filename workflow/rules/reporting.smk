@@ -27,6 +27,10 @@ FIGURES = {
     "loss_by_position": expand(
         f"{RESULTS}/evaluation/{{run}}/position.csv", run=[*RUNS, "unigram"]
     ),
+    "next_chapter": expand(
+        f"{RESULTS}/evaluation/{{run}}/chapters.csv", run=[*RUNS, "unigram"]
+    ),
+    "name_recall": expand(f"{RESULTS}/evaluation/{{run}}/name_recall.csv", run=RUNS),
     "corpus_composition": CORPUS_FILES,
 }
 
@@ -74,7 +78,7 @@ rule make_tables:
         report(
             expand(
                 f"{RESULTS}/report/tables/{{table}}.csv",
-                table=["likelihood", "generation"],
+                table=["likelihood", "generation", "structure", "words"],
             ),
             caption="../report/tables.rst",
             category="Evaluation",
@@ -90,6 +94,8 @@ rule make_tables:
                 "runs",
                 "likelihood",
                 "generation",
+                "structure",
+                "words",
             ],
         ),
     log:

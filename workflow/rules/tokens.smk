@@ -52,12 +52,14 @@ checkpoint assemble_tokens:
             )
             for shard in SHARDS
         ],
+        chapters=expand(f"{RESULTS}/stripped/{{shard}}.chapters.tsv", shard=SHARDS),
     output:
         expand(
             f"{RESULTS}/tokens/{{split}}.{{ending}}",
             split=SPLITS,
             ending=["json", "bin", "books.tsv"],
         ),
+        f"{RESULTS}/tokens/test.chapters.tsv",
     log:
         f"{RESULTS}/logs/tokens/assemble_tokens.log",
     benchmark:
@@ -75,7 +77,7 @@ checkpoint assemble_tokens:
         command("assemble_tokens")
         + " --train {params.results:q}/splits/train.tsv --validation {params.results:q}/splits/validation.tsv"
         " --test {params.results:q}/splits/test.tsv --shard-tokens-directory {params.results:q}/tokens/shards"
-        " --settings {params.settings:q} --output {params.results:q}/tokens"
+        " --stripped-directory {params.results:q}/stripped --settings {params.settings:q} --output {params.results:q}/tokens"
 
 
 rule tokens:

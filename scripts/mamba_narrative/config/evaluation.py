@@ -87,6 +87,35 @@ class ContextSettings(Section):
     """auto: the GPU where there is one."""
 
 
+class StructureSettings(Section):
+    """Whether the true course of a story is more likely than another: order, foreign sentences, chapters."""
+
+    max_tokens_per_book: int | None = Field(default=None, ge=64)
+    """Only the beginning of longer books gives cases; null: whole books."""
+    windows_per_book: int = Field(default=12, ge=2)
+    """Stretches of sentences, and of paragraphs, that each book gives; two make one exchange of sentences."""
+    sentences: int = Field(default=8, ge=3)
+    """Sentences of a stretch."""
+    paragraphs: int = Field(default=5, ge=3)
+    """Paragraphs of a stretch."""
+    shuffles: int = Field(default=5, ge=1)
+    """Other orders that the true one is compared with."""
+    max_window_tokens: int = Field(default=1_024, ge=32)
+    """Longer stretches are left out."""
+    chapter_groups_per_book: int = Field(default=2, ge=1)
+    """Groups of six chapters that each book gives; each chapter of a group is asked for once."""
+    chapter_suffix_tokens: int = Field(default=128, ge=8)
+    """Tokens of a chapter's opening."""
+    chapter_prefix_tokens: tuple[int, ...] = Field(default=(256, 1_024, 4_096), min_length=1)
+    """Tokens before the chapter that are read, in rising order; the longest is the headline."""
+    bootstrap_samples: int = Field(default=2_000, ge=100)
+    """Resamples of books behind each 95 % interval."""
+    seed: int = 1
+    """Seed of the choice of stretches, of the shuffles and of the bootstrap."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where there is one."""
+
+
 class LikelihoodBaselines(Section):
     """What the baselines of the likelihood depend on, and no other group of measurements."""
 
@@ -94,6 +123,23 @@ class LikelihoodBaselines(Section):
     """Which part of the books is scored, and the bootstrap."""
     baselines: BaselineSettings = BaselineSettings()
     """The baselines themselves."""
+
+
+class WordsSettings(Section):
+    """Words that need the story: last words of passages, names met again."""
+
+    max_tokens_per_book: int | None = Field(default=None, ge=64)
+    """Only the beginning of longer books is read; null: whole books."""
+    last_words_per_book: int = Field(default=40, ge=1)
+    """Passages that each book gives."""
+    passage_sentences: int = Field(default=5, ge=2)
+    """Sentences of a passage, with the one whose last word is asked for."""
+    bootstrap_samples: int = Field(default=2_000, ge=100)
+    """Resamples of books behind each 95 % interval."""
+    seed: int = 1
+    """Seed of the choice of passages and of the bootstrap."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where there is one."""
 
 
 class EvaluationSettings(Section):
@@ -109,6 +155,10 @@ class EvaluationSettings(Section):
     """What the text before is worth to the model."""
     baselines: BaselineSettings = BaselineSettings()
     """Models of the likelihood that need no training run."""
+    structure: StructureSettings = StructureSettings()
+    """Whether the model knows the true course of a story."""
+    words: WordsSettings = WordsSettings()
+    """Whether the model remembers words of the story."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""Which n-grams of some texts occur in the training tokens.
+"""Which n-grams of some texts occur in the training tokens, and how long the longest copied runs are.
 
 One pass over the training tokens compares hashes of all their n-grams with those that are looked for. Hashes have 64
 bits: in 3 billion training tokens the chance of one wrong hit among 100,000 n-grams is about 2e-5.
@@ -15,6 +15,8 @@ from mamba_narrative.progress import Progress
 
 _CHUNK_TOKENS = 1 << 22
 _FILTER_BITS = 22
+_SHORTEST_COPY = 8
+_SEPARATOR = -1
 _FACTOR = 0x9E3779B97F4A7C15
 _TOKEN_HASHES = np.random.default_rng(0).integers(0, 1 << 64, size=1 << 16, dtype=np.uint64)
 
@@ -40,6 +42,59 @@ def copied_shares(
         length: [float(searches[length].found(grams).mean()) if len(grams) else None for grams in wanted[length]]
         for length in lengths
     }
+
+
+def longest_copies(texts: Sequence[npt.NDArray[np.uint16]], training: npt.NDArray[np.uint16]) -> list[int]:
+    """For each text the length in tokens of its longest run that occurs in ``training`` (uint16).
+
+    Runs shorter than 8 tokens, which are everywhere, count as 0. Runs are compared token by token, so hashes decide
+    only where to look.
+    """
+    longest = np.zeros(len(texts), np.int64)
+    # A separator that is no token ends each text and begins the first.
+    flat = np.concatenate([[_SEPARATOR], *(np.append(text.astype(np.int64), _SEPARATOR) for text in texts)])
+    starts = np.cumsum([1, *(len(text) + 1 for text in texts)])[:-1]
+    grams = [_gram_hashes(text, _SHORTEST_COPY) for text in texts]
+    places = np.concatenate([np.arange(len(found)) + start for found, start in zip(grams, starts, strict=True)])
+    owner = np.repeat(np.arange(len(texts)), [len(found) for found in grams])
+    hashes = np.concatenate(grams)
+    order = np.argsort(hashes, kind="stable")
+    hashes, places, owner = hashes[order], places[order], owner[order]
+    wanted = np.zeros(1 << _FILTER_BITS, bool)
+    wanted[_high_bits(hashes)] = True
+    with Progress("looking for the longest copies", len(training), "tokens") as progress:
+        for start in range(0, len(training), _CHUNK_TOKENS):
+            found = _gram_hashes(training[start : start + _CHUNK_TOKENS + _SHORTEST_COPY - 1], _SHORTEST_COPY)
+            near = np.flatnonzero(wanted[_high_bits(found)])
+            first, end = (np.searchsorted(hashes, found[near], side=side) for side in ("left", "right"))
+            counts = end - first
+            # Every place in the training tokens with every place in the texts that has the same hash.
+            pairs = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+            there = np.repeat(near + start, counts)
+            lengths = _common_lengths(flat, places[pairs], training, there)
+            np.maximum.at(longest, owner[pairs], np.where(lengths < _SHORTEST_COPY, 0, lengths))
+            progress.advance(min(_CHUNK_TOKENS, len(training) - start))
+    return longest.tolist()
+
+
+def _common_lengths(
+    flat: npt.NDArray[np.int64],
+    here: npt.NDArray[np.int64],
+    training: npt.NDArray[np.uint16],
+    there: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
+    """How many tokens agree from each of the places ``here`` and ``there`` on; 0 where the run began before them."""
+    lengths = np.zeros(len(here), np.int64)
+    begun = (there > 0) & (flat[here - 1] == training[np.maximum(there - 1, 0)])
+    going = np.flatnonzero(~begun)
+    while len(going):
+        # The separator at the end of each text agrees with no token.
+        next_here, next_there = here[going] + lengths[going], there[going] + lengths[going]
+        inside = next_there < len(training)
+        going, next_here, next_there = going[inside], next_here[inside], next_there[inside]
+        going = going[flat[next_here] == training[next_there]]
+        lengths[going] += 1
+    return lengths
 
 
 class _Search:

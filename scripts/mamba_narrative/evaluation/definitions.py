@@ -171,5 +171,135 @@ DEFINITIONS: dict[str, Definition] = {
         "lower",
         "n-gram novelty as in McCoy et al. 2023, RAVEN",
     ),
+    "sentence_order": Definition(
+        "Sentence order",
+        "Share of other orders of the same sentences that the model finds less likely than the true one; a tie counts "
+        "one half. Stretches of consecutive sentences are cut from places spread over the book; each sentence is "
+        "encoded by itself behind a space, so every order has the same tokens. The first sentence stays in its place. "
+        "Chance: 0.5. " + _INTERVAL,
+        "share",
+        "higher",
+        "Barzilay and Lapata 2008, Modeling Local Coherence",
+    ),
+    "paragraph_order": Definition(
+        "Paragraph order",
+        "As sentence order, with paragraphs of at least eight words, each encoded by itself behind a blank line. "
+        "Chance: 0.5. " + _INTERVAL,
+        "share",
+        "higher",
+        "Barzilay and Lapata 2008, Modeling Local Coherence",
+    ),
+    "foreign_sentence": Definition(
+        "Foreign sentence",
+        "Share of pairs of stretches from the same book in which the middle sentences are more likely in their own "
+        "places than exchanged: the sum of both stretches' log-probabilities is compared, so that the length and the "
+        "words of a sentence cancel out. Chance: 0.5. " + _INTERVAL,
+        "share",
+        "higher",
+        "this project, after the sentence insertion of Elsner and Charniak 2011",
+    ),
+    "chapter_suffix": Definition(
+        "Next chapter",
+        "Share of chapters whose opening is the most likely one of six after the text before their heading. Six "
+        "chapters of a book form a group, each is asked for once, and the others' openings are the wrong answers; "
+        "headings are left out. The first and the last chapter of a book and short ones give no case. A prefix is "
+        "shorter than its limit where an opening of the group would be in it. Chance: 1/6, exactly for a model that "
+        "ignores the prefix. " + _INTERVAL,
+        "share",
+        "higher",
+        "Sun et al. 2022, ChapterBreak, arXiv 2204.10878",
+    ),
+    "last_word_accuracy": Definition(
+        "Last words",
+        "Share of last words of passages whose tokens are all the most likely ones after the passage and the rest "
+        "of the last sentence. The word has at least three letters, occurs in a sentence before and nowhere else "
+        "in the last one. Here: words that are no names. " + _INTERVAL,
+        "share",
+        "higher",
+        "after Paperno et al. 2016, LAMBADA",
+    ),
+    "last_word_accuracy_alone": Definition(
+        "Last words without the passage",
+        "As last words, after the rest of the last sentence alone. Use of the story is the difference. " + _INTERVAL,
+        "share",
+        "a scale for the other",
+        "after Paperno et al. 2016, LAMBADA",
+    ),
+    "last_word_gain": Definition(
+        "Last words, gain",
+        "Mean of ln p(word | passage, sentence) - ln p(word | sentence), over the words of last words: how many "
+        "nats the passage is worth. 0 for a model that looks at no more than the sentence. " + _INTERVAL,
+        "nats/word",
+        "higher",
+        "after Paperno et al. 2016, LAMBADA",
+    ),
+    "last_name_accuracy": Definition(
+        "Last names",
+        "Share of last words of passages whose tokens are all the most likely ones after the passage and the rest "
+        "of the last sentence. The word has at least three letters, occurs in a sentence before and nowhere else "
+        "in the last one. Here: names: words that their book never spells with a small letter. " + _INTERVAL,
+        "share",
+        "higher",
+        "after Paperno et al. 2016, LAMBADA",
+    ),
+    "last_name_accuracy_alone": Definition(
+        "Last names without the passage",
+        "As last names, after the rest of the last sentence alone. Use of the story is the difference. " + _INTERVAL,
+        "share",
+        "a scale for the other",
+        "after Paperno et al. 2016, LAMBADA",
+    ),
+    "last_name_gain": Definition(
+        "Last names, gain",
+        "Mean of ln p(word | passage, sentence) - ln p(word | sentence), over the words of last names: how many "
+        "nats the passage is worth. 0 for a model that looks at no more than the sentence. " + _INTERVAL,
+        "nats/word",
+        "higher",
+        "after Paperno et al. 2016, LAMBADA",
+    ),
+    "name_recall_gain": Definition(
+        "Names met again",
+        "Mean of ln p(later mention) - ln p(first mention) of the same name, over later mentions; the book is read"
+        " whole with carried state. A name is a capitalised word, three times or more in its book and never with a"
+        " small letter; only mentions inside a sentence count. By distance: tokens since the last mention of any "
+        "kind. 0 for token frequencies. " + _INTERVAL,
+        "nats/mention",
+        "higher",
+        "this project; motivated by Papalampidi et al. 2022, arXiv 2202.01709",
+    ),
+    "zipf_slope": Definition(
+        "Zipf slope",
+        "Slope of the least-squares line of ln frequency on ln rank over the words of a continuation, small "
+        "letters and large alike; mean over continuations, which all have the same length, for the slope depends "
+        "on it. " + _INTERVAL,
+        "",
+        "closer to human text",
+        "Zipf 1935; as in Holtzman et al. 2020",
+    ),
+    "names_from_prompt": Definition(
+        "Names of the passage",
+        "Different names in continuations that the passage mentions / different names in them. A name is a "
+        "capitalised word that stands inside a sentence at least once and is never spelt with a small letter, in "
+        "passage and continuation together. " + _INTERVAL,
+        "share",
+        "closer to human text",
+        "this project; motivated by Papalampidi et al. 2022, arXiv 2202.01709",
+    ),
+    "names_kept": Definition(
+        "Names kept",
+        "Different names that both halves of a continuation mention / different names in continuations; names as "
+        "above. " + _INTERVAL,
+        "share",
+        "closer to human text",
+        "this project; motivated by Papalampidi et al. 2022, arXiv 2202.01709",
+    ),
+    "longest_copy": Definition(
+        "Longest copy",
+        "Tokens of the longest run of a continuation that occurs word for word in the training books; runs below 8"
+        " tokens count as 0; mean over continuations. " + _INTERVAL,
+        "tokens",
+        "closer to human text",
+        "after Carlini et al. 2023, Quantifying Memorization",
+    ),
 }
 """Definitions by id. Readers find the id of a number in its entry ``definition``."""

@@ -11,13 +11,15 @@ import numpy.typing as npt
 
 from mamba_narrative.config.evaluation import GenerationSettings
 from mamba_narrative.evaluation.bootstrap import Estimate, ratio_of_sums
-from mamba_narrative.evaluation.copying import copied_shares
+from mamba_narrative.evaluation.copying import copied_shares, longest_copies
+from mamba_narrative.evaluation.names import count_names
 from mamba_narrative.evaluation.passages import Passage
 from mamba_narrative.evaluation.text_statistics import (
     count_quoted_characters,
     count_sentence_ends,
     distinct_share,
     ends_in_loop,
+    zipf_slope,
 )
 from mamba_narrative.io import write_json
 from mamba_narrative.tokens.tokenizer import Tokenizer
@@ -53,6 +55,8 @@ def generation_metrics(
         else:
             fractions = [(share or 0.0, 1.0) for share in shares]
             metrics[f"copied_{length}_share"] = _over_books(of_book, fractions, samples, seed)
+    copies = [(float(length), 1.0) for length in longest_copies(flat, training)]
+    metrics["longest_copy"] = _over_books(of_book, copies, samples, seed)
     return metrics
 
 
@@ -108,13 +112,18 @@ def _parts(passage: Passage, row: npt.NDArray[np.uint16], tokenizer: Tokenizer) 
     """Numerator and denominator of each metric for one continuation; a mean has denominator 1."""
     ids = row.tolist()
     text = tokenizer.decode(ids)
-    quoted = count_quoted_characters(tokenizer.decode(passage.prompt.tolist()), text)
+    prompt = tokenizer.decode(passage.prompt.tolist())
+    quoted = count_quoted_characters(prompt, text)
+    names, slope = count_names(prompt, text), zipf_slope(text)
     return {
         "seq_rep_4": (1 - distinct_share(ids, 4), 1),
         "distinct_2": (distinct_share(ids, 2), 1),
         "loop_share": (float(ends_in_loop(ids)), 1),
         "sentence_words": (len(text.split()), count_sentence_ends(text)),
         "dialogue_share": (quoted, len(text)),
+        "zipf_slope": (0, 0) if slope is None else (slope, 1),
+        "names_from_prompt": (names.from_prompt, names.all),
+        "names_kept": (names.in_both_halves, names.all),
     }
 
 

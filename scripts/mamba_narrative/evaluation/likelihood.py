@@ -24,7 +24,7 @@ from mamba_narrative.model.interface import LanguageModel, State
 from mamba_narrative.progress import Progress
 
 # Rows of logits at once, float32 [rows, vocabulary].
-_ROWS_OF_LOGITS = {"cpu": 128, "cuda": 4096}
+ROWS_OF_LOGITS = {"cpu": 128, "cuda": 4096}
 
 
 def evaluate_likelihood(run_directory: Path, tokens: Path, settings: LikelihoodSettings, output: Path) -> None:
@@ -93,7 +93,7 @@ def token_losses(model: LanguageModel, hidden: Tensor, targets: Tensor) -> npt.N
     The softmax is the model's precision over the vocabulary without padding; logits are never whole in memory.
     """
     losses = []
-    rows = _ROWS_OF_LOGITS.get(hidden.device.type, _ROWS_OF_LOGITS["cpu"])
+    rows = ROWS_OF_LOGITS.get(hidden.device.type, ROWS_OF_LOGITS["cpu"])
     for start in range(0, len(targets), rows):
         scores = model.logits(hidden[start : start + rows])
         chosen = scores.gather(1, targets[start : start + rows, None]).squeeze(1)

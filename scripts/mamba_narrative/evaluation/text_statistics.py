@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
+import numpy as np
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _PARAGRAPH_END = re.compile(r"\n\s*\n")
 _SENTENCE_END = re.compile(
     r"(?P<marks>[.!?…]+)[\"'”’»)\]_]*"
@@ -22,6 +27,18 @@ def distinct_share(ids: Sequence[int], n: int) -> float:
     """Distinct n-grams / n-grams of ``ids``; 1 where there are none."""
     grams = [tuple(ids[start : start + n]) for start in range(len(ids) - n + 1)]
     return len(set(grams)) / len(grams) if grams else 1.0
+
+
+def zipf_slope(text: str) -> float | None:
+    """Slope of the least-squares line of ln frequency on ln rank of the words of ``text``, small letters and large
+    alike; None with fewer than two different words.
+    """
+    counts = sorted(Counter(word.lower() for word in _WORD.findall(text)).values(), reverse=True)
+    if len(counts) < 2:
+        return None
+    ranks, frequencies = np.log(np.arange(1, len(counts) + 1)), np.log(counts)
+    away = ranks - ranks.mean()
+    return float(away @ frequencies / (away @ away))
 
 
 def ends_in_loop(ids: Sequence[int]) -> bool:
@@ -45,6 +62,13 @@ def count_sentence_ends(text: str) -> int:
             marked = list(_marked_ends(stripped))
             ends += len(marked) + (not marked or marked[-1] != len(stripped))
     return ends
+
+
+def split_sentences(paragraph: str) -> list[str]:
+    """The sentences of one paragraph, without the white space between them; the last one may have no mark."""
+    bounds = [0, *_marked_ends(paragraph), len(paragraph)]
+    pieces = [paragraph[start:end].strip() for start, end in pairwise(bounds)]
+    return [piece for piece in pieces if piece]
 
 
 def count_quoted_characters(before: str, text: str) -> int:

@@ -16,6 +16,9 @@ from mamba_narrative.evaluation.likelihood_report import BookLosses, write_likel
 from mamba_narrative.evaluation.passages import Passage, choose_passages
 from mamba_narrative.evaluation.position import range_count, sum_by_range
 from mamba_narrative.evaluation.sampling import draw, random_numbers
+from mamba_narrative.evaluation.scoring import TokenScorer
+from mamba_narrative.evaluation.structure import read_trials, write_structure
+from mamba_narrative.evaluation.words import write_words
 from mamba_narrative.progress import track
 
 NAME = "unigram"
@@ -23,7 +26,7 @@ _CHUNK_TOKENS = 1 << 24
 
 
 def evaluate_unigram(tokens: Path, settings: EvaluationSettings, output: Path) -> None:
-    """Write the same five files for token frequencies as `evaluate_likelihood` and `evaluate_generation` for a run.
+    """Write the same files for token frequencies as the other evaluations write for a run.
 
     Raises UserError where a token file is missing or broken, or no test book is long enough.
     """
@@ -44,6 +47,10 @@ def evaluate_unigram(tokens: Path, settings: EvaluationSettings, output: Path) -
     continuations = Continuations(passages, np.stack(ids, axis=1))
     write_samples(continuations, tokenizer, output)
     write_generation(NAME, continuations, train.ids, tokenizer, generation, output)
+    structure, scorer = settings.structure, TokenScorer(losses_of)
+    write_structure(NAME, scorer, read_trials(tokens, structure), structure, output)
+    read = held_out_books(test, tokenizer, settings.words.max_tokens_per_book)
+    write_words(NAME, scorer, read, settings.words, tokenizer, output)
 
 
 def token_losses(training: npt.NDArray[np.uint16], vocab_size: int) -> npt.NDArray[np.float64]:

@@ -32,15 +32,26 @@ from mamba_narrative.reporting.summary import (
 from mamba_narrative.reporting.tables.composition import COMPOSITION
 from mamba_narrative.reporting.tables.context import CONTEXT, CONTEXTS, RESETS
 from mamba_narrative.reporting.tables.corpus import CORPUS, SELECTION, SPLITS_SCHEMA
-from mamba_narrative.reporting.tables.evaluation import GENERATION, LIKELIHOOD
+from mamba_narrative.reporting.tables.evaluation import GENERATION, LIKELIHOOD, STRUCTURE, WORDS
 from mamba_narrative.reporting.tables.runs import RUNS
 from mamba_narrative.reporting.tables.sanity import SANITY, failed
 from mamba_narrative.reporting.tables.stripping import STRIPPING
 from mamba_narrative.reporting.tables.table import Schema, Table, as_kind, read_csv_table
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_SCHEMAS: tuple[Schema, ...] = (STRIPPING, CORPUS, SELECTION, SPLITS_SCHEMA, COMPOSITION, RUNS, LIKELIHOOD, GENERATION)
-_FIGURES = ("training_curve", "loss_by_position", "corpus_composition")
+_SCHEMAS: tuple[Schema, ...] = (
+    STRIPPING,
+    CORPUS,
+    SELECTION,
+    SPLITS_SCHEMA,
+    COMPOSITION,
+    RUNS,
+    LIKELIHOOD,
+    GENERATION,
+    STRUCTURE,
+    WORDS,
+)
+_FIGURES = ("training_curve", "loss_by_position", "next_chapter", "name_recall", "corpus_composition")
 _CONTEXT_SCHEMAS = (CONTEXT, CONTEXTS, RESETS, SANITY)
 _POSITION = "loss_by_position"
 _SAMPLES_SHOWN = 6
@@ -100,7 +111,11 @@ def build_page(results: Path, runs: Sequence[str], settings: ReportSettings, con
             likelihood_definitions=_likelihood_definitions(tables["likelihood"]),
             likelihood_scope=_likelihood_scope(results, runs),
             baseline_facts=_baseline_facts(results),
-            generation_settings=_generation_settings(results, runs),
+            structure=_comparison(tables["structure"]),
+            structure_settings=_settings_of(results, runs, "structure"),
+            words=_comparison(tables["words"]),
+            words_settings=_settings_of(results, runs, "words"),
+            generation_settings=_settings_of(results, runs, "generation"),
             samples=_samples(results, runs),
             environment=None if environment is None else read_environment(environment),
             hashes=[pair for record in records for pair in _hashes(record)],
@@ -270,9 +285,10 @@ def _cut(report: Mapping[str, Any]) -> str:
     return f"; of {plural(cut, 'longer book')} only the first {plural(limit, 'token')}" if cut and limit else ""
 
 
-def _generation_settings(results: Path, runs: Sequence[str]) -> str:
+def _settings_of(results: Path, runs: Sequence[str], group: str) -> str:
+    """The settings that limit the numbers of ``group``; empty where no run has been measured."""
     for run in runs:
-        report = optional_json(results / "evaluation" / run / "generation.json")
+        report = optional_json(results / "evaluation" / run / f"{group}.json")
         if report and report.get("settings"):
             facts = flattened(report["settings"])
             return "Settings: " + "; ".join(f"{name} {value}" for name, value in facts) + "."

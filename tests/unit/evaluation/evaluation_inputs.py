@@ -10,6 +10,7 @@ from mamba_narrative.config.architectures import MambaSettings
 from mamba_narrative.io import sha256_file, write_json, write_table
 from mamba_narrative.model.interface import LanguageModel
 from mamba_narrative.model.registry import build_model
+from mamba_narrative.tokens.chapters import COLUMNS as CHAPTER_COLUMNS
 from mamba_narrative.tokens.reader import BOOK_COLUMNS
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
@@ -49,6 +50,11 @@ def write_split(directory: Path, split: str, texts: dict[str, str], tokenizer: T
         "books_sha256": sha256_file(directory / f"{split}.books.tsv"), "tokenizer": tokenizer.describe(),
     }  # fmt: skip
     write_json(directory / f"{split}.json", manifest)
+
+
+def write_chapters(directory: Path, book_id: str) -> None:
+    """Headings of the test books: the book has one, where nothing of it is."""
+    write_table(directory / "test.chapters.tsv", CHAPTER_COLUMNS, [{"book_id": book_id, "offset": 0, "heading": "I"}])
 
 
 def random_text(seed: int, words: int) -> str:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mamba_narrative.errors import UserError
-from mamba_narrative.evaluation.copying import copied_shares
+from mamba_narrative.evaluation.copying import copied_shares, longest_copies
 from mamba_narrative.evaluation.generation_report import Continuations, generation_metrics
 from mamba_narrative.evaluation.passages import Passage, choose_passages
 from mamba_narrative.evaluation.sampling import continue_passages, draw, random_numbers
@@ -136,6 +136,26 @@ def test_copies_across_the_pieces_of_the_training_tokens_are_found(monkeypatch):
     assert copied_shares([training], training, (8, 32)) == {8: [1.0], 32: [1.0]}
 
 
+@given(
+    training=st.lists(st.integers(0, 1), min_size=0, max_size=80),
+    texts=st.lists(st.lists(st.integers(0, 1), min_size=0, max_size=30), min_size=1, max_size=3),
+)
+def test_the_longest_copy_is_the_one_that_a_plain_search_finds(training, texts):
+    found = longest_copies([np.array(t, np.uint16) for t in texts], np.array(training, np.uint16))
+    spelt = "".join(map(str, training))
+    for text, length in zip(texts, found, strict=True):
+        own = "".join(map(str, text))
+        runs = (own[i:j] for i in range(len(own)) for j in range(i + 8, len(own) + 1))
+        assert length == max((len(run) for run in runs if run in spelt), default=0)
+
+
+def test_a_copy_across_the_pieces_of_the_training_tokens_is_whole(monkeypatch):
+    training = np.random.default_rng(1).integers(0, 60_000, 100).astype(np.uint16)
+    monkeypatch.setattr("mamba_narrative.evaluation.copying._CHUNK_TOKENS", 16)
+    other = np.concatenate((training[20:70], [0], training[5:40])).astype(np.uint16)
+    assert longest_copies([training, other, other[:7]], training) == [100, 50, 0]
+
+
 def test_metrics_have_intervals_over_books_and_a_reason_where_they_are_missing(tokenizer):
     ids = np.array(tokenizer.encode(" the end. The end" * 8)[:16], np.uint16)
     passages = [Passage(str(n), 0, ids, ids) for n in (1, 1, 2)]
@@ -143,5 +163,7 @@ def test_metrics_have_intervals_over_books_and_a_reason_where_they_are_missing(t
     assert metrics["seq_rep_4"].n == 2
     assert metrics["copied_8_share"].value == 1.0
     assert metrics["loop_share"].value == 1.0
+    assert metrics["longest_copy"].value == 16
+    assert metrics["names_kept"].reason
     assert metrics["copied_32_share"].value is None
     assert metrics["copied_32_share"].reason

@@ -9,6 +9,7 @@ from mamba_narrative.evaluation.text_statistics import (
     count_sentence_ends,
     distinct_share,
     ends_in_loop,
+    zipf_slope,
 )
 
 IDS = st.lists(st.integers(0, 4), max_size=40)
@@ -79,3 +80,10 @@ def test_quoted_characters(before, text, quoted):
 @given(st.text(alphabet='ab ."“”\n', max_size=60), st.text(alphabet='ab"“”\n', max_size=20))
 def test_quoted_characters_are_part_of_the_text(text, before):
     assert 0 <= count_quoted_characters(before, text) <= len(text)
+
+
+def test_the_zipf_slope_is_that_of_frequencies_over_ranks():
+    assert zipf_slope("a a a a b b b b") == pytest.approx(0)
+    # Frequencies 6, 3, 2 are 6 / rank.
+    assert zipf_slope("The " * 3 + "the " * 3 + "lamp " * 3 + "river " * 2) == pytest.approx(-1)
+    assert zipf_slope("one one") is None

@@ -280,6 +280,57 @@ def write_generation(results: Path, name: str, repeated: float, distinct: float)
     )
 
 
+def write_structure(results: Path, run: str, share: float) -> None:
+    folder = results / "evaluation" / run
+    write_json(
+        folder / "structure.json",
+        {
+            "run": run,
+            "settings": {"sentences": 8, "shuffles": 5},
+            "metrics": {
+                "sentence_order": metric("sentence_order", share, 7, "share", 0.05),
+                "chapter_suffix": metric("chapter_suffix", share / 3, 2, "share", None),
+            },
+        },
+    )
+    write_csv(
+        folder / "chapters.csv",
+        [
+            {
+                "prefix_tokens": tokens, "mean_prefix_tokens": tokens, "cases": 12, "books": 2,
+                "accuracy": share / 3, "low": share / 4, "high": share / 2,
+            }
+            for tokens in (256, 1024)
+        ],
+    )  # fmt: skip
+
+
+def write_words(results: Path, run: str, gain: float) -> None:
+    folder = results / "evaluation" / run
+    write_json(
+        folder / "words.json",
+        {
+            "run": run,
+            "settings": {"passage_sentences": 5},
+            "metrics": {
+                "last_word_gain": metric("last_word_gain", gain, 7, "nats/word", 0.1),
+                "name_recall_gain": metric("name_recall_gain", 2 * gain, 7, "nats/mention", 0.2),
+            },
+        },
+    )
+    edges = [1, 16, 64, 256, ""]
+    write_csv(
+        folder / "name_recall.csv",
+        [
+            {
+                "distance_from": start, "distance_to": end, "mentions": 30, "books": 7,
+                "gain_nats": gain / rank, "low": gain / rank - 0.1, "high": gain / rank + 0.1,
+            }
+            for rank, (start, end) in enumerate(pairwise(edges), start=1)
+        ],
+    )  # fmt: skip
+
+
 def write_samples(results: Path, run: str) -> None:
     write_json(
         results / "evaluation" / run / "samples.json",
@@ -318,10 +369,14 @@ def write_results(results: Path, runs: Iterable[str] = RUNS, test_books: int = 3
         write_run(results, run, position)
         write_likelihood(results, run, 4.7 - 0.2 * position, test_books)
         write_generation(results, run, 0.12 - 0.03 * position, 0.8)
+        write_structure(results, run, 0.6 + 0.1 * position)
+        write_words(results, run, 0.8 + 0.1 * position)
         write_samples(results, run)
         write_context(results, run, 0.8, test_books)
     write_context(results, "untrained", 0.001, test_books)
     write_likelihood(results, "unigram", 6.9, test_books)
+    write_structure(results, "unigram", 0.5)
+    write_words(results, "unigram", 0.0)
     write_generation(results, "unigram", 0.001, 0.95)
     write_generation(results, "human", 0.004, 0.91)
     write_environment(results)

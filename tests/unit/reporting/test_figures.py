@@ -18,13 +18,22 @@ from synthetic_results import RUNS, write_csv
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import read_table
 from mamba_narrative.reporting.drawing import draw_figure, figure_names
-from mamba_narrative.reporting.figures import corpus_composition, loss_by_position, training_curve, use_of_context
+from mamba_narrative.reporting.figures import (
+    corpus_composition,
+    loss_by_position,
+    name_recall,
+    next_chapter,
+    training_curve,
+    use_of_context,
+)
 from mamba_narrative.reporting.style import PALETTE, run_line
 
-NAMES = ["corpus_composition", "loss_by_position", "training_curve", "use_of_context"]
+NAMES = ["corpus_composition", "loss_by_position", "name_recall", "next_chapter", "training_curve", "use_of_context"]
 MODULES = {
     "training_curve": training_curve,
     "loss_by_position": loss_by_position,
+    "next_chapter": next_chapter,
+    "name_recall": name_recall,
     "corpus_composition": corpus_composition,
     "use_of_context": use_of_context,
 }
@@ -80,6 +89,8 @@ def test_text_stays_text_and_nothing_is_fetched(name: str, drawn: Path) -> None:
             "use_of_context",
             ["Context (tokens)", "Gain from the whole book (nats per token)", "Position in the book (tokens)"],
         ),
+        ("next_chapter", ["Tokens read before the chapter (at most, logarithmic)", "Chapters identified (share)"]),
+        ("name_recall", ["Tokens since the last mention (logarithmic)", "Gain (nats per mention)"]),
         ("corpus_composition", ["Books (number)", "Words (number)"]),
     ],
 )
@@ -143,6 +154,14 @@ def test_a_run_without_steps_is_refused(results: Path) -> None:
 def test_a_missing_run_is_an_error_that_names_the_file(results: Path) -> None:
     with pytest.raises(UserError, match=r"evaluation/other/position\.csv"):
         loss_by_position.draw(results, ["other"])
+
+
+def test_a_curve_of_unmeasured_chapters_is_empty_but_drawn(results: Path) -> None:
+    path = results / "evaluation" / "small" / "chapters.csv"
+    rows = list(csv.DictReader(path.open()))
+    write_csv(path, [row | {"accuracy": "", "low": "", "high": ""} for row in rows])
+    (axes,) = next_chapter.draw(results, ["small"]).axes
+    assert np.isnan(line_named(axes.figure, "small").get_ydata()).all()
 
 
 @given(LOSSES, st.integers(1, 30))

@@ -67,7 +67,8 @@ def test_the_page_is_well_formed_and_complete(reported: Path) -> None:
     page = Page(build(reported, {"runs": {"small": None}}))
     headings = [attributes.get("id") for attributes in page.all("h2")][1:]
     assert headings == [
-        "summary", "corpus", "splits", "runs", "likelihood", "generation", "samples", "environment", "reproduce",
+        "summary", "corpus", "splits", "runs", "likelihood", "structure", "words", "generation", "samples",
+        "environment", "reproduce",
     ]  # fmt: skip
     assert "Not available" not in page.text
 
@@ -194,7 +195,7 @@ def test_figures_are_the_files_of_the_results(reported: Path) -> None:
     before = [attributes["src"] for attributes in Page(build(reported)).all("img")]
     (reported / "report" / "figures" / "training_curve.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     after = [attributes["src"] for attributes in Page(build(reported)).all("img")]
-    assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True, True]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True, True, True]
 
 
 @pytest.mark.parametrize(("books", "says"), [(1, "there is no interval"), (2, "Only 2 test books were scored")])

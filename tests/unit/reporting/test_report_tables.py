@@ -31,6 +31,8 @@ NAMES = [
     "runs",
     "likelihood",
     "generation",
+    "structure",
+    "words",
 ]
 TEXT = Schema("text", "A caption.", (Column("name", "Name"), Column("size", "Size", "count")))
 
@@ -148,6 +150,7 @@ def test_baselines_and_human_text_stand_beside_the_runs(results: Path) -> None:
     assert list(tables) == NAMES
     assert list(rows_by(tables["likelihood"], "run")) == ["small", "wide", "unigram"]
     assert list(rows_by(tables["generation"], "run")) == ["small", "wide", "unigram", "human"]
+    assert list(rows_by(tables["structure"], "run")) == ["small", "wide", "unigram"]
 
 
 def test_run_rows_show_what_run_json_says(results: Path) -> None:

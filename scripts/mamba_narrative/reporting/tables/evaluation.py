@@ -1,4 +1,4 @@
-"""Measured values, one row a run and metric. From `evaluation/<run>/likelihood.json` and `generation.json`."""
+"""Measured values, one row a run and metric. From `evaluation/<run>/<table>.json`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ COLUMNS = (
 LIKELIHOOD = Schema("likelihood", "Likelihood of whole held-out books.", COLUMNS)
 GENERATION = Schema("generation", "Continuations of passages from held-out books.", COLUMNS)
 
+STRUCTURE = Schema("structure", "The true course of held-out books against another.", COLUMNS)
+WORDS = Schema("words", "Words that need the story, in held-out books.", COLUMNS)
+
 
 def likelihood_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
     """How surprising the held-out books are, by run (and baselines), in the order given."""
@@ -30,6 +33,16 @@ def likelihood_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
 def generation_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
     """Repetition and diversity of continuations, by run (and baselines), in the order given."""
     return measured_table(GENERATION, reports)
+
+
+def structure_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Whether the true course of the books is more likely, by run (and baselines), in the order given."""
+    return measured_table(STRUCTURE, reports)
+
+
+def words_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Last words and names met again, by run (and baselines), in the order given."""
+    return measured_table(WORDS, reports)
 
 
 def measured_table(schema: Schema, reports: Mapping[str, Mapping[str, Any]]) -> Table:

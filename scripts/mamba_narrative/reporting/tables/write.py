@@ -11,7 +11,7 @@ from mamba_narrative.reporting.sources import BASELINES, read_csv
 from mamba_narrative.reporting.tables.composition import composition_table
 from mamba_narrative.reporting.tables.context import CONTEXTS, RESETS, context_table, detail_table, keys_of
 from mamba_narrative.reporting.tables.corpus import REQUIRED, corpus_table, selection_table, splits_table
-from mamba_narrative.reporting.tables.evaluation import generation_table, likelihood_table
+from mamba_narrative.reporting.tables.evaluation import generation_table, likelihood_table, structure_table, words_table
 from mamba_narrative.reporting.tables.runs import runs_table
 from mamba_narrative.reporting.tables.sanity import UNTRAINED, sanity_table, training_length
 from mamba_narrative.reporting.tables.stripping import stripping_table
@@ -36,6 +36,8 @@ def make_tables(results: Path, runs: Sequence[str], shards: Sequence[str] | None
         runs_table([read_json(results / "runs" / run / "run.json") for run in runs]),
         likelihood_table(_reports(results, runs, "likelihood")),
         generation_table(_reports(results, runs, "generation")),
+        structure_table(_reports(results, runs, "structure")),
+        words_table(_reports(results, runs, "words")),
     ]
 
 

@@ -1,0 +1,114 @@
+"""Chapter-suffix identification (ChapterBreak, Sun et al. 2022): which chapter's opening follows this chapter's end?
+
+Six chapters of a book form a group. Each of them gives one trial: the text before its heading is the prefix, the six
+openings are the candidates. A model that scores openings without regard to the prefix chooses the same one every time
+and is right once in six: it is at chance exactly, however easy one opening is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from mamba_narrative.evaluation.scoring import Ids, Trial
+from mamba_narrative.evaluation.windows import BookText
+from mamba_narrative.tokens.chapters import Heading
+from mamba_narrative.tokens.tokenizer import Tokenizer
+
+CHOICES = 6
+_SUFFIXES_IN_A_CHAPTER = 4
+_VISIBLE = re.compile(r"\S")
+# More than any token has on average, so that the text holds enough of them.
+_CHARACTERS_OF_A_TOKEN = 12
+
+
+@dataclass(frozen=True)
+class _Break:
+    """Where a chapter's heading begins, and where its story does, in characters."""
+
+    heading: int
+    opening: int
+
+
+def chapter_trials(
+    book: BookText,
+    headings: Sequence[Heading],
+    suffix_tokens: int,
+    prefix_tokens: int,
+    groups: int,
+    tokenizer: Tokenizer,
+) -> list[Trial]:
+    """Six trials for each of up to ``groups`` groups of chapters; none of a book with too few usable ones.
+
+    A suffix is the first ``suffix_tokens`` tokens of a chapter without its heading; the first and the last chapter and
+    those below four times that length are left out. A prefix is the last ``prefix_tokens`` tokens before the heading,
+    fewer where the book begins or the opening of another chapter of the group would be among them.
+    """
+    breaks = _breaks(book.text, headings)
+    usable: list[tuple[_Break, Ids]] = []
+    for chapter, after in pairwise(breaks[1:]):
+        needed = _SUFFIXES_IN_A_CHAPTER * suffix_tokens
+        end = min(after.heading, chapter.opening + needed * _CHARACTERS_OF_A_TOKEN)
+        beginning = tokenizer.encode_array(book.text[chapter.opening : end])
+        if len(beginning) >= needed:
+            usable.append((chapter, beginning[:suffix_tokens]))
+    number = min(groups, len(usable) // CHOICES)
+    stride = len(usable) // CHOICES
+    # Far apart within a group, so that prefixes may be long.
+    return [
+        trial
+        for first in range(number)
+        for trial in _group(book, usable[first : first + stride * CHOICES : stride], prefix_tokens, tokenizer)
+    ]
+
+
+def _group(
+    book: BookText, members: Sequence[tuple[_Break, Ids]], prefix_tokens: int, tokenizer: Tokenizer
+) -> list[Trial]:
+    trials = []
+    for place, (chapter, suffix) in enumerate(members):
+        begin = max(0, chapter.heading - prefix_tokens * _CHARACTERS_OF_A_TOKEN)
+        if place:
+            above, opening = members[place - 1]
+            begin = max(begin, above.opening + len(tokenizer.decode(opening.tolist())))
+        before = book.text[begin : chapter.heading].rstrip("\n")
+        # As the model meets it: a blank line is the last thing before the opening.
+        prefix = tokenizer.encode_array(before + "\n\n")[-prefix_tokens:]
+        others = [opening for other, (_, opening) in enumerate(members) if other != place]
+        trials.append(Trial(book.book_id, prefix, (suffix, *others)))
+    return trials
+
+
+def shortened(trials: Sequence[Trial], prefix_tokens: int) -> list[Trial]:
+    """The same trials with the last ``prefix_tokens`` tokens of each prefix."""
+    return [Trial(trial.book_id, trial.prefix[-prefix_tokens:], trial.candidates) for trial in trials]
+
+
+def _breaks(text: str, headings: Sequence[Heading]) -> list[_Break]:
+    """The headings that are in ``text``, in order; offsets of books that are used in part are found again."""
+    found: list[_Break] = []
+    position = 0
+    for heading in headings:
+        at = (
+            heading.offset
+            if text.startswith(heading.text, heading.offset)
+            else _paragraph(text, heading.text, position)
+        )
+        if at is None or at < position:
+            continue
+        position = at + len(heading.text)
+        visible = _VISIBLE.search(text, position)
+        found.append(_Break(at, visible.start() if visible else len(text)))
+    return found
+
+
+def _paragraph(text: str, wanted: str, start: int) -> int | None:
+    """Where the paragraph ``wanted`` begins in ``text``, from ``start`` on."""
+    at = text.find(wanted, start)
+    while at >= 0:
+        if text[:at].endswith("\n\n") or at == 0:
+            return at
+        at = text.find(wanted, at + 1)
+    return None

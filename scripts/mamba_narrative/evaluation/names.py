@@ -1,0 +1,113 @@
+"""Names of a text and where they are mentioned."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mamba_narrative.evaluation.scoring import Ids, Losses
+from mamba_narrative.tokens.tokenizer import Tokenizer
+
+_WORD = re.compile(r"[^\W\d_]+")
+# Elsewhere a capital is no sign of a name: a sentence or a quotation may begin there.
+_INSIDE_SENTENCE = re.compile(r"(?:[^\W_]['’]?[,;]?|\b(?:Mr|Mrs|Ms|Dr|St|Messrs)\.)\s\Z")
+_CHARACTERS_BEFORE = 8
+_NO_NAMES = frozenset({"I", "O", "Mr", "Mrs", "Miss", "Ms", "Dr", "Sir", "Lord", "Lady", "Madam", "Monsieur", "Madame"})
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A mention of a name, in characters of the text; ``is_free``: its capital does not begin a sentence."""
+
+    name: str
+    start: int
+    is_free: bool
+
+    @property
+    def end(self) -> int:
+        """First character after it."""
+        return self.start + len(self.name)
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A later mention of a name: tokens since the last one, and nats that it costs less than the first one."""
+
+    distance: int
+    gain: float
+
+
+def mentions(text: str, least: int = 1) -> list[Mention]:
+    """All mentions of the names of ``text``, in order.
+
+    A name is a word with a capital that stands inside a sentence at least once, occurs at least ``least`` times and is
+    never spelt with a small letter in this text; titles and ``I`` are none.
+    """
+    words = list(_WORD.finditer(text))
+    counts = Counter(match[0] for match in words)
+    found = [
+        Mention(match[0], match.start(), _is_inside_sentence(text, match.start()))
+        for match in words
+        if match[0][0].isupper() and counts[match[0]] >= least
+    ]
+    free = {mention.name for mention in found if mention.is_free}
+    names = {name for name in free - _NO_NAMES if len(name) > 1 and not name.isupper() and counts[name.lower()] == 0}
+    return [mention for mention in found if mention.name in names]
+
+
+@dataclass(frozen=True)
+class NameCounts:
+    """Different names of a continuation: how many, how many of its prompt, how many in both of its halves."""
+
+    all: int
+    from_prompt: int
+    in_both_halves: int
+
+
+def count_names(prompt: str, continuation: str) -> NameCounts:
+    """The names of ``continuation`` as the text that it and ``prompt`` are together shows them."""
+    middle = len(prompt) + len(continuation) // 2
+    found = mentions(prompt + continuation)
+    before = {mention.name for mention in found if mention.start < len(prompt)}
+    first = {mention.name for mention in found if len(prompt) <= mention.start < middle}
+    second = {mention.name for mention in found if mention.start >= middle}
+    return NameCounts(len(first | second), len((first | second) & before), len(first & second))
+
+
+def _is_inside_sentence(text: str, place: int) -> bool:
+    return _INSIDE_SENTENCE.search(text, max(0, place - _CHARACTERS_BEFORE), place) is not None
+
+
+def repeats(text: str, ids: Ids, losses: Losses, tokenizer: Tokenizer) -> list[Repeat]:
+    """Later mentions of the names that ``text`` mentions at least three times, from its tokens' losses in nats.
+
+    Only mentions inside a sentence count, for elsewhere the capital is a gift; names whose first mention is not such a
+    one are left out. Distances are those to the last mention of any kind.
+    """
+    ends = token_ends(ids, tokenizer)
+    offsets = np.concatenate(([0], np.cumsum([len(character.encode("utf-8")) for character in text])))
+    sums = np.concatenate(([0.0], np.cumsum(losses)))
+    first: dict[str, float | None] = {}
+    last: dict[str, int] = {}
+    found = []
+    for mention in mentions(text, least=3):
+        begin = int(np.searchsorted(ends, offsets[mention.start], side="right"))
+        end = int(np.searchsorted(ends, offsets[mention.end] - 1, side="right")) + 1
+        cost = float(sums[min(end, len(losses))] - sums[begin])
+        if mention.name not in first:
+            first[mention.name] = cost if mention.is_free else None
+        elif mention.is_free and (before := first[mention.name]) is not None:
+            found.append(Repeat(begin - last[mention.name] + 1, before - cost))
+        last[mention.name] = end
+    return found
+
+
+def token_ends(ids: Ids, tokenizer: Tokenizer) -> npt.NDArray[np.int64]:
+    """How many bytes of the text there are up to the end of each token, int64 [tokens]."""
+    kinds, places = np.unique(ids, return_inverse=True)
+    sizes = np.array([tokenizer.count_bytes([kind]) for kind in kinds.tolist()], np.int64)
+    return np.cumsum(sizes[places])

@@ -1,0 +1,148 @@
+"""Is the true course of a story more likely to a model than another? Order, foreign sentences, next chapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mamba_narrative.config.evaluation import StructureSettings
+from mamba_narrative.evaluation.cases import BOOK_COLUMNS, Case, book_rows, mean_over_books
+from mamba_narrative.evaluation.chapters import chapter_trials, shortened
+from mamba_narrative.evaluation.csv_text import csv_text
+from mamba_narrative.evaluation.held_out import SPLIT, held_out_books, open_tokens
+from mamba_narrative.evaluation.order import choice_win, exchange_win, exchanges, pairwise_wins, shuffles
+from mamba_narrative.evaluation.scoring import Losses, ModelScorer, Scorer, Trial
+from mamba_narrative.evaluation.trained_run import choose_device, load_run
+from mamba_narrative.evaluation.windows import BookText, book_texts, paragraph_windows, sentence_windows
+from mamba_narrative.io import write_json, write_text
+from mamba_narrative.tokens.chapters import Heading, read_chapters
+from mamba_narrative.tokens.tokenizer import Tokenizer
+
+CHAPTERS_FILE = f"{SPLIT}.chapters.tsv"
+PREFIX_COLUMNS = ("prefix_tokens", "mean_prefix_tokens", "cases", "books", "accuracy", "low", "high")
+_NONE = {
+    "sentence_order": "no test book has so many sentences in a row within max_window_tokens",
+    "paragraph_order": "no test book has so many paragraphs in a row within max_window_tokens",
+    "foreign_sentence": "no test book has two stretches of sentences",
+    "chapter_suffix": "no test book has six long enough chapters between its first and its last",
+}
+
+
+@dataclass
+class StructureTrials:
+    """What models are asked, the same for all of them."""
+
+    sentences: list[Trial] = field(default_factory=list)
+    paragraphs: list[Trial] = field(default_factory=list)
+    exchanges: list[tuple[Trial, Trial]] = field(default_factory=list)
+    chapters: list[Trial] = field(default_factory=list)
+
+
+def evaluate_structure(run_directory: Path, tokens: Path, settings: StructureSettings, output: Path) -> None:
+    """Ask a trained run; write `structure.json`, `structure_books.csv` and `chapters.csv`.
+
+    Raises UserError where a file is missing or does not fit the others, or the model's scores are not finite.
+    """
+    test, tokenizer = open_tokens(tokens, SPLIT)
+    model = load_run(run_directory, tokenizer, choose_device(settings.device))
+    trials = read_trials(tokens, settings)
+    scorer = ModelScorer(model, test.end_of_text_id, f"{run_directory.name}: structure")
+    write_structure(run_directory.name, scorer, trials, settings, output)
+
+
+def read_trials(tokens: Path, settings: StructureSettings) -> StructureTrials:
+    """The questions that the test books of a token folder give. Raises UserError where a file is missing."""
+    test, tokenizer = open_tokens(tokens, SPLIT)
+    books = book_texts(held_out_books(test, tokenizer, settings.max_tokens_per_book), tokenizer)
+    return build_trials(books, read_chapters(tokens / CHAPTERS_FILE), settings, tokenizer)
+
+
+def build_trials(
+    books: Sequence[BookText],
+    chapters: Mapping[str, Sequence[Heading]],
+    settings: StructureSettings,
+    tokenizer: Tokenizer,
+) -> StructureTrials:
+    """The questions that ``books`` give; ``chapters``: headings by book id."""
+    trials = StructureTrials()
+    count, longest, seed = settings.windows_per_book, settings.max_window_tokens, settings.seed
+    for book in books:
+        sentences = sentence_windows(book, count, settings.sentences, longest, seed, tokenizer)
+        paragraphs = paragraph_windows(book, count, settings.paragraphs, longest, seed, tokenizer)
+        trials.sentences += shuffles(book.book_id, sentences, settings.shuffles, seed)
+        trials.paragraphs += shuffles(book.book_id, paragraphs, settings.shuffles, seed)
+        trials.exchanges += exchanges(book.book_id, sentences)
+        trials.chapters += chapter_trials(
+            book,
+            chapters.get(book.book_id, ()),
+            settings.chapter_suffix_tokens,
+            max(settings.chapter_prefix_tokens),
+            settings.chapter_groups_per_book,
+            tokenizer,
+        )
+    return trials
+
+
+def structure_cases(scorer: Scorer, trials: StructureTrials) -> dict[str, list[Case]]:
+    """Scores of order and exchange by definition id."""
+    orders = {"sentence_order": trials.sentences, "paragraph_order": trials.paragraphs}
+    cases = {name: _each(scorer, asked, pairwise_wins) for name, asked in orders.items()}
+    losses = iter(scorer.score([trial for pair in trials.exchanges for trial in pair]))
+    cases["foreign_sentence"] = [
+        Case(one.book_id, exchange_win(next(losses), next(losses))) for one, _ in trials.exchanges
+    ]
+    return cases
+
+
+def chapter_cases(scorer: Scorer, trials: Sequence[Trial], prefix_tokens: int) -> list[Case]:
+    """Scores of next chapters with at most ``prefix_tokens`` tokens before them."""
+    return _each(scorer, shortened(trials, prefix_tokens), choice_win)
+
+
+def write_structure(
+    run: str, scorer: Scorer, trials: StructureTrials, settings: StructureSettings, output: Path
+) -> None:
+    """Ask ``scorer`` and write the three files of ``run``."""
+    cases = structure_cases(scorer, trials)
+    rows = []
+    for limit in sorted(settings.chapter_prefix_tokens):
+        found = chapter_cases(scorer, trials.chapters, limit)
+        rows.append(_prefix_row(limit, trials.chapters, found, settings))
+        cases["chapter_suffix"] = found
+    metrics = {
+        name: {
+            **mean_over_books(of_metric, settings.bootstrap_samples, settings.seed, _NONE[name]).record(name),
+            "cases": len(of_metric),
+        }
+        for name, of_metric in cases.items()
+    }
+    books = [row for name, of_metric in cases.items() for row in book_rows(name, of_metric)]
+    write_text(output / "structure_books.csv", csv_text(BOOK_COLUMNS, books))
+    write_text(output / "chapters.csv", csv_text(PREFIX_COLUMNS, rows))
+    write_json(
+        output / "structure.json",
+        {
+            "run": run,
+            "split": SPLIT,
+            "settings": settings.model_dump(mode="json"),
+            "metrics": metrics,
+            "columns": {"chapters.csv": {"accuracy": "chapter_suffix"}},
+        },
+    )
+
+
+def _each(scorer: Scorer, trials: Sequence[Trial], win: Callable[[Sequence[Losses]], float]) -> list[Case]:
+    scored = scorer.score(trials)
+    return [Case(trial.book_id, win(losses)) for trial, losses in zip(trials, scored, strict=True)]
+
+
+def _prefix_row(
+    limit: int, trials: Sequence[Trial], cases: Sequence[Case], settings: StructureSettings
+) -> Mapping[str, object]:
+    accuracy = mean_over_books(cases, settings.bootstrap_samples, settings.seed, _NONE["chapter_suffix"])
+    low, high = accuracy.interval or (None, None)
+    lengths = [min(limit, len(trial.prefix)) for trial in trials]
+    mean = sum(lengths) / len(lengths) if lengths else None
+    values = (limit, mean, len(cases), accuracy.n, accuracy.value, low, high)
+    return dict(zip(PREFIX_COLUMNS, values, strict=True))

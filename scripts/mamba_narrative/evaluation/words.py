@@ -1,0 +1,114 @@
+"""Words that need the story: last words with and without their passage, and names met again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mamba_narrative.config.evaluation import WordsSettings
+from mamba_narrative.evaluation.bootstrap import Estimate
+from mamba_narrative.evaluation.cases import BOOK_COLUMNS, Case, book_rows, mean_over_books
+from mamba_narrative.evaluation.csv_text import csv_text
+from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
+from mamba_narrative.evaluation.last_words import LastWord, last_words
+from mamba_narrative.evaluation.names import Repeat, repeats
+from mamba_narrative.evaluation.scoring import ModelScorer, Scorer
+from mamba_narrative.evaluation.trained_run import choose_device, load_run
+from mamba_narrative.evaluation.windows import book_texts
+from mamba_narrative.io import write_json, write_text
+from mamba_narrative.tokens.tokenizer import Tokenizer
+
+RECALL_COLUMNS = ("distance_from", "distance_to", "mentions", "books", "gain_nats", "low", "high")
+_DISTANCES = (1, 16, 64, 256, 1_024, 4_096, 16_384)
+_NONE = "the test books have no such word"
+
+
+def evaluate_words(run_directory: Path, tokens: Path, settings: WordsSettings, output: Path) -> None:
+    """Ask a trained run; write `words.json`, `words_books.csv` and `name_recall.csv`.
+
+    Raises UserError where a file is missing or does not fit the others, or the model's scores are not finite.
+    """
+    test, tokenizer = open_tokens(tokens, SPLIT)
+    model = load_run(run_directory, tokenizer, choose_device(settings.device))
+    books = held_out_books(test, tokenizer, settings.max_tokens_per_book)
+    scorer = ModelScorer(model, test.end_of_text_id, f"{run_directory.name}: words")
+    write_words(run_directory.name, scorer, books, settings, tokenizer, output)
+
+
+def word_cases(scorer: Scorer, words: Sequence[LastWord]) -> dict[str, list[Case]]:
+    """Scores of last words by definition id, names apart."""
+    found = scorer.recalls([trial for word in words for trial in (word.with_passage, word.alone)])
+    cases: dict[str, list[Case]] = {}
+    for kind, is_name in (("word", False), ("name", True)):
+        of_kind = [
+            (word.with_passage.book_id, found[2 * place], found[2 * place + 1])
+            for place, word in enumerate(words)
+            if word.is_name == is_name
+        ]
+        cases[f"last_{kind}_accuracy"] = [Case(book, float(told.is_greedy)) for book, told, _ in of_kind]
+        cases[f"last_{kind}_accuracy_alone"] = [Case(book, float(alone.is_greedy)) for book, _, alone in of_kind]
+        cases[f"last_{kind}_gain"] = [Case(book, alone.nats - told.nats) for book, told, alone in of_kind]
+    return cases
+
+
+def book_repeats(scorer: Scorer, books: Sequence[HeldOutBook], tokenizer: Tokenizer) -> list[tuple[str, Repeat]]:
+    """Later mentions of names in all books, each with its book."""
+    found = []
+    for book, text in zip(books, book_texts(books, tokenizer), strict=True):
+        found += [(book.book_id, repeat) for repeat in repeats(text.text, book.ids, scorer.read(book.ids), tokenizer)]
+    return found
+
+
+def write_words(
+    run: str,
+    scorer: Scorer,
+    books: Sequence[HeldOutBook],
+    settings: WordsSettings,
+    tokenizer: Tokenizer,
+    output: Path,
+) -> None:
+    """Ask ``scorer`` and write the three files of ``run``."""
+    words = [
+        word
+        for text in book_texts(books, tokenizer)
+        for word in last_words(text, settings.last_words_per_book, settings.passage_sentences, settings.seed, tokenizer)
+    ]
+    again = book_repeats(scorer, books, tokenizer)
+    cases = word_cases(scorer, words)
+    cases["name_recall_gain"] = [Case(book, repeat.gain) for book, repeat in again]
+    metrics = {
+        name: {**_mean(of_metric, settings).record(name), "cases": len(of_metric)} for name, of_metric in cases.items()
+    }
+    rows = [row for name, of_metric in cases.items() for row in book_rows(name, of_metric)]
+    write_text(output / "words_books.csv", csv_text(BOOK_COLUMNS, rows))
+    write_text(output / "name_recall.csv", csv_text(RECALL_COLUMNS, recall_rows(again, settings)))
+    write_json(
+        output / "words.json",
+        {
+            "run": run,
+            "split": SPLIT,
+            "settings": settings.model_dump(mode="json"),
+            "metrics": metrics,
+            "columns": {"name_recall.csv": {"gain_nats": "name_recall_gain"}},
+        },
+    )
+
+
+def recall_rows(again: Sequence[tuple[str, Repeat]], settings: WordsSettings) -> list[Mapping[str, object]]:
+    """The gain by distance: distance_from <= tokens since the last mention < distance_to, empty for no limit."""
+    rows: list[Mapping[str, object]] = []
+    for first, end in zip(_DISTANCES, (*_DISTANCES[1:], None), strict=True):
+        cases = [
+            Case(book, repeat.gain)
+            for book, repeat in again
+            if first <= repeat.distance and (end is None or repeat.distance < end)
+        ]
+        gain = _mean(cases, settings)
+        low, high = gain.interval or (None, None)
+        values = (first, end, len(cases), gain.n, gain.value, low, high)
+        rows.append(dict(zip(RECALL_COLUMNS, values, strict=True)))
+    return rows
+
+
+def _mean(cases: Sequence[Case], settings: WordsSettings) -> Estimate:
+    return mean_over_books(cases, settings.bootstrap_samples, settings.seed, _NONE)
