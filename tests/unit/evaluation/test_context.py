@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from evaluation_inputs import small_model
-from known_models import BigramModel, CountingModel
+from table_models import BigramModel, CountingModel
 
 from mamba_narrative.config.evaluation import ContextSettings
 from mamba_narrative.errors import UserError
