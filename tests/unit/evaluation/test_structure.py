@@ -8,7 +8,7 @@ import torch
 from evaluation_inputs import small_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_models import BigramModel
+from table_models import BigramModel
 
 from mamba_narrative.config.evaluation import StructureSettings
 from mamba_narrative.evaluation.cases import Case, mean_over_books

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from evaluation_inputs import small_model
-from known_models import BigramModel
+from table_models import BigramModel
 
 from mamba_narrative.config.evaluation import WordsSettings
 from mamba_narrative.evaluation.held_out import HeldOutBook
