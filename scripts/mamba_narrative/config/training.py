@@ -64,7 +64,7 @@ class TrainingSettings(Section):
     keep_checkpoints: int = Field(default=2, ge=1)
     """Newest checkpoints kept."""
     keep_every_steps: int | None = Field(default=None, ge=1)
-    """Checkpoints at multiples of this step are kept for good, in results/work; null: none."""
+    """Checkpoints at multiples of this step are kept for good, in results/state; null: none."""
     stop_after_validations: int | None = Field(default=None, ge=1)
     """End the run after so many validations in a row without a new best; null: train all steps."""
     result: Literal["last", "best"] = "last"

@@ -38,7 +38,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Trainer:
-    """One run in one work folder.
+    """One run, its state in one folder.
 
     The number of finished steps fixes the learning rate and the data, so weights, optimiser state, carried state,
     random number states and the tables are all that a checkpoint adds to it.
@@ -51,19 +51,19 @@ class Trainer:
         batches: Batches,
         passages: list[Passage],
         compute: Compute,
-        work: Path,
+        folder: Path,
         processes: Processes | None = None,
     ) -> None:
-        """Take up the newest whole checkpoint in ``work``, or begin. ``model`` is moved to ``compute.device``."""
+        """Take up the newest whole checkpoint in ``folder``, or begin. ``model`` is moved to ``compute.device``."""
         self.settings, self.batches, self.passages, self.compute = settings, batches, passages, compute
         self.processes = processes or Processes(compute.device)
         self.rows = self.processes.rows(settings.batch_sequences)
         self.model = model.to(compute.device).train()
         self.model.recompute = settings.recompute
         self.optimizer = build_optimizer(self.model, settings)
-        self.work = work
-        self.store = CheckpointStore(work / "checkpoints", settings.keep_checkpoints, settings.keep_every_steps)
-        self.best = CheckpointStore(work / "best", keep=1)
+        self.folder = folder
+        self.store = CheckpointStore(folder / "checkpoints", settings.keep_checkpoints, settings.keep_every_steps)
+        self.best = CheckpointStore(folder / "best", keep=1)
         self.step = self.tokens = self.resumed = self.skipped = 0
         self.seconds = 0.0
         """Time spent in updates, over all that took part in the run."""
@@ -76,7 +76,7 @@ class Trainer:
         texts = checkpoint.texts if checkpoint else {}
         # Only the first process leaves files.
         train_csv, validation_csv = (
-            work / name if self.processes.first else None for name in ("train.csv", "validation.csv")
+            folder / name if self.processes.first else None for name in ("train.csv", "validation.csv")
         )
         self.train_log = MetricsLog(train_csv, TRAIN_COLUMNS, texts.get("train.csv"))
         self.validation_log = MetricsLog(validation_csv, VALIDATION_COLUMNS, texts.get("validation.csv"))
@@ -232,7 +232,7 @@ class Trainer:
 
         properties = torch.cuda.get_device_properties(device)
         name = f"{properties.name}, {properties.total_memory} bytes, {self.compute.dtype}"
-        path = self.work / f"micro_batch-{self.processes.rank}.json"
+        path = self.folder / f"micro_batch-{self.processes.rank}.json"
         return micro_batch.remembered(path, rows, name, lambda: micro_batch.largest_that_fits(rows, try_size))
 
     def _is_finished(self) -> bool:

@@ -39,8 +39,8 @@ Start = Callable[..., Trainer]
 
 
 @pytest.fixture
-def start(batches: ShuffledBatches, stateful: StatefulBatches, passages: list[Passage], work: Path) -> Start:
-    def begin(folder: Path = work, model: RecurrentModel | None = None, **changes: object) -> Trainer:
+def start(batches: ShuffledBatches, stateful: StatefulBatches, passages: list[Passage], folder: Path) -> Start:
+    def begin(folder: Path = folder, model: RecurrentModel | None = None, **changes: object) -> Trainer:
         chosen = SETTINGS.model_copy(update=changes)
         data = stateful if chosen.order == "stateful" else batches
         return Trainer(model or recurrent_model(dropout=0.2), chosen, data, passages, CPU, folder)
@@ -68,18 +68,18 @@ def rows_without_times(path: Path) -> list[list[str]]:
     return [[row[number] for number in kept] for row in (header, *rows)]
 
 
-def assert_same_outcome(found: Trainer, found_work: Path, expected: Trainer, expected_work: Path) -> None:
+def assert_same_outcome(found: Trainer, found_in: Path, expected: Trainer, expected_in: Path) -> None:
     for name, tensor in weights(expected).items():
         assert torch.equal(weights(found)[name], tensor), name
     for table in ("train.csv", "validation.csv"):
-        assert rows_without_times(found_work / table) == rows_without_times(expected_work / table)
+        assert rows_without_times(found_in / table) == rows_without_times(expected_in / table)
     assert found.tokens == expected.tokens
 
 
-def test_a_run_lowers_the_loss_and_logs_every_step(start: Start, work: Path) -> None:
+def test_a_run_lowers_the_loss_and_logs_every_step(start: Start, folder: Path) -> None:
     trainer = start(steps=60, validate_every_steps=60, checkpoint_every_steps=60)
     assert trainer.run("test", never)
-    rows = rows_without_times(work / "train.csv")[1:]
+    rows = rows_without_times(folder / "train.csv")[1:]
     assert [int(row[0]) for row in rows] == list(range(1, 61))
     losses = [float(row[3]) for row in rows]
     assert sum(losses[-4:]) < 0.8 * sum(losses[:4])
@@ -92,9 +92,9 @@ def test_an_epoch_of_steps_counts_every_token_once(start: Start, batches: Shuffl
     assert trainer.tokens == 138
 
 
-def test_validations_come_at_their_interval_and_at_the_end(start: Start, work: Path) -> None:
+def test_validations_come_at_their_interval_and_at_the_end(start: Start, folder: Path) -> None:
     start().run("test", never)
-    assert [row[0] for row in rows_without_times(work / "validation.csv")[1:]] == ["4", "8", "11"]
+    assert [row[0] for row in rows_without_times(folder / "validation.csv")[1:]] == ["4", "8", "11"]
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -202,14 +202,16 @@ def test_state_is_carried_from_step_to_step_without_gradient(start: Start, state
     torch.testing.assert_close(trainer._state["h"], state["h"])
 
 
-def test_the_logged_loss_is_the_mean_over_unmasked_targets(start: Start, work: Path, batches: ShuffledBatches) -> None:
+def test_the_logged_loss_is_the_mean_over_unmasked_targets(
+    start: Start, folder: Path, batches: ShuffledBatches
+) -> None:
     model = recurrent_model()
     batch = batches.batch(0)
     with torch.no_grad():
         scores = model.logits(model(torch.from_numpy(batch.inputs))[0])
     expected = F.cross_entropy(scores.flatten(0, 1).double(), torch.from_numpy(batch.targets).flatten())
     start(model=model, steps=1, warmup_steps=0).run("test", never)
-    assert float(rows_without_times(work / "train.csv")[1][3]) == pytest.approx(expected.item(), rel=1e-5)
+    assert float(rows_without_times(folder / "train.csv")[1][3]) == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_gradients_are_clipped_to_the_norm(start: Start) -> None:
@@ -238,7 +240,7 @@ def test_a_loss_that_is_not_finite_stops_with_advice_and_leaves_the_weights(star
         torch.testing.assert_close(weights(trainer)[name], tensor, equal_nan=True, rtol=0, atol=0)
 
 
-def test_a_step_that_explodes_is_skipped_and_counted(start: Start, work: Path) -> None:
+def test_a_step_that_explodes_is_skipped_and_counted(start: Start, folder: Path) -> None:
     trainer = start(order="stateful", steps=6)
     healthy = trainer._gradients
 
@@ -251,13 +253,13 @@ def test_a_step_that_explodes_is_skipped_and_counted(start: Start, work: Path) -
 
     trainer._gradients = explode
     assert trainer.run("test", never)
-    skipped = [int(row[6]) for row in rows_without_times(work / "train.csv")[1:]]
+    skipped = [int(row[6]) for row in rows_without_times(folder / "train.csv")[1:]]
     assert skipped == [0, 0, 1, 1, 1, 1]
     assert all(torch.isfinite(tensor).all() for tensor in weights(trainer).values())
     assert torch.isfinite(trainer._state["h"]).all()
 
 
-def test_a_limit_on_the_gradient_norm_skips_steps_until_too_many_end_the_run(start: Start, work: Path) -> None:
+def test_a_limit_on_the_gradient_norm_skips_steps_until_too_many_end_the_run(start: Start, folder: Path) -> None:
     trainer = start(skip_grad_norm=1e-9, max_skipped_steps=2)
     before = weights(trainer)
     with pytest.raises(UserError, match=r"step 3: .*3 steps in a row had to be skipped"):
@@ -265,16 +267,16 @@ def test_a_limit_on_the_gradient_norm_skips_steps_until_too_many_end_the_run(sta
     assert all(torch.equal(weights(trainer)[name], tensor) for name, tensor in before.items())
 
 
-def test_a_run_ends_where_validation_stops_getting_better(start: Start, work: Path) -> None:
+def test_a_run_ends_where_validation_stops_getting_better(start: Start, folder: Path) -> None:
     trainer = start(steps=40, learning_rate=1e-30, validate_every_steps=2, stop_after_validations=3)
     assert trainer.run("test", never)
-    assert [row[0] for row in rows_without_times(work / "validation.csv")[1:]] == ["2", "4", "6", "8"]
+    assert [row[0] for row in rows_without_times(folder / "validation.csv")[1:]] == ["2", "4", "6", "8"]
     again = start(steps=40, learning_rate=1e-30, validate_every_steps=2, stop_after_validations=3)
     assert again.run("test", never)
     assert again.step == 8
 
 
-def test_the_best_weights_come_back(start: Start, work: Path) -> None:
+def test_the_best_weights_come_back(start: Start, folder: Path) -> None:
     trainer = start(steps=8, validate_every_steps=2, result="best")
     found = {}
     validate = trainer._validate
@@ -291,21 +293,21 @@ def test_the_best_weights_come_back(start: Start, work: Path) -> None:
     assert all(torch.equal(weights(trainer)[name], tensor) for name, tensor in found[best].items())
 
 
-def test_checkpoints_at_chosen_steps_are_kept_for_good(start: Start, work: Path) -> None:
+def test_checkpoints_at_chosen_steps_are_kept_for_good(start: Start, folder: Path) -> None:
     trainer = start(keep_checkpoints=1, keep_every_steps=4)
     trainer.run("test", never)
     names = [f"step-{step:09d}" for step in (4, 8, 11)]
-    assert sorted(path.name for path in (work / "checkpoints").iterdir()) == names
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == names
     trainer.store.remove_passing()
-    assert sorted(path.name for path in (work / "checkpoints").iterdir()) == names[:2]
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == names[:2]
 
 
-def test_checkpoints_of_another_model_are_refused_with_the_folder(start: Start, work: Path) -> None:
+def test_checkpoints_of_another_model_are_refused_with_the_folder(start: Start, folder: Path) -> None:
     start().run("test", stop_after(6))
     with pytest.raises(UserError, match="Delete this folder"):
         start(model=recurrent_model(d_model=8))
 
 
-def test_no_more_checkpoints_are_kept_than_asked_for(start: Start, work: Path) -> None:
+def test_no_more_checkpoints_are_kept_than_asked_for(start: Start, folder: Path) -> None:
     start(keep_checkpoints=1, checkpoint_every_steps=2).run("test", never)
-    assert [path.name for path in (work / "checkpoints").iterdir()] == ["step-000000011"]
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-000000011"]
