@@ -17,6 +17,15 @@ def archive(**members: bytes) -> bytes:
     return packed.getvalue()
 
 
+def marked(packed: bytes, field: int, value: int) -> bytes:
+    """``packed`` with another two-byte value at ``field`` of the first entry of its central directory."""
+    at = packed.index(b"PK\x01\x02") + field
+    return packed[:at] + value.to_bytes(2, "little") + packed[at + 2 :]
+
+
+FLAGS, METHOD = 8, 10
+
+
 def written(tmp_path, data: bytes, name: str = "1.txt"):
     path = tmp_path / name
     path.write_bytes(data)
@@ -51,6 +60,9 @@ def test_the_content_decides_how_a_file_is_read(tmp_path, name, data):
         ("truncated_gzip", gzip.compress(TEXT)[:-20]),
         ("damaged_gzip", b"\x1f\x8b" + b"\x00\x11" * 50),
         ("damaged_zip", archive(story__txt=TEXT)[:60]),
+        ("damaged_zip", marked(archive(story__txt=TEXT), METHOD, 99)),
+        ("damaged_zip", marked(archive(story__txt=TEXT), FLAGS, 0x40)),
+        ("encrypted_zip", marked(archive(story__txt=TEXT), FLAGS, 0x1)),
         ("zip_several_members", archive(one__txt=TEXT, two__txt=TEXT * 2)),
         ("zip_without_text", archive(cover__jpg=b"\xff\xd8\xff")),
         ("binary_file", bytes(range(256)) * 30),
@@ -65,6 +77,16 @@ def test_what_holds_no_text_is_refused_with_a_reason(tmp_path, reason, data):
         read_raw(written(tmp_path, data), 100_000)
     assert caught.value.reason == reason
     assert caught.value.detail
+
+
+def test_a_member_that_this_python_cannot_unpack_is_refused(tmp_path, monkeypatch):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_BZIP2) as stream:
+        stream.writestr("story.txt", TEXT)
+    assert read_raw(written(tmp_path, packed.getvalue()), 100_000) == TEXT
+    monkeypatch.setattr(zipfile, "bz2", None)
+    with pytest.raises(UnreadableBook, match=r"damaged_zip.*bz2"):
+        read_raw(written(tmp_path, packed.getvalue()), 100_000)
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lambda data: archive(bomb__txt=data)])
