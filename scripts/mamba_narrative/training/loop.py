@@ -304,7 +304,8 @@ class Trainer:
         self._load_model(checkpoint)
         load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
         if state := checkpoint.tensors.get("state"):
-            self._state = {name: tensor[self.rows].to(self.compute.device) for name, tensor in state.items()}
+            # A copy: tensors read from a file start at any address, and matrix products depend on it in the last bit.
+            self._state = {name: tensor[self.rows].to(self.compute.device, copy=True) for name, tensor in state.items()}
         torch.set_rng_state(checkpoint.tensors["random"]["cpu"])
         if self.compute.device.type == "cuda" and "cuda" in checkpoint.tensors["random"]:
             torch.cuda.set_rng_state(checkpoint.tensors["random"]["cuda"], self.compute.device)
