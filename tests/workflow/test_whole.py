@@ -10,6 +10,7 @@ import pytest
 from workflow_project import REPOSITORY
 
 from mamba_narrative.io import read_json, read_table
+from mamba_narrative.reporting.sources import read_csv
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
@@ -75,6 +76,8 @@ def test_tokens_decode_to_the_stripped_texts(finished):
         "evaluation/untrained/likelihood.json",
         "evaluation/tiny-a/context.json",
         "evaluation/untrained/state.csv",
+        "evaluation/untrained/structure.json",
+        "evaluation/untrained/words.json",
         "report/tables/sanity.md",
         "report/figures/use_of_context.png",
         "evaluation/human/generation.json",
@@ -87,6 +90,12 @@ def test_tokens_decode_to_the_stripped_texts(finished):
 )
 def test_the_files_of_the_contract_exist(finished, path):
     assert (finished.folder / "results" / path).stat().st_size > 0
+
+
+@pytest.mark.parametrize("table", ["likelihood", "context", "structure", "words"])
+def test_the_untrained_model_stands_beside_the_runs(finished, table):
+    rows = read_csv(finished.folder / "results" / "report" / "tables" / f"{table}.csv", ("run",))
+    assert {"tiny-a", "tiny-b", "untrained"} <= {row["run"] for row in rows}
 
 
 def test_every_metric_has_definition_n_and_an_interval_or_a_reason(finished):
