@@ -55,6 +55,16 @@ def settings_argument(model: type[Settings]) -> Callable[[str], Settings]:
     return parse
 
 
+def add_settings(parser: argparse.ArgumentParser, model: type[BaseModel], section: str) -> None:
+    """Add ``--settings``: ``section`` of the configuration as ``model``, with its defaults where it is not given."""
+    parser.add_argument(
+        "--settings",
+        type=settings_argument(model),
+        default=model(),
+        help=f"{section} as JSON or a file (default: its defaults)",
+    )
+
+
 def run_command(main: Callable[[argparse.Namespace], int | None], parser: argparse.ArgumentParser) -> None:
     """Parse the command line, set up logging, call ``main``, and end the process with its exit code."""
     arguments = parser.parse_args()
