@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -91,17 +92,15 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         return hidden_gradient.mul_(scale), weight_gradient.mul_(scale), None, None, None, None, None
 
 
-def _chunk_kind(weight: Tensor, compute_dtype: torch.dtype) -> type[_Chunk | _InPlaceChunk | _KernelChunk]:
+def _chunk_kind(weight: Tensor, compute_dtype: torch.dtype) -> type[_Chunk]:
     if weight.device.type == "cpu":
-        return _InPlaceChunk if compute_dtype != torch.bfloat16 else _Chunk
+        return _InPlaceChunk if compute_dtype != torch.bfloat16 else _PlainChunk
     kernel = weight.is_cuda and len(weight) % 4 == 0 and compute_dtype in (torch.bfloat16, torch.float32)
-    return _KernelChunk if kernel and torch.version.hip is None and runtime.problem() is None else _Chunk
+    return _KernelChunk if kernel and torch.version.hip is None and runtime.problem() is None else _PlainChunk
 
 
-class _Chunk:
+class _Chunk(ABC):
     """Loss and gradients of some rows: features [rows, d_model], matrix [vocabulary, d_model], targets [rows]."""
-
-    scores: Tensor | None = None
 
     def __init__(
         self,
@@ -112,61 +111,78 @@ class _Chunk:
         z_loss: float,
         scores: Tensor | None,
     ) -> None:
-        self.features, self.matrix = features, matrix
-        wanted = targets.unsqueeze(1)
-        sum_dtype = torch.promote_types(features.dtype, torch.float32)
-        plain = (features @ matrix.T).to(sum_dtype)
+        """``scores``: those of the chunk before, memory to be used again."""
+        self.features, self.matrix, self.targets, self.scores = features, matrix, targets, scores
+        self.total = self._summed_loss(vocab_size, z_loss)
+
+    @abstractmethod
+    def _summed_loss(self, vocab_size: int, z_loss: float) -> Tensor:
+        """Of all rows; keeps what the gradients need."""
+
+    @abstractmethod
+    def hidden_gradient(self) -> Tensor:
+        """[rows, d_model]"""
+
+    @abstractmethod
+    def add_weight_gradient(self, gradient: Tensor) -> None:
+        """Add to ``gradient`` [vocabulary, d_model] what these rows give."""
+
+    def _scores_in_place(self) -> Tensor:
+        """features times matrix, [rows, vocabulary], in the memory of the chunk before where there was one."""
+        if self.scores is None:
+            self.scores = self.features.new_empty(len(self.features), len(self.matrix))
+        return torch.mm(self.features, self.matrix.T, out=self.scores[: len(self.features)])
+
+
+class _PlainChunk(_Chunk):
+    """For any device and type."""
+
+    def _summed_loss(self, vocab_size: int, z_loss: float) -> Tensor:
+        wanted = self.targets.unsqueeze(1)
+        sum_dtype = torch.promote_types(self.features.dtype, torch.float32)
+        plain = (self.features @ self.matrix.T).to(sum_dtype)
         log_denominator = plain.gather(1, wanted) if z_loss else None
         log_probabilities = plain.log_softmax(dim=1)
         nats = -log_probabilities.gather(1, wanted)
-        self.total = nats.sum()
+        total = nats.sum()
         # d loss / d scores = softmax - one_hot(target), and of the z-loss 2 z log(denominator) softmax.
         error = log_probabilities.exp_()
         if log_denominator is not None:
             log_denominator += nats
-            self.total += z_loss * log_denominator.square().sum()
+            total += z_loss * log_denominator.square().sum()
             error *= 1 + 2 * z_loss * log_denominator
         error.scatter_add_(1, wanted, error.new_full(wanted.shape, -1.0))
-        self.error = error.to(features.dtype)
+        self._error = error.to(self.features.dtype)
+        return total
 
     def hidden_gradient(self) -> Tensor:
-        return self.error @ self.matrix
+        return self._error @ self.matrix
 
     def add_weight_gradient(self, gradient: Tensor) -> None:
-        if gradient.dtype == self.error.dtype:
-            gradient.addmm_(self.error.T, self.features)
+        if gradient.dtype == self._error.dtype:
+            gradient.addmm_(self._error.T, self.features)
         else:
-            gradient += self.error.T @ self.features
+            gradient += self._error.T @ self.features
 
 
-class _InPlaceChunk:
-    """The same with one large tensor, ``scores`` of the chunk before, passed over few times and in parts that fit in
-    cache. Probabilities are not normalised there but in the small products."""
+class _InPlaceChunk(_Chunk):
+    """With one large tensor, passed over few times and in parts that fit in cache. Probabilities are not normalised
+    there but in the small products."""
 
-    def __init__(
-        self,
-        features: Tensor,
-        matrix: Tensor,
-        targets: Tensor,
-        vocab_size: int,
-        z_loss: float,
-        scores: Tensor | None,
-    ) -> None:
-        self.features, self.matrix, self.targets = features, matrix, targets
-        self.scores = features.new_empty(len(features), len(matrix)) if scores is None else scores
-        self._weights = self.scores[: len(features)]
-        torch.mm(features, matrix.T, out=self._weights)
-        wanted = self._weights.gather(1, targets.unsqueeze(1))
+    def _summed_loss(self, vocab_size: int, z_loss: float) -> Tensor:
+        self._weights = self._scores_in_place()
+        wanted = self._weights.gather(1, self.targets.unsqueeze(1))
         largest = self._weights.amax(dim=1, keepdim=True)
         denominator = torch.zeros_like(largest)
         for part in self._weights.split(_COLUMNS, dim=1):
             denominator += part.sub_(largest).exp_().sum(dim=1, keepdim=True)
         log_denominator = denominator.log() + largest
-        self.total = (log_denominator - wanted).sum()
+        total = (log_denominator - wanted).sum()
         self._scale = 1 / denominator
         if z_loss:
-            self.total += z_loss * log_denominator.square().sum()
+            total += z_loss * log_denominator.square().sum()
             self._scale *= 1 + 2 * z_loss * log_denominator
+        return total
 
     def hidden_gradient(self) -> Tensor:
         return (self._weights @ self.matrix).mul_(self._scale).sub_(self.matrix[self.targets])
@@ -176,24 +192,13 @@ class _InPlaceChunk:
         gradient.index_add_(0, self.targets, self.features, alpha=-1)
 
 
-class _KernelChunk:
-    """The same by a kernel that replaces scores by their gradients; ``matrix`` has the padding rows, too."""
+class _KernelChunk(_Chunk):
+    """By a kernel that replaces scores by their gradients; ``matrix`` has the padding rows, too."""
 
-    def __init__(
-        self,
-        features: Tensor,
-        matrix: Tensor,
-        targets: Tensor,
-        vocab_size: int,
-        z_loss: float,
-        scores: Tensor | None,
-    ) -> None:
-        self.features, self.matrix = features, matrix
-        self.scores = features.new_empty(len(features), len(matrix)) if scores is None else scores
-        self._gradient = self.scores[: len(features)]
-        torch.mm(features, matrix.T, out=self._gradient)
-        nats, squares = cross_entropy_(self._gradient, targets, vocab_size, gradient=True, z_loss=z_loss)
-        self.total = nats.sum() + z_loss * squares.sum() if z_loss else nats.sum()
+    def _summed_loss(self, vocab_size: int, z_loss: float) -> Tensor:
+        self._gradient = self._scores_in_place()
+        nats, squares = cross_entropy_(self._gradient, self.targets, vocab_size, gradient=True, z_loss=z_loss)
+        return nats.sum() + z_loss * squares.sum() if z_loss else nats.sum()
 
     def hidden_gradient(self) -> Tensor:
         return self._gradient @ self.matrix
