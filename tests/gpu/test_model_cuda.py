@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from gpu.recorded_steps import assert_steps_score_as_reading_at_once
 from mamba_narrative.config.architectures import MambaSettings
-from mamba_narrative.model.decoding import Decoder
 from mamba_narrative.model.registry import build_model
 
 SIZES = {
@@ -89,16 +89,7 @@ def test_gradients_of_everything_are_those_of_the_reference(model, reference, id
 
 
 def test_recorded_steps_give_the_scores_of_reading_at_once(model, ids):
-    decoder = Decoder(model)
-    with torch.no_grad():
-        for text in (ids, ids.flip(0)):
-            decoder.forget()
-            decoder.read(text[:, :20])
-            for position in range(20, 60):
-                scores = decoder.read(text[:, position : position + 1]).clone()
-            torch.testing.assert_close(scores, model.logits(model(text[:, :60])[0][:, -1]), rtol=1e-4, atol=1e-4)
-            scores = decoder.read(text[:, 60:])
-            torch.testing.assert_close(scores, model.logits(model(text)[0][:, -1]), rtol=1e-4, atol=1e-4)
+    assert_steps_score_as_reading_at_once(model, ids)
 
 
 def test_torch_compile_keeps_one_graph_of_the_whole_model(model, ids):

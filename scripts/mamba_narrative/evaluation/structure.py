@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mamba_narrative.config.evaluation import StructureSettings
-from mamba_narrative.evaluation.cases import BOOK_COLUMNS, Case, book_rows, mean_over_books
+from mamba_narrative.evaluation.cases import Case, mean_over_books, write_cases
 from mamba_narrative.evaluation.chapters import chapter_trials, shortened
 from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.held_out import SPLIT, held_out_books, open_tokens
@@ -15,7 +15,7 @@ from mamba_narrative.evaluation.order import choice_win, exchange_win, exchanges
 from mamba_narrative.evaluation.scoring import Losses, ModelScorer, Scorer, Trial
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
 from mamba_narrative.evaluation.windows import BookText, book_texts, paragraph_windows, sentence_windows
-from mamba_narrative.io import write_json, write_text
+from mamba_narrative.io import write_text
 from mamba_narrative.tokens.chapters import Heading, read_chapters
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
@@ -110,26 +110,9 @@ def write_structure(
         found = chapter_cases(scorer, trials.chapters, limit)
         rows.append(_prefix_row(limit, trials.chapters, found, settings))
         cases["chapter_suffix"] = found
-    metrics = {
-        name: {
-            **mean_over_books(of_metric, settings.bootstrap_samples, settings.seed, _NONE[name]).record(name),
-            "cases": len(of_metric),
-        }
-        for name, of_metric in cases.items()
-    }
-    books = [row for name, of_metric in cases.items() for row in book_rows(name, of_metric)]
-    write_text(output / "structure_books.csv", csv_text(BOOK_COLUMNS, books))
     write_text(output / "chapters.csv", csv_text(PREFIX_COLUMNS, rows))
-    write_json(
-        output / "structure.json",
-        {
-            "run": run,
-            "split": SPLIT,
-            "settings": settings.model_dump(mode="json"),
-            "metrics": metrics,
-            "columns": {"chapters.csv": {"accuracy": "chapter_suffix"}},
-        },
-    )
+    columns = {"chapters.csv": {"accuracy": "chapter_suffix"}}
+    write_cases(run, "structure", cases, settings, _NONE, columns, output)
 
 
 def _each(scorer: Scorer, trials: Sequence[Trial], win: Callable[[Sequence[Losses]], float]) -> list[Case]:

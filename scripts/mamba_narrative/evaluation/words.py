@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mamba_narrative.config.evaluation import WordsSettings
-from mamba_narrative.evaluation.bootstrap import Estimate
-from mamba_narrative.evaluation.cases import BOOK_COLUMNS, Case, book_rows, mean_over_books
+from mamba_narrative.evaluation.cases import Case, mean_over_books, write_cases
 from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.last_words import LastWord, last_words
@@ -15,7 +14,7 @@ from mamba_narrative.evaluation.names import Repeat, repeats
 from mamba_narrative.evaluation.scoring import ModelScorer, Scorer
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
 from mamba_narrative.evaluation.windows import book_texts
-from mamba_narrative.io import write_json, write_text
+from mamba_narrative.io import write_text
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
 RECALL_COLUMNS = ("distance_from", "distance_to", "mentions", "books", "gain_nats", "low", "high")
@@ -76,22 +75,9 @@ def write_words(
     again = book_repeats(scorer, books, tokenizer)
     cases = word_cases(scorer, words)
     cases["name_recall_gain"] = [Case(book, repeat.gain) for book, repeat in again]
-    metrics = {
-        name: {**_mean(of_metric, settings).record(name), "cases": len(of_metric)} for name, of_metric in cases.items()
-    }
-    rows = [row for name, of_metric in cases.items() for row in book_rows(name, of_metric)]
-    write_text(output / "words_books.csv", csv_text(BOOK_COLUMNS, rows))
     write_text(output / "name_recall.csv", csv_text(RECALL_COLUMNS, recall_rows(again, settings)))
-    write_json(
-        output / "words.json",
-        {
-            "run": run,
-            "split": SPLIT,
-            "settings": settings.model_dump(mode="json"),
-            "metrics": metrics,
-            "columns": {"name_recall.csv": {"gain_nats": "name_recall_gain"}},
-        },
-    )
+    columns = {"name_recall.csv": {"gain_nats": "name_recall_gain"}}
+    write_cases(run, "words", cases, settings, dict.fromkeys(cases, _NONE), columns, output)
 
 
 def recall_rows(again: Sequence[tuple[str, Repeat]], settings: WordsSettings) -> list[Mapping[str, object]]:
@@ -103,12 +89,8 @@ def recall_rows(again: Sequence[tuple[str, Repeat]], settings: WordsSettings) ->
             for book, repeat in again
             if first <= repeat.distance and (end is None or repeat.distance < end)
         ]
-        gain = _mean(cases, settings)
+        gain = mean_over_books(cases, settings.bootstrap_samples, settings.seed, _NONE)
         low, high = gain.interval or (None, None)
         values = (first, end, len(cases), gain.n, gain.value, low, high)
         rows.append(dict(zip(RECALL_COLUMNS, values, strict=True)))
     return rows
-
-
-def _mean(cases: Sequence[Case], settings: WordsSettings) -> Estimate:
-    return mean_over_books(cases, settings.bootstrap_samples, settings.seed, _NONE)
