@@ -17,6 +17,7 @@ from mamba_narrative.evaluation.trained_run import choose_device, load_run
 from mamba_narrative.evaluation.windows import BookText, book_texts, paragraph_windows, sentence_windows
 from mamba_narrative.io import write_text
 from mamba_narrative.tokens.chapters import Heading, read_chapters
+from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
 CHAPTERS_FILE = f"{SPLIT}.chapters.tsv"
@@ -46,14 +47,13 @@ def evaluate_structure(run_directory: Path, tokens: Path, settings: StructureSet
     """
     test, tokenizer = open_tokens(tokens, SPLIT)
     model = load_run(run_directory, tokenizer, choose_device(settings.device))
-    trials = read_trials(tokens, settings)
+    trials = read_trials(tokens, test, tokenizer, settings)
     scorer = ModelScorer(model, test.end_of_text_id, f"{run_directory.name}: structure")
     write_structure(run_directory.name, scorer, trials, settings, output)
 
 
-def read_trials(tokens: Path, settings: StructureSettings) -> StructureTrials:
-    """The questions that the test books of a token folder give. Raises UserError where a file is missing."""
-    test, tokenizer = open_tokens(tokens, SPLIT)
+def read_trials(tokens: Path, test: TokenFile, tokenizer: Tokenizer, settings: StructureSettings) -> StructureTrials:
+    """The questions that the test books of folder ``tokens`` give. Raises UserError where a file is missing."""
     books = book_texts(held_out_books(test, tokenizer, settings.max_tokens_per_book), tokenizer)
     return build_trials(books, read_chapters(tokens / CHAPTERS_FILE), settings, tokenizer)
 
