@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from mamba_narrative.acquisition.lock import LockedBook
@@ -17,6 +18,11 @@ LASTING = REFUSALS | {"not_found", "forbidden", "robots", "main_site", "too_larg
 """Reasons that another attempt would not change; nothing is asked again because of them."""
 
 
+_START = re.compile(r"\*\*\*\s*START OF (?:THE|THIS) PROJECT GUTENBERG", re.IGNORECASE)
+_END = re.compile(r"\*\*\*\s*END OF (?:THE|THIS) PROJECT GUTENBERG", re.IGNORECASE)
+_MARKER_CHARACTERS = 60_000
+
+
 class NotAccepted(Exception):  # noqa: N818 (it is the book that is not accepted)
     """``reason`` is a code, ``detail`` says what was found."""
 
@@ -26,9 +32,18 @@ class NotAccepted(Exception):  # noqa: N818 (it is the book that is not accepted
 
 
 def check_book(
-    path: Path, entry: CatalogueEntry, rights: Rights, max_bytes: int, pinned: LockedBook | None = None
+    path: Path,
+    entry: CatalogueEntry,
+    rights: Rights,
+    max_bytes: int,
+    pinned: LockedBook | None = None,
+    has_footer: bool = True,
 ) -> str:
-    """The SHA-256 of the file. Raises NotAccepted where it is no text, may not be used, or is not the pinned one."""
+    """The SHA-256 of the file.
+
+    Raises NotAccepted where it is no text, may not be used, is not the pinned one, or was cut off: a server may promise
+    too few bytes, or none, and break off, but a book with a START marker has an END marker too (``has_footer``).
+    """
     sha256 = sha256_file(path)
     if pinned is not None and sha256 != pinned.sha256:
         raise NotAccepted("changed", f"has SHA-256 {sha256}, the lock file says {pinned.sha256}")
@@ -36,8 +51,10 @@ def check_book(
         raw = read_raw(path, max_bytes)
     except UnreadableBook as error:
         raise NotAccepted(error.reason, error.detail) from None
-    # Headers and licences are ASCII in all encodings that raw books have.
-    if refusal := _refusal(entry, raw.decode("latin-1"), rights):
+    text = raw.decode("latin-1")  # Headers and licences are ASCII in all encodings that raw books have.
+    if has_footer and _START.search(text[:_MARKER_CHARACTERS]) and not _END.search(text[-_MARKER_CHARACTERS:]):
+        raise NotAccepted("truncated", "it has a START marker and no END marker")
+    if refusal := _refusal(entry, text, rights):
         raise NotAccepted(*refusal)
     return sha256
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from mamba_narrative.acquisition.acceptance import LASTING, REFUSALS, excluded_by_catalogue
 from mamba_narrative.acquisition.bulk import bring_members, local_copy
 from mamba_narrative.acquisition.choice import choose
+from mamba_narrative.acquisition.fetching import Fetcher
 from mamba_narrative.acquisition.lock import LockedBook, read_lock
 from mamba_narrative.acquisition.mirrors import bring_files
 from mamba_narrative.acquisition.rdf import read_rdf_archive
@@ -47,7 +48,7 @@ def acquire(settings: CorpusSettings) -> None:
             if settings.source == "huggingface":
                 wanted, absent = _from_dataset(store, settings, pinned, request)
             else:
-                wanted, absent = _from_gutenberg(store, settings, pinned, earlier)
+                wanted, absent = asyncio.run(_from_gutenberg(store, settings, pinned, earlier))
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
@@ -66,17 +67,33 @@ def acquire(settings: CorpusSettings) -> None:
             )
 
 
-def _from_gutenberg(
+async def _from_gutenberg(
     store: BookStore,
     settings: CorpusSettings,
     pinned: Mapping[str, LockedBook] | None,
     earlier: Mapping[str, MissingBook],
 ) -> tuple[dict[str, CatalogueEntry], dict[str, MissingBook]]:
     """The wanted books, and those of them that could not be had."""
-    if pinned is not None:
-        wanted = {book_id: book.entry for book_id, book in pinned.items()}
-    else:
-        wanted = choose(_catalogue(store, settings), settings.choose)
+    async with Fetcher(settings.transfer) as fetcher:
+        if pinned is not None:
+            wanted = {book_id: book.entry for book_id, book in pinned.items()}
+        else:
+            wanted = choose(await _catalogue(store, settings, fetcher), settings.choose)
+        wishes, absent = _to_do(wanted, store, settings, pinned, earlier)
+        if wishes:
+            bring = bring_members if settings.gutenberg.method == "archive" else bring_files
+            absent |= await bring(wishes, store, settings, fetcher)
+        return wanted, absent
+
+
+def _to_do(
+    wanted: Mapping[str, CatalogueEntry],
+    store: BookStore,
+    settings: CorpusSettings,
+    pinned: Mapping[str, LockedBook] | None,
+    earlier: Mapping[str, MissingBook],
+) -> tuple[dict[str, Wish], dict[str, MissingBook]]:
+    """The books to be brought, and those of which it is known that they cannot be had or not be used."""
     if not wanted:
         raise UserError("no book of the catalogue meets corpus.choose")
     pins = store.damaged if pinned is None else pinned
@@ -92,13 +109,10 @@ def _from_gutenberg(
         if book_id not in absent and not _is_held(store, book_id, pins)
     }
     _LOG.info("%s books are wanted, %s of them to be brought", f"{len(wanted):,}", f"{len(wishes):,}")
-    if not wishes:
-        return wanted, absent
-    if settings.gutenberg.method == "archive":
-        return wanted, absent | bring_members(wishes, store, settings)
-    seconds = len(wishes) / settings.transfer.requests_per_second
-    _LOG.info("at one request in %.3g s this takes at least %s", seconds / len(wishes), format_duration(seconds))
-    return wanted, absent | asyncio.run(bring_files(wishes, store, settings))
+    if settings.gutenberg.method == "files":
+        seconds = len(wishes) / settings.transfer.requests_per_second
+        _LOG.info("at the pace of corpus.transfer this takes at least %s", format_duration(seconds))
+    return wishes, absent
 
 
 def _from_dataset(
@@ -115,9 +129,9 @@ def _is_held(store: BookStore, book_id: str, pins: Mapping[str, LockedBook]) -> 
     return held is not None and (pin is None or held.sha256 == pin.sha256)
 
 
-def _catalogue(store: BookStore, settings: CorpusSettings) -> dict[str, CatalogueEntry]:
+async def _catalogue(store: BookStore, settings: CorpusSettings, fetcher: Fetcher) -> dict[str, CatalogueEntry]:
     source = settings.catalogue or settings.gutenberg.catalogue_url
-    path = local_copy(source, store.layout.work, settings.transfer)
+    path = await local_copy(source, store.layout.work, fetcher)
     if settings.catalogue is None:
         _LOG.info("catalogue: %s (delete it to take a newer one)", path)
     return _read_any_catalogue(path)

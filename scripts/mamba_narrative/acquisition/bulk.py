@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
 from collections.abc import Mapping
@@ -14,7 +13,6 @@ from mamba_narrative.acquisition.archives import Member, read_members
 from mamba_narrative.acquisition.fetching import Fetcher
 from mamba_narrative.acquisition.store import BookStore, MissingBook, Wish
 from mamba_narrative.acquisition.transfer import FetchFailed
-from mamba_narrative.config.acquisition import TransferSettings
 from mamba_narrative.config.corpus import CorpusSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.progress import Progress
@@ -23,34 +21,32 @@ _MAX_DOWNLOAD_BYTES = 100_000_000_000
 _BOOK_NAME = re.compile(r"(?:pg)?(?P<number>\d{1,9})(?:-\d)?\.txt")
 
 
-def local_copy(source: str, folder: Path, transfer: TransferSettings) -> Path:
+async def local_copy(source: str, folder: Path, fetcher: Fetcher) -> Path:
     """``source`` itself where it is a path; a web address is downloaded into ``folder``, once and for all.
 
     Raises UserError where neither works; an interrupted download goes on where it stopped.
     """
-    if urlsplit(source).scheme not in ("http", "https"):
+    address = urlsplit(source)
+    if address.scheme not in ("http", "https"):
         if not Path(source).is_file():
             raise UserError(f"{source}: no such file; expected a path or an address that begins with https://")
         return Path(source)
-    target = folder / PurePosixPath(urlsplit(source).path).name
+    target = folder / (PurePosixPath(address.path).name or "download")
     if not target.is_file():
-        asyncio.run(_download(source, target, transfer))
+        try:
+            with Progress(target.name, None, "bytes") as progress:
+                await fetcher.fetch_large(source, target, _MAX_DOWNLOAD_BYTES, progress.advance)
+        except FetchFailed as error:
+            raise UserError(f"{source}: {error}") from None
     return target
 
 
-async def _download(url: str, target: Path, transfer: TransferSettings) -> None:
-    try:
-        async with Fetcher(transfer) as fetcher:
-            with Progress(target.name, None, "bytes") as progress:
-                await fetcher.fetch_large(url, target, _MAX_DOWNLOAD_BYTES, progress.advance)
-    except FetchFailed as error:
-        raise UserError(f"{url}: {error}") from None
-
-
-def bring_members(wishes: Mapping[str, Wish], store: BookStore, settings: CorpusSettings) -> dict[str, MissingBook]:
+async def bring_members(
+    wishes: Mapping[str, Wish], store: BookStore, settings: CorpusSettings, fetcher: Fetcher
+) -> dict[str, MissingBook]:
     """Take the books out of the archive into the store; returns those that are not in it or not usable, by id."""
     source = settings.gutenberg.archive
-    archive = local_copy(source, store.layout.work, settings.transfer)
+    archive = await local_copy(source, store.layout.work, fetcher)
     missing = {book_id: MissingBook(book_id, "not_found", "not in the archive", source) for book_id in wishes}
     with Progress("unpacking", len(wishes), "books") as progress:
         for member in read_members(archive):

@@ -115,7 +115,7 @@ def _take(wish: Wish, text: str, url: str, store: BookStore, settings: CorpusSet
     target = store.partial / file
     try:
         target.write_bytes(text.encode("utf-8", "replace"))
-        sha256 = check_book(target, wish.entry, settings.rights, settings.max_book_bytes, wish.pinned)
+        sha256 = check_book(target, wish.entry, settings.rights, settings.max_book_bytes, wish.pinned, False)
         store.put(wish.book_id, url, sha256, wish.pinned.file if wish.pinned else file, target)
     except NotAccepted as error:
         position.missing[wish.book_id] = MissingBook(wish.book_id, error.reason, error.detail, url)
@@ -143,7 +143,7 @@ def _wish(
 
 
 def _book_id(value: str, number: int) -> str:
-    """The id under which the file of a row will be known; an address is known by its last part (``.../ebooks/1342``)."""
+    """The id under which the file of a row will be known; of an address its last part (``.../ebooks/1342``)."""
     last = value.rstrip("/").rsplit("/", 1)[-1].removesuffix(".txt")
     plain = re.sub(r"[^\w.-]", "_", last)[:_MAX_ID_CHARACTERS].lstrip(".")
     return book_id_of(f"{plain or number}.txt") or str(number)

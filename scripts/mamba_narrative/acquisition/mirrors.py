@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from mamba_narrative.acquisition.acceptance import REFUSALS, NotAccepted, check_book
-from mamba_narrative.acquisition.fetching import Fetcher
+from mamba_narrative.acquisition.fetching import Fetcher, SourceDown
 from mamba_narrative.acquisition.store import BookStore, MissingBook, Wish
 from mamba_narrative.acquisition.transfer import FetchFailed
 from mamba_narrative.config.acquisition import GutenbergSettings, Variant
@@ -35,33 +35,38 @@ def mirror_path(book_id: str, variant: Variant) -> str:
     return f"{folders}/{book_id}/{_FILES[variant].format(book_id)}"
 
 
-async def bring_files(wishes: Mapping[str, Wish], store: BookStore, settings: CorpusSettings) -> dict[str, MissingBook]:
+async def bring_files(
+    wishes: Mapping[str, Wish], store: BookStore, settings: CorpusSettings, fetcher: Fetcher
+) -> dict[str, MissingBook]:
     """Fetch the books into the store; returns those that could not be had, by id.
 
-    Raises SourceDown where a server should be left alone, OSError where the disk is full; the store keeps what it has.
+    Raises SourceDown where all mirrors should be left alone, OSError where the disk is full; what is there stays.
     """
     missing: dict[str, MissingBook] = {}
     waiting = iter(wishes.values())
-    async with Fetcher(settings.transfer) as fetcher:
-        with Progress("fetching", len(wishes), "books") as progress:
+    down: dict[str, SourceDown] = {}
+    with Progress("fetching", len(wishes), "books") as progress:
 
-            async def work() -> None:
-                for wish in waiting:
-                    if (absent := await _bring(wish, fetcher, store, settings)) is not None:
-                        missing[wish.book_id] = absent
-                    progress.advance(note=f"{len(missing):,} could not be had" if missing else "")
+        async def work() -> None:
+            for wish in waiting:
+                if (absent := await _bring(wish, store, settings, fetcher, down)) is not None:
+                    missing[wish.book_id] = absent
+                progress.advance(note=f"{len(missing):,} could not be had" if missing else "")
 
-            workers = [asyncio.create_task(work()) for _ in range(settings.transfer.connections)]
-            try:
-                await asyncio.gather(*workers)
-            finally:
-                for worker in workers:
-                    worker.cancel()
-                await asyncio.gather(*workers, return_exceptions=True)
+        workers = [asyncio.create_task(work()) for _ in range(settings.transfer.connections)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
     return missing
 
 
-async def _bring(wish: Wish, fetcher: Fetcher, store: BookStore, settings: CorpusSettings) -> MissingBook | None:
+async def _bring(
+    wish: Wish, store: BookStore, settings: CorpusSettings, fetcher: Fetcher, down: dict[str, SourceDown]
+) -> MissingBook | None:
+    """Put one book into the store, or say why not. ``down`` collects hosts that should be left alone."""
     if not (wish.book_id.isascii() and wish.book_id.isdigit()):
         return MissingBook(wish.book_id, "no_number", "mirrors know books by number alone")
     target = store.partial / f"{wish.book_id}.txt"
@@ -69,25 +74,30 @@ async def _bring(wish: Wish, fetcher: Fetcher, store: BookStore, settings: Corpu
     failing: set[str] = set()
     try:
         for url in dict.fromkeys(addresses(wish, settings.gutenberg)):
-            if urlsplit(url).netloc in failing:
+            host = urlsplit(url).netloc
+            if host in down or host in failing:
                 continue
             try:
                 final = await fetcher.fetch(url, target, settings.max_book_bytes)
                 sha256 = check_book(target, wish.entry, settings.rights, settings.max_book_bytes, wish.pinned)
+            except SourceDown as error:
+                down[host] = error
+                if all(urlsplit(mirror).netloc in down for mirror in settings.gutenberg.mirrors):
+                    raise
+                absent = MissingBook(wish.book_id, "source_down", str(error), url)
             except FetchFailed as error:
                 if error.reason != "not_found":
                     absent = MissingBook(wish.book_id, error.reason, error.detail, url)
                 if error.passes:
-                    failing.add(urlsplit(url).netloc)  # Its other variants would fail as often.
-                continue
+                    failing.add(host)  # Its other variants would fail as often.
             except NotAccepted as error:
                 absent = MissingBook(wish.book_id, error.reason, error.detail, url)
                 if error.reason in REFUSALS:
                     break
-                continue
-            file = wish.pinned.file if wish.pinned else PurePosixPath(urlsplit(url).path).name
-            store.put(wish.book_id, final, sha256, file, target)
-            return None
+            else:
+                file = wish.pinned.file if wish.pinned else PurePosixPath(urlsplit(url).path).name
+                store.put(wish.book_id, final, sha256, file, target)
+                return None
         return absent
     finally:
         target.unlink(missing_ok=True)

@@ -182,10 +182,10 @@ def open_store(directory: Path) -> Iterator[BookStore]:
         )
     try:
         work.mkdir(parents=True, exist_ok=True)
-        (work / "running.lock").touch()
+        descriptor = os.open(work / "running.lock", os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise UserError(f"{work}: cannot be written ({error.strerror})") from None
-    with open(work / "running.lock") as lock:
+    with os.fdopen(descriptor, "r+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
