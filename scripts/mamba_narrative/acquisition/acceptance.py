@@ -19,7 +19,7 @@ LASTING = REFUSALS | {"not_found", "forbidden", "robots", "main_site", "too_larg
 
 
 _START = re.compile(r"\*\*\*\s*START OF (?:THE|THIS) PROJECT GUTENBERG", re.IGNORECASE)
-_END = re.compile(r"\*\*\*\s*END OF (?:THE|THIS) PROJECT GUTENBERG", re.IGNORECASE)
+_END = re.compile(r"\bEND OF (?:(?:THE|THIS) )?PROJECT GUTENBERG", re.IGNORECASE)
 _MARKER_CHARACTERS = 60_000
 
 
@@ -42,7 +42,7 @@ def check_book(
     """The SHA-256 of the file.
 
     Raises NotAccepted where it is no text, may not be used, is not the pinned one, or was cut off: a server may promise
-    too few bytes, or none, and break off, but a book with a START marker has an END marker too (``has_footer``).
+    too few bytes, or none, and break off, but a book with a START marker has an end line too (``has_footer``).
     """
     sha256 = sha256_file(path)
     if pinned is not None and sha256 != pinned.sha256:
@@ -53,10 +53,20 @@ def check_book(
         raise NotAccepted(error.reason, error.detail) from None
     text = raw.decode("latin-1")  # Headers and licences are ASCII in all encodings that raw books have.
     if has_footer and _START.search(text[:_MARKER_CHARACTERS]) and not _END.search(text[-_MARKER_CHARACTERS:]):
-        raise NotAccepted("truncated", "it has a START marker and no END marker")
+        raise NotAccepted("truncated", "it has a START marker and no line that says END OF PROJECT GUTENBERG")
     if refusal := _refusal(entry, text, rights):
         raise NotAccepted(*refusal)
     return sha256
+
+
+def check_rights(path: Path, entry: CatalogueEntry, rights: Rights) -> None:
+    """Raise NotAccepted where a book that was brought under other settings may not be used under these."""
+    with open(path, "rb") as stream:
+        beginning = stream.read(_MARKER_CHARACTERS)
+        stream.seek(max(len(beginning), path.stat().st_size - _MARKER_CHARACTERS))
+        text = (beginning + stream.read()).decode("latin-1")
+    if refusal := _refusal(entry, text, rights):
+        raise NotAccepted(*refusal)
 
 
 def excluded_by_catalogue(entry: CatalogueEntry, rights: Rights) -> bool:

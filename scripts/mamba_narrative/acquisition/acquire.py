@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from mamba_narrative.acquisition.acceptance import LASTING, REFUSALS, excluded_by_catalogue
+from mamba_narrative.acquisition.acceptance import LASTING, REFUSALS, NotAccepted, check_rights, excluded_by_catalogue
 from mamba_narrative.acquisition.bulk import bring_members, local_copy
 from mamba_narrative.acquisition.choice import choose
 from mamba_narrative.acquisition.fetching import Fetcher
@@ -103,11 +103,17 @@ def _to_do(
         for book_id, entry in wanted.items()
         if excluded_by_catalogue(entry, settings.rights)
     }
-    wishes = {
-        book_id: Wish(book_id, entry, pins.get(book_id))
-        for book_id, entry in wanted.items()
-        if book_id not in absent and not _is_held(store, book_id, pins)
-    }
+    wishes: dict[str, Wish] = {}
+    for book_id, entry in wanted.items():
+        if book_id in absent:
+            continue
+        if not _is_held(store, book_id, pins):
+            wishes[book_id] = Wish(book_id, entry, pins.get(book_id))
+            continue
+        try:  # It may have come when the settings allowed more.
+            check_rights(store.path_of(book_id), entry, settings.rights)
+        except NotAccepted as error:
+            absent[book_id] = MissingBook(book_id, error.reason, error.detail, store.held[book_id].url)
     _LOG.info("%s books are wanted, %s of them to be brought", f"{len(wanted):,}", f"{len(wishes):,}")
     if settings.gutenberg.method == "files":
         seconds = len(wishes) / settings.transfer.requests_per_second
@@ -153,7 +159,9 @@ def _report(
     not_had: Mapping[str, MissingBook],
     refused: Mapping[str, MissingBook],
 ) -> None:
-    here = [store.held[book_id] for book_id in wanted if book_id in store.held]
+    here = [
+        store.held[book_id] for book_id in wanted if book_id in store.held and book_id not in {**not_had, **refused}
+    ]
     _LOG.info(
         "%s of %s books are here, %.1f MB: %s",
         f"{len(here):,}",

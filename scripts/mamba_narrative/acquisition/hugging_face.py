@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mamba_narrative.acquisition.acceptance import NotAccepted, check_book
+from mamba_narrative.acquisition.acceptance import NotAccepted, check_book, check_rights
 from mamba_narrative.acquisition.choice import meets
 from mamba_narrative.acquisition.lock import LockedBook
 from mamba_narrative.acquisition.store import BookStore, MissingBook, Wish
@@ -109,11 +109,12 @@ def _take(wish: Wish, text: str, url: str, store: BookStore, settings: CorpusSet
         return
     position.wanted[wish.book_id] = wish.entry
     held = store.held.get(wish.book_id)
-    if held is not None and (wish.pinned is None or wish.pinned.sha256 == held.sha256):
-        return
     file = f"{wish.book_id}.txt"
     target = store.partial / file
     try:
+        if held is not None and (wish.pinned is None or wish.pinned.sha256 == held.sha256):
+            check_rights(store.path_of(wish.book_id), wish.entry, settings.rights)
+            return
         target.write_bytes(text.encode("utf-8", "replace"))
         sha256 = check_book(target, wish.entry, settings.rights, settings.max_book_bytes, wish.pinned, False)
         store.put(wish.book_id, url, sha256, wish.pinned.file if wish.pinned else file, target)
@@ -181,9 +182,7 @@ def _open_dataset(settings: HuggingFaceSettings) -> tuple[Any, str]:
         if (files := _parquet_files(Path(settings.dataset))) is not None:
             stream = datasets.load_dataset("parquet", data_files=files, split="train", streaming=True)
             return stream, settings.dataset
-        builder = datasets.load_dataset_builder(
-            settings.dataset, settings.configuration, revision=settings.revision, trust_remote_code=False
-        )
+        builder = datasets.load_dataset_builder(settings.dataset, settings.configuration, revision=settings.revision)
         _check_format_is_safe(builder, settings.dataset)
         commit = _COMMIT.search(str(builder.config.data_files))
         revision = commit[1] if commit else settings.revision or "main"

@@ -73,6 +73,11 @@ class BookStore:
         (self._aside / book.file).unlink(missing_ok=True)
         self.held[book.book_id] = book
 
+    def path_of(self, book_id: str) -> Path:
+        """Where a held book lies now."""
+        here = self.layout.raw / self.held[book_id].file
+        return here if here.exists() else self._aside / here.name
+
     def is_finished(self, request: str) -> bool:
         """Whether an earlier run brought all that this request wants, and all of it is still whole."""
         status = self._status_of(request)
@@ -100,10 +105,11 @@ class BookStore:
 
         ``not_had`` could not be brought, ``refused`` are not to be used (their rights, above all).
         """
-        books = {id_: replace(self.held[id_], entry=entry) for id_, entry in wanted.items() if id_ in self.held}
+        absent = sorted([*not_had.values(), *refused.values()], key=lambda book: natural_key(book.book_id))
+        used = self.held.keys() - {book.book_id for book in absent}
+        books = {id_: replace(self.held[id_], entry=entry) for id_, entry in wanted.items() if id_ in used}
         self._arrange(books)
         os.sync()  # The books before the lock that vouches for them; once, not for each file.
-        absent = sorted([*not_had.values(), *refused.values()], key=lambda book: natural_key(book.book_id))
         rows = [{**vars(book), "id": book.book_id, "title": wanted[book.book_id].title} for book in absent]
         titled = [book_id for book_id, book in books.items() if book.entry.title]
         catalogue = {book_id: books[book_id].entry for book_id in sorted(titled, key=natural_key)}

@@ -252,6 +252,16 @@ def test_books_of_unclear_rights_are_taken_when_the_setting_says_so(library, set
     assert set(raw(settings())) == {"pg1.txt", "pg2.txt"}
 
 
+def test_stricter_rights_set_books_aside_that_are_already_there(library, settings):
+    library.add_books(1, 2)
+    library.files[generated(1)] = made_up_book(1, licence="**This is a COPYRIGHTED Project Gutenberg eBook.**")
+    acquire(settings(rights="any"))
+    library.requests.clear()
+    acquire(settings())
+    assert (set(raw(settings())), missing(settings())) == ({"pg2.txt"}, {"1": "copyrighted"})
+    assert library.requests == []
+
+
 def test_what_the_catalogue_calls_copyrighted_is_not_even_fetched(library, settings, tmp_path):
     library.add_books(1, 2)
     rows = ["Text#,Title,Language,Rights", "1,A,en,Public domain in the USA.", "2,B,en,Copyrighted. Read the notice."]
