@@ -50,7 +50,7 @@ else:
     RAW_BOOKS = Layout(Path(EXPERIMENT.corpus.directory)).raw
     CATALOGUE = str(Layout(Path(EXPERIMENT.corpus.directory)).catalogue)
 
-# Said by the first rule that needs a raw book: the target that brings them must be planned without them.
+# Told by whatever needs a raw book first, since the target that brings them must be planned without them.
 NOT_ACQUIRED = None
 try:
     if EXPERIMENT.corpus.source in ACQUIRED_SOURCES:

@@ -159,9 +159,7 @@ def _report(
     not_had: Mapping[str, MissingBook],
     refused: Mapping[str, MissingBook],
 ) -> None:
-    here = [
-        store.held[book_id] for book_id in wanted if book_id in store.held and book_id not in {**not_had, **refused}
-    ]
+    here = [store.held[book_id] for book_id in wanted.keys() - not_had.keys() - refused.keys()]
     _LOG.info(
         "%s of %s books are here, %.1f MB: %s",
         f"{len(here):,}",
