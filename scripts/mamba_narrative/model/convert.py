@@ -48,14 +48,14 @@ def hugging_face_config(model: MambaLanguageModel, end_of_text_id: int | None) -
     """``config.json`` for transformers with every field of its ``MambaConfig``.
 
     None is left to a default: defaults differ between versions, and some are not mamba-ssm's. ``vocab_size`` counts
-    the padded rows, as the weights do.
+    no padding, which these models would not mask.
     """
     settings = model.settings
     return {
         "architectures": ["MambaForCausalLM"],
         "model_type": "mamba",
         "dtype": "float32",
-        "vocab_size": model.padded_vocab_size,
+        "vocab_size": model.vocab_size,
         "hidden_size": settings.d_model,
         "intermediate_size": settings.expand * settings.d_model,
         "expand": settings.expand,
