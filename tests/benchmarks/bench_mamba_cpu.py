@@ -29,8 +29,8 @@ from mamba_narrative.config.architectures import MambaSettings
 from mamba_narrative.model.convert import hugging_face_config, to_hugging_face
 from mamba_narrative.model.mamba import MambaLanguageModel
 from mamba_narrative.model.registry import build_model
-from mamba_narrative.model.storage import unpadded_weights
 from mamba_narrative.model.scan.dispatch import selective_scan
+from mamba_narrative.model.storage import unpadded_weights
 from mamba_narrative.training.loss import summed_cross_entropy
 
 VOCABULARY = 50_257
