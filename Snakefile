@@ -1,7 +1,7 @@
 """Raw Project Gutenberg books to a trained, evaluated and documented Mamba baseline.
 
 Settings: config.yaml, or an experiment on top of it (--configfile workflow/configs/NAME.yaml).
-Targets by name: environment corpus tokens train evaluate figures report.
+Targets by name: environment corpus tokens train evaluate figures report; dataset models (not made by default).
 """
 
 from snakemake.utils import min_version
@@ -37,6 +37,7 @@ localrules:
     figures,
     report,
     dataset,
+    models,
 
 
 rule all:

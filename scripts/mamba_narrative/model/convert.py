@@ -87,6 +87,32 @@ def hugging_face_config(model: MambaLanguageModel, end_of_text_id: int | None) -
     }
 
 
+def mamba_ssm_config(model: MambaLanguageModel) -> dict[str, Any]:
+    """``config.json`` of mamba-ssm with every field of its ``MambaConfig``; ``to_mamba_ssm`` of the unpadded weights
+    fits it."""
+    settings = model.settings
+    return {
+        "d_model": settings.d_model,
+        "d_intermediate": 0,
+        "n_layer": settings.n_layer,
+        "vocab_size": model.vocab_size,
+        "ssm_cfg": {
+            "layer": "Mamba1",
+            "d_state": settings.d_state,
+            "d_conv": settings.d_conv,
+            "expand": settings.expand,
+            "dt_rank": settings.resolved_dt_rank,
+        },
+        "attn_layer_idx": [],
+        "attn_cfg": {},
+        "rms_norm": True,
+        "residual_in_fp32": True,
+        "fused_add_norm": True,
+        "pad_vocab_size_multiple": 1,
+        "tie_embeddings": True,
+    }
+
+
 _ONLY_SUPPORTED: dict[str, Any] = {
     "model_type": "mamba",
     "use_bias": False,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -248,14 +249,12 @@ def test_every_figure_of_a_measurement_links_to_its_definition(reported: Path) -
 
 
 def test_the_configuration_on_the_page_is_the_experiment(reported: Path) -> None:
-    import html
-
     experiment = resolve_experiment(
         {"report": {"title": HOSTILE}, "runs": {"small": {"architecture": "mamba"}, "mamba-sample": None}}
     )
     page = build(reported, experiment.model_dump(mode="json"))
     (shown,) = re.findall(r"<code>(\{.*?)</code>", page, re.DOTALL)
-    assert resolve_experiment(json.loads(html.unescape(shown))) == experiment
+    assert resolve_experiment(json.loads(unescape(shown))) == experiment
 
 
 def test_a_metric_without_a_registered_definition_is_shown_and_said(reported: Path) -> None:
