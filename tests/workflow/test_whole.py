@@ -125,7 +125,7 @@ def test_snakemakes_own_report_works(finished, tmp_path):
         page = archive.read("report/report.html").decode("utf-8")
     assert {"index.html", "likelihood.csv", "runs.csv", "training_curve.svg", "next_chapter.svg"} <= set(names)
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=.?https?:", page)
-    results = json.loads(re.search(r"^var results = (.*?);?$", page, re.MULTILINE)[1])
+    results = json.loads(re.search(r"var results = (\{\"results/.*\})", page)[1])
     assert {result["category"] for result in results.values()} == {"Evaluation", "Figures", "Report", "Tables"}
     assert all(result["caption"] for result in results.values())
 
