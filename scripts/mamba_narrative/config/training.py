@@ -28,6 +28,9 @@ class TrainingSettings(Section):
     into the GPU's memory (found once for a run), on the CPU all."""
     processes: int = Field(default=1, ge=1)
     """Processes of one machine that share each batch, one a GPU; the results are the same up to rounding."""
+    cuda_graphs: bool = True
+    """On a GPU, record the kernels of a step once and replay them: the same numbers, and a slow processor cannot hold
+    the GPU up. Takes the memory of a step for good."""
     recompute: bool = False
     """Keep the inputs of each block only and compute the rest again for the gradients: less memory, a third slower."""
     learning_rate: float = Field(default=6e-4, gt=0)
