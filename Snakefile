@@ -1,7 +1,8 @@
 """Raw Project Gutenberg books to a trained, evaluated and documented Mamba baseline.
 
 Settings: config.yaml, or an experiment on top of it (--configfile workflow/configs/NAME.yaml).
-Targets by name: environment corpus tokens train evaluate figures report; acquire_books where corpus.source is elsewhere.
+Targets by name: environment corpus tokens train evaluate figures report; not made by default: dataset models, and
+acquire_books where corpus.source is elsewhere.
 """
 
 from snakemake.utils import min_version
@@ -39,6 +40,7 @@ localrules:
     figures,
     report,
     dataset,
+    models,
 
 
 rule all:

@@ -18,7 +18,10 @@ from mamba_narrative.io import write_text
 from mamba_narrative.reporting.shown_book import to_html, to_terminal
 
 SAMPLE = Path(__file__).resolve().parents[1] / "workflow" / "sample" / "raw"
-EXAMPLE = "python scripts/show_book.py 900001 --html book.html"
+EXAMPLE = """python scripts/show_book.py 900001 | less -R
+  python scripts/show_book.py 1342 --source-directory path/to/raw --brief
+  python scripts/show_book.py 1342 --source-directory path/to/raw --html book.html
+  python scripts/show_book.py 900001 --settings '{"remove_prefaces": false}'"""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -34,11 +37,8 @@ def main(arguments: argparse.Namespace) -> None:
         write_text(arguments.html, to_html(arguments.book_id, text, book))
         return
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ if arguments.colour is None else arguments.colour
-    try:
-        for line in to_terminal(arguments.book_id, text, book, colour=colour, brief=arguments.brief):
-            print(line)
-    except BrokenPipeError:  # a pager was closed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for line in to_terminal(arguments.book_id, text, book, colour=colour, brief=arguments.brief):
+        print(line)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
+import zipfile
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from workflow_project import REPOSITORY
@@ -125,7 +129,16 @@ def test_the_page_needs_no_other_file(finished):
 
 def test_snakemakes_own_report_works(finished, tmp_path):
     finished.snakemake("--report", str(tmp_path / "report.zip"))
-    assert (tmp_path / "report.zip").stat().st_size > 10_000
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        names = [Path(name).name for name in archive.namelist()]
+        page = archive.read("report/report.html").decode("utf-8")
+    assert {"index.html", "likelihood.csv", "runs.csv", "training_curve.svg", "next_chapter.svg"} <= set(names)
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=.?https?:", page)
+    categories = json.loads(re.search(r"var categories = (\{.*\})", page)[1])
+    assert categories.keys() == {"Evaluation", "Figures", "Report", "Tables"}
+    results = json.loads(re.search(r"var results = (\{\"results/.*\})", page)[1])
+    assert results.keys() >= {"results/report/index.html", "results/report/figures/training_curve.svg"}
+    assert all(result["caption"] for result in results.values())
 
 
 @pytest.mark.parametrize("target", TARGETS)
