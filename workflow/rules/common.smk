@@ -79,6 +79,17 @@ def command(script: str) -> str:
     return f"python {SCRIPTS / script}.py --log {{log:q}}"
 
 
+def gpu_command(script: str) -> str:
+    """``command`` for a rule with the resource gpu: on a machine without scheduler no GPU gets two jobs.
+
+    Shells die of signals that ask the command to save its state, so it takes their place (``exec``).
+    """
+    return (
+        f"exec python {SCRIPTS / 'lease_gpus.py'} --count {{resources.gpu}} "
+        + command(script)
+    )
+
+
 def settings(section):
     """A section of the settings as one line of JSON with sorted keys, as a parameter."""
     line = canonical_json(section.model_dump(mode="json"))
@@ -121,7 +132,7 @@ def chapter_file(wildcards) -> str:
 
 
 def gpus(device: str, processes: int = 1) -> int:
-    """GPUs to ask a scheduler for; a local run takes what is there."""
+    """GPUs to ask a scheduler for, one a process."""
     return 0 if device == "cpu" else processes
 
 
@@ -160,8 +171,12 @@ def raw_books_of_shard(wildcards) -> list[str]:
 
 
 def settings_of_run(wildcards) -> str:
-    """Everything that defines a run, as one line of JSON."""
-    return canonical_json(RUNS[wildcards.run].model_dump(mode="json"))
+    """Everything that defines a run, as one line of JSON; where its tokens are staged does not."""
+    return canonical_json(
+        RUNS[wildcards.run].model_dump(
+            mode="json", exclude={"training": {"stage_directory"}}
+        )
+    )
 
 
 def trained(wildcards) -> list:

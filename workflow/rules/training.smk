@@ -5,7 +5,24 @@ run.json. Checkpoints live in results/work, which no rule declares: Snakemake de
 a job that failed, and a run must be able to die at any instant and go on.
 """
 
+import signal
+
 from mamba_narrative.config.training import TrainingSettings
+
+# SLURM's warning before the run-time limit goes to every process of a job step. Only the training command handles it;
+# snakemake and the shell between it and SLURM would die of it, and the command with them.
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+
+def training_of(wildcards) -> TrainingSettings:
+    return RUNS[wildcards.run].training
+
+
+def several_nodes(value):
+    """A resource of runs on several nodes, whose command starts one task a node itself; absent in others."""
+    return lambda wildcards: (
+        value(training_of(wildcards)) if training_of(wildcards).nodes > 1 else None
+    )
 
 
 rule train_run:
@@ -34,15 +51,23 @@ rule train_run:
         mem_mb=16000,
         runtime=1440,
         gpu=lambda wildcards: gpus(
-            RUNS[wildcards.run].training.device, RUNS[wildcards.run].training.processes
+            training_of(wildcards).device, training_of(wildcards).processes
         ),
+        # SLURM must neither spread the GPUs over more nodes nor start one task for each.
+        nodes=lambda wildcards: training_of(wildcards).nodes,
+        tasks_per_gpu=0,
+        mpi=several_nodes(lambda training: "srun"),
+        tasks=several_nodes(lambda training: training.nodes),
+        # Not a parameter: another disk is no reason to train again.
+        stage=lambda wildcards: training_of(wildcards).stage_directory or "",
     params:
         settings=settings_of_run,
         results=results_folder,
     shell:
-        command("train_run")
+        gpu_command("train_run")
         + " --run {wildcards.run} --settings {params.settings:q} --tokens {params.results:q}/tokens"
         " --output {params.results:q}/runs/{wildcards.run} --work {params.results:q}/work/{wildcards.run}"
+        " --stage-directory={resources.stage:q}"
 
 
 # The baseline `untrained` is the first run before its first step.
