@@ -171,12 +171,31 @@ class Cluster:
     def jobs(self, **wanted: str) -> list[dict[str, str]]:
         """All jobs that the controller remembers, oldest first; ``wanted``: only those with these values."""
         columns = {
-            **{"id": "%A", "state": "%T", "comment": "%k", "partition": "%P", "memory": "%m", "limit": "%l"},
-            **{"nodes": "%N", "node_count": "%D", "tres": "%b", "cpus": "%C", "name": "%j", "folder": "%Z"},
+            "id": "%A",
+            "state": "%T",
+            "comment": "%k",
+            "partition": "%P",
+            "memory": "%m",
+            "limit": "%l",
+            "nodes": "%N",
+            "node_count": "%D",
+            "tres": "%b",
+            "cpus": "%C",
+            "name": "%j",
+            "folder": "%Z",
         }
         lines = self.run("squeue", "-h", "-t", "all", "-S", "i", "-o", "|".join(columns.values())).splitlines()
         rows = [dict(zip(columns, line.split("|"), strict=True)) for line in lines]
         return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+
+    def processes(self, argument: str) -> list[dict[str, str]]:
+        """Environments of the running processes that have ``argument`` on their command line, but for their shells."""
+        found = []
+        for process, environment in _processes_with(f"{_MARK}={self.folder}"):
+            command = _read(Path(f"/proc/{process}/cmdline")).split("\0")
+            if argument in command:
+                found.append(dict(entry.partition("=")[::2] for entry in environment))
+        return found
 
     def describe(self, job: str) -> str:
         """``scontrol show job``."""
@@ -217,12 +236,17 @@ def _free_ports(count: int) -> list[int]:
 
 def _processes_with(variable: str) -> Iterator[tuple[int, list[str]]]:
     for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            environment = path.read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
+        environment = _read(path).split("\0")
         if variable in environment:
             yield int(path.parent.name), environment
+
+
+def _read(path: Path) -> str:
+    """A file of /proc; nothing where its process has ended."""
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _kill(process: int) -> None:

@@ -90,6 +90,20 @@ def gpu_command(script: str) -> str:
     )
 
 
+def shard_group(wildcards) -> str | None:
+    """The cluster job that a shard shares with its neighbours: as many as the profile's group-components says.
+
+    Snakemake merges components of a group again each time that it looks at the graph, until all are one. Here a group
+    is no larger than a job may be, so that merging all of it is right.
+    """
+    size = workflow.group_settings.group_components.get("shards")
+    if size is None:
+        return None
+    group = f"shards{int(wildcards.shard) // size}"
+    workflow.parent_groupids[group] = "shards"
+    return group
+
+
 def settings(section):
     """A section of the settings as one line of JSON with sorted keys, as a parameter."""
     line = canonical_json(section.model_dump(mode="json"))

@@ -20,6 +20,8 @@ rule select_books:
         f"{RESULTS}/benchmarks/corpus/selection/{{shard}}.tsv"
     conda:
         "../../envs/cpu.yaml"
+    group:
+        shard_group
     threads: 1
     resources:
         mem_mb=2000,
@@ -48,6 +50,8 @@ rule sketch_books:
         f"{RESULTS}/benchmarks/corpus/sketches/{{shard}}.tsv"
     conda:
         "../../envs/cpu.yaml"
+    group:
+        shard_group
     threads: 1
     resources:
         mem_mb=2000,

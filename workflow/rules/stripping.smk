@@ -22,6 +22,8 @@ rule strip_books:
         f"{RESULTS}/benchmarks/stripped/{{shard}}.tsv"
     conda:
         "../../envs/cpu.yaml"
+    group:
+        shard_group
     threads: 1
     resources:
         mem_mb=2000,

@@ -22,6 +22,8 @@ rule encode_books:
         f"{RESULTS}/benchmarks/tokens/shards/{{shard}}.tsv"
     conda:
         "../../envs/cpu.yaml"
+    group:
+        shard_group
     threads: 1
     resources:
         mem_mb=2000,
