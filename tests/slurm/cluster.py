@@ -19,7 +19,7 @@ from pathlib import Path
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "squeue", "scancel", "scontrol", "mknod")
 NODES = ("n1", "n2")
 GPUS_PER_NODE = 2
-_MARK = "SLURM_TEST_CLUSTER"
+_MARK = "MAMBA_TEST_CLUSTER"
 _CONFIGURATION = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -42,6 +41,7 @@ class ClusterProject(Project):
     def __init__(self, folder: Path, cluster: Cluster) -> None:
         super().__init__(folder)
         self.cluster = cluster
+        self.started: list[subprocess.Popen[bytes]] = []
 
     def configure(self, change: Callable[[dict[str, Any]], object]) -> None:
         """Change the settings of the experiment."""
@@ -59,7 +59,7 @@ class ClusterProject(Project):
         command += ["--workflow-profile", "workflow/profiles/slurm"]
         command += ["--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5"]
         with (self.folder / "snakemake.out").open("wb") as output:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [*command, *arguments],
                 cwd=self.folder,
                 env=self.cluster.environment,
@@ -67,6 +67,18 @@ class ClusterProject(Project):
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self.started.append(process)
+        return process
+
+    def stop(self) -> None:
+        """End what a failed test has left running, its jobs too."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        for job in self.jobs():
+            if job["state"] in ("PENDING", "RUNNING"):
+                self.cluster.run("scancel", job["id"])
 
     def finish(self, process: subprocess.Popen[bytes], seconds: float = 400) -> Outcome:
         """Wait for the end of what ``start`` started, which must be a good one."""
@@ -75,12 +87,7 @@ class ClusterProject(Project):
         return outcome
 
     def end(self, process: subprocess.Popen[bytes], seconds: float = 400) -> Outcome:
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
-            raise
+        process.wait(seconds)
         return Outcome(process.returncode, self.output())
 
     def output(self) -> str:
@@ -110,7 +117,13 @@ class ClusterProject(Project):
         return json.loads((self.folder / "results" / "runs" / RUN / "run.json").read_text(encoding="utf-8"))
 
     def training_log(self) -> str:
+        """What the newest attempt said."""
         return (self.folder / "results" / "logs" / "runs" / RUN / "train_run.log").read_text(encoding="utf-8")
+
+    def logs_of_failed_jobs(self) -> str:
+        """What the jobs printed that SLURM counts as failed."""
+        logs = (self.folder / "results" / "logs" / "slurm" / "rule_train_run" / RUN).glob("*.log")
+        return "".join(path.read_text(encoding="utf-8") for path in logs)
 
 
 def only_one_run(experiment: dict[str, Any]) -> None:

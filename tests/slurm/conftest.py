@@ -36,8 +36,8 @@ def trained(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Clust
     project = ClusterProject(tmp_path_factory.mktemp("trained"), cluster)
     copy_sources(project.folder)
     project.configure(only_one_run)
-    # As many threads as a job of SLURM has.
-    project.snakemake("train", "--cores", "8")
+    # As many threads as a job has on this machine, whatever SLURM counts here.
+    project.snakemake("train", "--cores", "all")
     return project
 
 
@@ -48,9 +48,11 @@ def untrained_copy(trained: ClusterProject, folder: Path) -> ClusterProject:
 
 
 @pytest.fixture
-def project(trained: ClusterProject, tmp_path: Path) -> ClusterProject:
+def project(trained: ClusterProject, tmp_path: Path) -> Iterator[ClusterProject]:
     """A copy with tokens, to be trained."""
-    return untrained_copy(trained, tmp_path / "project")
+    project = untrained_copy(trained, tmp_path / "project")
+    yield project
+    project.stop()
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def watched(project: ClusterProject) -> ClusterProject:
 def interrupted(
     trained: ClusterProject, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[ClusterProject, subprocess.Popen[bytes]]:
-    """Training that needs its run-time limit of a minute three times; begun first, because it takes minutes of waiting."""
+    """Training that meets its run-time limit of a minute three times; begun first, because it waits for minutes."""
     project = untrained_copy(trained, tmp_path_factory.mktemp("interrupted") / "project")
     make_watched(project, steps=(3, 5, 7))
     project.edit(

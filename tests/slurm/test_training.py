@@ -30,7 +30,7 @@ def test_two_gpus_of_one_node_are_asked_for_and_the_command_is_started_once(watc
     assert job["partition"] == "gpu"
     assert job["node_count"] == "1"
     assert "TresPerJob=gres:gpu:h100:2" in description
-    assert "gres/gpu=2" in description
+    assert "GRES=gpu:h100:2(IDX:0-1)" in description
     (launcher,) = watched.cluster.processes(LAUNCHER)
     assert launcher["CUDA_VISIBLE_DEVICES"] == "0,1"
     watched.go()
@@ -62,7 +62,7 @@ def test_a_cancelled_job_saves_its_state_and_the_next_goes_on(watched, trained):
     watched.go()
     watched.finish(snakemake)
     assert [job["state"] for job in watched.training_jobs()] == ["CANCELLED", "COMPLETED"]
-    assert f"stopped after step {WATCHED_STEP + 1} " in watched.training_log()
+    assert f"stopped after step {WATCHED_STEP + 1} of" in watched.logs_of_failed_jobs()
     assert watched.record()["resumed"] == 1
     assert watched.weights() == trained.weights()
 
@@ -145,6 +145,6 @@ def test_training_that_meets_its_limit_three_times_ends_with_the_weights_of_an_u
     project, snakemake = interrupted
     project.finish(snakemake)
     assert [job["limit"] for job in project.training_jobs()] == ["1:00"] * 4
-    assert project.training_log().count("SIGUSR1") == 3
+    assert project.logs_of_failed_jobs().count("SIGUSR1: the step ends") == 3
     assert project.record()["resumed"] == 3
     assert project.weights() == trained.weights()

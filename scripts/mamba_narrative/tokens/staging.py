@@ -71,8 +71,8 @@ def _copy(files: Sequence[Path], copy: Path) -> None:
     free = shutil.disk_usage(copy.parent).free
     if needed > free:
         raise UserError(
-            f"training.stage_directory: {copy.parent} has {free / 1e9:.1f} GB free, the tokens need {needed / 1e9:.1f}; "
-            "choose another folder, or null to read the tokens where they are"
+            f"training.stage_directory: {copy.parent} has {free / 1e9:.1f} GB free, the tokens need "
+            f"{needed / 1e9:.1f}; choose another folder, or null to read the tokens where they are"
         )
     # Copies that a killed process left half-made: nobody else is copying now.
     for left in copy.parent.glob(f".{copy.name}.*.tmp"):
