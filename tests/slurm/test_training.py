@@ -67,6 +67,40 @@ def test_a_cancelled_job_saves_its_state_and_the_next_goes_on(watched, trained):
     assert watched.weights() == trained.weights()
 
 
+def test_a_restarted_controller_disturbs_no_job(watched, trained):
+    snakemake = watched.start("train")
+    watched.running_job()
+    watched.cluster.restart_controller(seconds_down=8)
+    watched.go()
+    watched.finish(snakemake)
+    assert [job["state"] for job in watched.training_jobs()] == ["COMPLETED"]
+    assert watched.record()["resumed"] == 0
+    assert watched.weights() == trained.weights()
+
+
+def test_ctrl_c_cancels_what_was_submitted_and_the_next_call_goes_on(watched, trained):
+    snakemake = watched.start("train")
+    job = watched.running_job()
+    snakemake.send_signal(signal.SIGINT)
+    assert watched.end(snakemake, 60).code != 0
+    wait_for(lambda: watched.cluster.jobs(id=job["id"])[0]["state"] == "CANCELLED", 60, "the job to be cancelled")
+    watched.go()
+    watched.finish(watched.start("train"))
+    assert len(watched.training_jobs()) == 2
+    assert watched.record()["resumed"] == 1
+    assert watched.weights() == trained.weights()
+
+
+def test_training_that_meets_its_limit_three_times_ends_with_the_weights_of_an_uninterrupted_one(interrupted, trained):
+    project, snakemake = interrupted
+    project.finish(snakemake)
+    assert [job["limit"] for job in project.training_jobs()] == ["1:00"] * 4
+    assert project.logs_of_failed_jobs().count("SIGUSR1: the step ends") == 3
+    assert project.record()["resumed"] == 3
+    assert project.weights() == trained.weights()
+
+
+# What follows disturbs other jobs, so it comes after the training that takes several limits.
 def test_a_job_whose_node_dies_goes_on_elsewhere(watched, trained):
     snakemake = watched.start("train")
     node = watched.running_job()["nodes"]
@@ -93,17 +127,6 @@ def test_a_preempted_job_makes_room_and_goes_on_after(watched, trained):
     assert watched.weights() == trained.weights()
 
 
-def test_a_restarted_controller_disturbs_no_job(watched, trained):
-    snakemake = watched.start("train")
-    watched.running_job()
-    watched.cluster.restart_controller(seconds_down=8)
-    watched.go()
-    watched.finish(snakemake)
-    assert [job["state"] for job in watched.training_jobs()] == ["COMPLETED"]
-    assert watched.record()["resumed"] == 0
-    assert watched.weights() == trained.weights()
-
-
 def test_a_full_queue_is_waited_for(project, trained):
     holder = [
         "sbatch",
@@ -125,26 +148,4 @@ def test_a_full_queue_is_waited_for(project, trained):
     project.cluster.run("scancel", holding)
     project.finish(snakemake)
     assert len(project.training_jobs()) == 1
-    assert project.weights() == trained.weights()
-
-
-def test_ctrl_c_cancels_what_was_submitted_and_the_next_call_goes_on(watched, trained):
-    snakemake = watched.start("train")
-    job = watched.running_job()
-    snakemake.send_signal(signal.SIGINT)
-    assert watched.end(snakemake, 60).code != 0
-    wait_for(lambda: watched.cluster.jobs(id=job["id"])[0]["state"] == "CANCELLED", 60, "the job to be cancelled")
-    watched.go()
-    watched.finish(watched.start("train"))
-    assert len(watched.training_jobs()) == 2
-    assert watched.record()["resumed"] == 1
-    assert watched.weights() == trained.weights()
-
-
-def test_training_that_meets_its_limit_three_times_ends_with_the_weights_of_an_uninterrupted_one(interrupted, trained):
-    project, snakemake = interrupted
-    project.finish(snakemake)
-    assert [job["limit"] for job in project.training_jobs()] == ["1:00"] * 4
-    assert project.logs_of_failed_jobs().count("SIGUSR1: the step ends") == 3
-    assert project.record()["resumed"] == 3
     assert project.weights() == trained.weights()

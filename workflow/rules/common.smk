@@ -9,6 +9,7 @@ Three conventions keep reruns to what is outdated:
 """
 
 import os
+import signal
 import sys
 from os import environ
 from pathlib import Path
@@ -59,6 +60,10 @@ if CATALOGUE is not None and not os.path.isfile(CATALOGUE):
     )
 SHARDS = list(BOOKS)
 
+# SLURM's warning before the run-time limit goes to every process of a job step. Only the training command handles it;
+# snakemake and the shell between it and SLURM would die of it, and the command with them.
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
 # Before Snakemake looks for outdated results: a results folder from elsewhere brings its record along.
 restore_record(Path(".snakemake"), Path(RESULTS))
 
@@ -80,7 +85,7 @@ def command(script: str) -> str:
 
 
 def gpu_command(script: str) -> str:
-    """``command`` for a rule with the resource gpu: on a machine without scheduler no GPU gets two jobs.
+    """``command`` where GPUs are used; on a machine without scheduler none gets two jobs.
 
     Shells die of signals that ask the command to save its state, so it takes their place (``exec``).
     """
@@ -182,6 +187,18 @@ def raw_books_of_shard(wildcards) -> list[str]:
         for book in BOOKS[wildcards.shard]
         if book.problem is None
     ]
+
+
+def training_of(wildcards):
+    """The training settings of a run."""
+    return RUNS[wildcards.run].training
+
+
+def several_nodes(value):
+    """A resource of runs on several nodes, whose command starts one task a node itself; absent in others."""
+    return lambda wildcards: (
+        value(training_of(wildcards)) if training_of(wildcards).nodes > 1 else None
+    )
 
 
 def settings_of_run(wildcards) -> str:

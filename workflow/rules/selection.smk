@@ -18,10 +18,10 @@ rule select_books:
         f"{RESULTS}/logs/corpus/selection/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/corpus/selection/{{shard}}.tsv"
-    conda:
-        "../../envs/cpu.yaml"
     group:
         shard_group
+    conda:
+        "../../envs/cpu.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -48,10 +48,10 @@ rule sketch_books:
         f"{RESULTS}/logs/corpus/sketches/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/corpus/sketches/{{shard}}.tsv"
-    conda:
-        "../../envs/cpu.yaml"
     group:
         shard_group
+    conda:
+        "../../envs/cpu.yaml"
     threads: 1
     resources:
         mem_mb=2000,

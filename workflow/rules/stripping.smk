@@ -20,10 +20,10 @@ rule strip_books:
         f"{RESULTS}/logs/stripped/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/stripped/{{shard}}.tsv"
-    conda:
-        "../../envs/cpu.yaml"
     group:
         shard_group
+    conda:
+        "../../envs/cpu.yaml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -20,10 +20,10 @@ rule encode_books:
         f"{RESULTS}/logs/tokens/shards/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/tokens/shards/{{shard}}.tsv"
-    conda:
-        "../../envs/cpu.yaml"
     group:
         shard_group
+    conda:
+        "../../envs/cpu.yaml"
     threads: 1
     resources:
         mem_mb=2000,

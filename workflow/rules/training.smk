@@ -5,24 +5,7 @@ run.json. Checkpoints live in results/work, which no rule declares: Snakemake de
 a job that failed, and a run must be able to die at any instant and go on.
 """
 
-import signal
-
 from mamba_narrative.config.training import TrainingSettings
-
-# SLURM's warning before the run-time limit goes to every process of a job step. Only the training command handles it;
-# snakemake and the shell between it and SLURM would die of it, and the command with them.
-signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-
-
-def training_of(wildcards) -> TrainingSettings:
-    return RUNS[wildcards.run].training
-
-
-def several_nodes(value):
-    """A resource of runs on several nodes, whose command starts one task a node itself; absent in others."""
-    return lambda wildcards: (
-        value(training_of(wildcards)) if training_of(wildcards).nodes > 1 else None
-    )
 
 
 rule train_run:

@@ -48,8 +48,8 @@ def choose_compute(settings: TrainingSettings) -> Compute:
     device = torch.device(f"cuda:{number}" if has_gpu and settings.device != "cpu" else "cpu")
     if device.type == "cuda" and number >= torch.cuda.device_count():
         raise UserError(
-            f"training.processes asks for more GPUs than the {torch.cuda.device_count()} that this job was given; lower "
-            "it, or let Snakemake give out more (--resources gpu=4)"
+            f"training.processes asks for more GPUs than the {torch.cuda.device_count()} that this job was given; "
+            "lower it, or let Snakemake give out more (--resources gpu=4)"
         )
     if device.type == "cuda":
         torch.cuda.set_device(device)
