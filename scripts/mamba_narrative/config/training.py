@@ -33,6 +33,9 @@ class TrainingSettings(Section):
     stage_directory: str | None = None
     """Folder on a disk of the machine that trains, such as `$TMPDIR` or `/scratch/$USER` (variables are those of that
     machine): token arrays are copied there first and removed at the end. null: they are read where they are."""
+    cuda_graphs: bool = True
+    """On a GPU, record the kernels of a step once and replay them: the same numbers, and a slow processor cannot hold
+    the GPU up. Takes the memory of a step for good."""
     recompute: bool = False
     """Keep the inputs of each block only and compute the rest again for the gradients: less memory, a third slower."""
     learning_rate: float = Field(default=6e-4, gt=0)

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from mamba_narrative.cuda import runtime
 from mamba_narrative.cuda.cross_entropy import cross_entropy_
-from mamba_narrative.cuda.products import product_over_rows
+from mamba_narrative.cuda.products import add_product_over_rows
 from mamba_narrative.tokens.windows import IGNORED_TARGET
 
 # Rows of logits at once, float32 [rows, vocabulary]. The GPU likes more of them than the CPU.
-_CHUNK_ROWS = {"cpu": 256, "cuda": 4096}
+_CHUNK_ROWS = {"cpu": 256, "cuda": 8192}
 _COLUMNS = 2048
 """Of a chunk of logits, passed over together on the CPU."""
 
@@ -25,8 +25,8 @@ def summed_cross_entropy(
     targets: Tensor,
     compute_dtype: torch.dtype = torch.float32,
     z_loss: float = 0.0,
-) -> tuple[Tensor, int]:
-    """Sum of -log p(target) in nats over all targets that are not ``IGNORED_TARGET``, and their number.
+) -> tuple[Tensor, Tensor]:
+    """Sum of -log p(target) in nats over all targets that are not ``IGNORED_TARGET``, and their number (int64).
 
     With ``z_loss`` the sum also has that many times the squared logarithm of the softmax's denominator at each of those
     targets (PaLM, arXiv 2204.02311, section 5).
@@ -34,17 +34,22 @@ def summed_cross_entropy(
     hidden: [..., d_model]; head_weight: [at least vocab_size, d_model], rows past ``vocab_size`` are padding and take
     no probability; targets: int64 [...]. Matrix products run in ``compute_dtype``, the softmax in float32 (float64 for
     float64 input). Gradients flow to ``hidden`` and ``head_weight``, once; they are computed along with the sum, chunk
-    by chunk, so memory stays at [rows of a chunk, vocab_size].
+    by chunk, so memory stays at [rows of a chunk, vocab_size]. On NVIDIA GPUs nothing waits for the device.
     """
-    flat_targets = targets.reshape(-1)
-    rows = (flat_targets != IGNORED_TARGET).nonzero().squeeze(1)
-    kept = hidden.reshape(-1, hidden.shape[-1]).index_select(0, rows)
-    wants_gradient = torch.is_grad_enabled() and (kept.requires_grad or head_weight.requires_grad)
+    features, flat_targets = hidden.reshape(-1, hidden.shape[-1]), targets.reshape(-1)
+    kept = flat_targets != IGNORED_TARGET
+    if hidden.dtype == torch.float64:
+        compute_dtype = torch.float64
+    kind = _chunk_kind(head_weight, compute_dtype)
+    if kind is not _KernelChunk:  # which ignores targets itself
+        rows = kept.nonzero().squeeze(1)
+        features, flat_targets = features.index_select(0, rows), flat_targets.index_select(0, rows)
+    wants_gradient = torch.is_grad_enabled() and (features.requires_grad or head_weight.requires_grad)
     with torch.autocast(hidden.device.type, enabled=False):
         total: Any = _ChunkedCrossEntropy.apply(
-            kept, head_weight, vocab_size, flat_targets.index_select(0, rows), compute_dtype, z_loss, wants_gradient
+            features, head_weight, vocab_size, flat_targets, kind, compute_dtype, z_loss, wants_gradient
         )
-    return total, len(rows)
+    return total, kept.sum()
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
@@ -55,13 +60,11 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         weight: Tensor,
         vocab_size: int,
         targets: Tensor,
+        kind: type[_Chunk | _InPlaceChunk | _KernelChunk],
         compute_dtype: torch.dtype,
         z_loss: float,
         wants_gradient: bool,
     ) -> Tensor:
-        if hidden.dtype == torch.float64:
-            compute_dtype = torch.float64
-        kind = _chunk_kind(weight, compute_dtype)
         columns = len(weight) if kind is _KernelChunk else vocab_size
         matrix = weight[:columns].to(compute_dtype)
         total = torch.zeros((), dtype=torch.promote_types(compute_dtype, torch.float32), device=hidden.device)
@@ -88,7 +91,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             raise RuntimeError("the gradient of this loss was taken before; compute the loss again")
         hidden_gradient, weight_gradient = ctx.gradients
         ctx.gradients = None
-        return hidden_gradient.mul_(scale), weight_gradient.mul_(scale), None, None, None, None, None
+        return hidden_gradient.mul_(scale), weight_gradient.mul_(scale), None, None, None, None, None, None
 
 
 def _chunk_kind(weight: Tensor, compute_dtype: torch.dtype) -> type[_Chunk | _InPlaceChunk | _KernelChunk]:
@@ -199,4 +202,4 @@ class _KernelChunk:
         return self._gradient @ self.matrix
 
     def add_weight_gradient(self, gradient: Tensor) -> None:
-        gradient += product_over_rows(self._gradient, self.features)
+        add_product_over_rows(gradient, self._gradient, self.features)

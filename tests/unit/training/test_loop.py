@@ -4,6 +4,7 @@ import itertools
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from mamba_narrative.config.training import TrainingSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.tokens.batches import Rows, ShuffledBatches, StatefulBatches
 from mamba_narrative.training.compute import Compute
-from mamba_narrative.training.gradients import Accumulated, accumulate_gradients
+from mamba_narrative.training.gradients import Accumulated, GradientSum
 from mamba_narrative.training.loop import Trainer
 from mamba_narrative.training.validation import Passage
 from unit.training.stand_in import RecurrentModel, recurrent_model
@@ -169,9 +170,9 @@ def test_accumulated_gradients_are_those_of_the_full_batch(
     tokens = int((rows.targets >= 0).sum())
     models = [recurrent_model().double() for _ in range(2)]
     whole, parts = (
-        accumulate_gradients(model, rows, None, tokens, size, CPU) for model, size in zip(models, (3, 1), strict=True)
+        GradientSum(model, CPU).add(rows, None, tokens, size) for model, size in zip(models, (3, 1), strict=True)
     )
-    assert whole.loss_nats == pytest.approx(parts.loss_nats, rel=1e-12)
+    assert whole.loss_nats() == pytest.approx(parts.loss_nats(), rel=1e-12)
     torch.testing.assert_close(whole.state, parts.state)
     for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-10, atol=1e-12)
@@ -181,9 +182,9 @@ def test_processes_share_a_batch_to_the_same_gradient(batches: ShuffledBatches) 
     rows = batches.batch(0)
     tokens = int((rows.targets >= 0).sum())
     whole, shared = recurrent_model().double(), recurrent_model().double()
-    accumulate_gradients(whole, rows, None, tokens, 3, CPU)
+    GradientSum(whole, CPU).add(rows, None, tokens, 3)
     for row in range(3):
-        accumulate_gradients(shared, rows.part(slice(row, row + 1)), None, tokens, 3, CPU)
+        GradientSum(shared, CPU).add(rows.part(slice(row, row + 1)), None, tokens, 3)
     for one, other in zip(whole.parameters(), shared.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-10, atol=1e-12)
 
@@ -246,7 +247,7 @@ def test_a_step_that_explodes_is_skipped_and_counted(start: Start, work: Path) -
         found = healthy(rows, tokens)
         if trainer.step == 2:
             next(trainer.model.parameters()).grad.fill_(float("inf"))
-            return Accumulated(found.loss_nats, {name: tensor * torch.nan for name, tensor in found.state.items()})
+            return replace(found, state={name: tensor * torch.nan for name, tensor in found.state.items()})
         return found
 
     trainer._gradients = explode
