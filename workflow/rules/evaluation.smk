@@ -38,7 +38,7 @@ rule evaluate_likelihood:
         settings=settings(EXPERIMENT.evaluation.likelihood),
         results=results_folder,
     shell:
-        command("evaluate_likelihood")
+        gpu_command("evaluate_likelihood")
         + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
         " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
 
@@ -69,7 +69,7 @@ rule evaluate_context:
         settings=settings(EXPERIMENT.evaluation.context),
         results=results_folder,
     shell:
-        command("evaluate_context")
+        gpu_command("evaluate_context")
         + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
         " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
 
@@ -98,7 +98,7 @@ rule evaluate_generation:
         settings=settings(EXPERIMENT.evaluation.generation),
         results=results_folder,
     shell:
-        command("evaluate_generation")
+        gpu_command("evaluate_generation")
         + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
         " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
 
@@ -129,7 +129,7 @@ rule evaluate_structure:
         settings=settings(EXPERIMENT.evaluation.structure),
         results=results_folder,
     shell:
-        command("evaluate_structure")
+        gpu_command("evaluate_structure")
         + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
         " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
 
@@ -159,7 +159,7 @@ rule evaluate_words:
         settings=settings(EXPERIMENT.evaluation.words),
         results=results_folder,
     shell:
-        command("evaluate_words")
+        gpu_command("evaluate_words")
         + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
         " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
 
