@@ -46,6 +46,8 @@ def plan(backward: bool, batch: int, length: int, channels: int, d_state: int, d
     rows = batch * -(-channels // block_channels)
     processors = torch.cuda.get_device_properties(device).multi_processor_count
     segments = max(1, min(min_blocks * processors // rows, length // (4 * CHUNK)))
+    if not backward and rows >= processors:
+        segments = 1  # what idles costs less than carrying states
     parts = max(1, min(_CARRY_BLOCKS[backward] * processors // (rows * segments), length // (segments * 4 * CHUNK)))
     return divided(lane_channels, warps, min_blocks, segments, parts, length)
 
