@@ -142,6 +142,36 @@ class WordsSettings(Section):
     """auto: the GPU where there is one."""
 
 
+class PublishedModel(Section):
+    """A model of others that scores the same books. It may have read them: published corpora hold Gutenberg books."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    """What tables call it."""
+    path: str = Field(min_length=1)
+    """Folder with config.json, model.safetensors and a tokenizer, or a name on the hub, such as openai-community/gpt2."""
+    tokenizer: str | None = None
+    """Folder or name of its tokenizer; null: that of `path`."""
+    context_tokens: int | None = Field(default=None, ge=16)
+    """Longest text it reads at once; null: what its configuration says. Without meaning for Mamba, which reads on."""
+
+
+class TaskSettings(Section):
+    """Tasks of lm-evaluation-harness on the exported model; off while no task is named."""
+
+    tasks: tuple[str, ...] = ()
+    """Names of tasks, such as lambada_openai. Needs `pip install -r requirements-lm-eval.txt`, and their data."""
+    task_directory: str | None = None
+    """Folder of task files of one's own."""
+    limit: int | None = Field(default=None, ge=1)
+    """Only the first so many cases of each task, to try it out; null: all."""
+    batch_size: int = Field(default=8, ge=1)
+    """Cases computed side by side."""
+    seed: int = 1
+    """Seed of what tasks draw."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where there is one."""
+
+
 class EvaluationSettings(Section):
     """The measurements, one group a rule."""
 
@@ -159,6 +189,17 @@ class EvaluationSettings(Section):
     """Whether the model knows the true course of a story."""
     words: WordsSettings = WordsSettings()
     """Whether the model remembers words of the story."""
+    published: tuple[PublishedModel, ...] = ()
+    """Models of others, scored on the same books beside the runs."""
+    tasks: TaskSettings = TaskSettings()
+    """Tasks of lm-evaluation-harness."""
+
+    @model_validator(mode="after")
+    def _published_models_have_names_of_their_own(self) -> EvaluationSettings:
+        names = [model.name for model in self.published]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"published: {', '.join(twice)} is there twice; give each model a name of its own")
+        return self
 
     @model_validator(mode="before")
     @classmethod

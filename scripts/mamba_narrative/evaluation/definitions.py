@@ -303,3 +303,18 @@ DEFINITIONS: dict[str, Definition] = {
     ),
 }
 """Definitions by id. Readers find the id of a number in its entry ``definition``."""
+
+HEADLINE: dict[str, str] = {
+    "bits_per_byte": "what the model was trained for; compares across tokenizers",
+    "context_gain": "whether it uses the text before at all; the same targets, so that easy places do not count",
+    "reset_excess": "whether it gains from what lies further back than it was trained to look",
+    "sentence_order": "the finest of the questions about structure: most cases, smallest intervals",
+    "chapter_suffix": "the one question about structure that needs more than a page",
+    "last_name_gain": "what a passage tells it, in the words that need the passage most",
+    "seq_rep_4": "the commonest fault of generated text",
+    "copied_32_share": "text learnt by heart, which would make all other numbers doubtful",
+}
+"""At most eight metrics for the main table, one a question, each with the reason for its place there.
+
+All others are in the appendix of the report.
+"""

@@ -201,6 +201,14 @@ def write_likelihood(results: Path, run: str, loss: float, books: int) -> None:
             },
         },
     )  # fmt: skip
+    write_csv(
+        folder / "likelihood_books.csv",
+        [
+            {"book_id": number, "tokens": 900, "bytes": 3_960, "words": 700, "nll_nats": 900 * (loss + number / 10)}
+            | {"bits_per_byte": bits_per_byte(loss + number / 10)}
+            for number in range(books)
+        ],
+    )
     gain = 0 if run == "unigram" else 1.4
     edges = [0, *(2**power for power in range(4, 15))]
     write_csv(
