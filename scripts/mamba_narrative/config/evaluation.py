@@ -148,7 +148,7 @@ class PublishedModel(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     """What tables call it."""
     path: str = Field(min_length=1)
-    """Folder with config.json, model.safetensors and a tokenizer, or a name on the hub, such as openai-community/gpt2."""
+    """Folder with config.json, model.safetensors and a tokenizer, or a hub name, such as openai-community/gpt2."""
     tokenizer: str | None = None
     """Folder or name of its tokenizer; null: that of `path`."""
     context_tokens: int | None = Field(default=None, ge=16)

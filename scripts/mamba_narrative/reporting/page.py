@@ -32,7 +32,7 @@ from mamba_narrative.reporting.summary import (
 from mamba_narrative.reporting.tables.composition import COMPOSITION
 from mamba_narrative.reporting.tables.context import CONTEXT, CONTEXTS, RESETS
 from mamba_narrative.reporting.tables.corpus import CORPUS, SELECTION, SPLITS_SCHEMA
-from mamba_narrative.reporting.tables.evaluation import GENERATION, LIKELIHOOD, STRUCTURE, WORDS
+from mamba_narrative.reporting.tables.evaluation import GENERATION, LIKELIHOOD, STRUCTURE, TASKS, WORDS
 from mamba_narrative.reporting.tables.headline import HEADLINE_TABLE
 from mamba_narrative.reporting.tables.paired import PAIRED, best_of
 from mamba_narrative.reporting.tables.runs import RUNS
@@ -56,7 +56,7 @@ _SCHEMAS: tuple[Schema, ...] = (
     WORDS,
 )
 _FIGURES = ("training_curve", "loss_by_position", "next_chapter", "name_recall", "corpus_composition")
-_CONTEXT_SCHEMAS = (CONTEXT, CONTEXTS, RESETS, SANITY)
+_CONTEXT_SCHEMAS = (CONTEXT, CONTEXTS, RESETS, SANITY, TASKS)
 _POSITION = "loss_by_position"
 _SAMPLES_SHOWN = 6
 _COMMAND = "snakemake --cores all --configfile experiment.json"

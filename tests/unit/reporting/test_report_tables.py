@@ -35,6 +35,7 @@ NAMES = [
     "words",
     "generation",
     *CONTEXT_NAMES,
+    "tasks",
 ]
 TEXT = Schema("text", "A caption.", (Column("name", "Name"), Column("size", "Size", "count")))
 

@@ -24,8 +24,8 @@ PAIRED = Schema(
     "Runs from best to worst, metric by metric, on the same books. Behind: how much worse than the best one (for "
     "metrics that are better closer to human text: how much further from it). Intervals: 95 %, bootstrapped over "
     "books that are drawn for both runs of a difference together. A run is marked best where no interval of a "
-    "difference includes 0; nothing is corrected for the number of comparisons. Published models may have read the books: they are never "
-    "marked.",
+    "difference includes 0; nothing is corrected for the number of comparisons. Published models may have "
+    "read the books: they are never marked.",
     (
         Column("metric", "Metric"),
         Column("headline", "Headline"),

@@ -11,7 +11,13 @@ from mamba_narrative.reporting.sources import BASELINES, PUBLISHED, read_csv
 from mamba_narrative.reporting.tables.composition import composition_table
 from mamba_narrative.reporting.tables.context import CONTEXTS, RESETS, context_table, detail_table, keys_of
 from mamba_narrative.reporting.tables.corpus import REQUIRED, corpus_table, selection_table, splits_table
-from mamba_narrative.reporting.tables.evaluation import generation_table, likelihood_table, structure_table, words_table
+from mamba_narrative.reporting.tables.evaluation import (
+    generation_table,
+    likelihood_table,
+    structure_table,
+    tasks_table,
+    words_table,
+)
 from mamba_narrative.reporting.tables.headline import headline_table
 from mamba_narrative.reporting.tables.runs import runs_table
 from mamba_narrative.reporting.tables.sanity import UNTRAINED, sanity_table, training_length
@@ -20,9 +26,15 @@ from mamba_narrative.reporting.tables.table import Table, to_csv, to_markdown
 
 
 def make_tables(
-    results: Path, runs: Sequence[str], shards: Sequence[str] | None = None, published: Sequence[str] = ()
+    results: Path,
+    runs: Sequence[str],
+    shards: Sequence[str] | None = None,
+    published: Sequence[str] = (),
+    with_tasks: bool = False,
 ) -> list[Table]:
     """The tables of ``results`` for ``runs`` and ``published`` models, in that order.
+
+    with_tasks: whether `tasks.json` of the runs is shown too.
 
     Reads `stripped/<shard>.audit.jsonl` (of all shards there where ``shards`` is None), `corpus/books.tsv`,
     `runs/<run>/run.json` and `evaluation/<run>/*.json` of the runs and baselines. Raises UserError where a file of a
@@ -47,6 +59,7 @@ def make_tables(
         headline_table(measured),
         *measured,
         *context_details,
+        tasks_table({run: read_json(results / "evaluation" / run / "tasks.json") for run in runs if with_tasks}),
     ]
 
 
@@ -74,9 +87,10 @@ def write_tables(
     output: Path,
     shards: Sequence[str] | None = None,
     published: Sequence[str] = (),
+    with_tasks: bool = False,
 ) -> None:
     """Write every table as ``output/<name>.csv`` and ``output/<name>.md`` (see ``make_tables``)."""
-    for table in make_tables(results, runs, shards, published):
+    for table in make_tables(results, runs, shards, published, with_tasks):
         write_text(output / f"{table.schema.name}.csv", to_csv(table))
         write_text(output / f"{table.schema.name}.md", to_markdown(table))
 
