@@ -144,7 +144,7 @@ def _open_reader(folder: Path, published: PublishedModel, settings: LikelihoodSe
         raise UserError(f"{folder / 'config.json'}: no longest context; set context_tokens of {published.name!r}")
     device = choose_device(settings.device)
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
         )
     except (OSError, ValueError, KeyError) as error:
