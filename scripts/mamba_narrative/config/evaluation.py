@@ -16,8 +16,9 @@ class LikelihoodSettings(Section):
     """Only the beginning of longer books is scored; null: whole books."""
     context_tokens: int = Field(default=2_048, ge=16)
     """Tokens computed at once; the state is carried along the book, so this changes memory, not results."""
-    books_at_once: int = Field(default=4, ge=1)
-    """Books read side by side; more use a GPU better and take more memory, without changing results."""
+    books_at_once: int | None = Field(default=None, ge=1)
+    """Books read side by side; more use a GPU better and take more memory, without changing results. null: 4, 16 on a
+    GPU."""
     bootstrap_samples: int = Field(default=2_000, ge=100)
     """Resamples of books behind each 95 % interval."""
     seed: int = 1

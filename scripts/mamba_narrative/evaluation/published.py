@@ -18,6 +18,7 @@ import torch
 
 from mamba_narrative.config.evaluation import LikelihoodSettings, PublishedModel
 from mamba_narrative.errors import UserError
+from mamba_narrative.evaluation.book_reading import BOOKS_AT_ONCE
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.likelihood import score_books
 from mamba_narrative.evaluation.likelihood_report import BookLosses, likelihood_metrics, write_books
@@ -75,9 +76,11 @@ class _MambaReader:
     reads: str = "whole books with carried state"
 
     def score(self, books: list[HeldOutBook], first_id: int, progress: Progress) -> npt.NDArray[np.float64]:
-        model = load_model(self.folder, choose_device(self.settings.device))
-        pieces, side_by_side = self.settings.context_tokens, self.settings.books_at_once
-        return score_books(model, books, first_id, pieces, side_by_side, progress).nats.sum(axis=1)
+        device = choose_device(self.settings.device)
+        model = load_model(self.folder, device)
+        pieces = self.settings.context_tokens
+        at_once = self.settings.books_at_once or BOOKS_AT_ONCE[device.type]
+        return score_books(model, books, first_id, pieces, at_once, progress).nats.sum(axis=1)
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,9 @@ def _open_reader(folder: Path, published: PublishedModel, settings: LikelihoodSe
         )
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{published.path}: transformers cannot open it: {_first_line(error)}") from None
-    return _WindowReader(model.to(device).eval(), int(window), 1 if device.type == "cpu" else settings.books_at_once)
+    return _WindowReader(
+        model.to(device).eval(), int(window), 1 if device.type == "cpu" else settings.books_at_once or 4
+    )
 
 
 def _fetch(path: str) -> Path:

@@ -11,7 +11,7 @@ from mamba_narrative.evaluation.cases import BOOK_COLUMNS, Case, book_rows, mean
 from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.last_words import LastWord, last_words
-from mamba_narrative.evaluation.names import Repeat, repeats
+from mamba_narrative.evaluation.names import Repeat, mentioned_tokens, repeats, token_mentions
 from mamba_narrative.evaluation.scoring import ModelScorer, Scorer
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
 from mamba_narrative.evaluation.windows import book_texts
@@ -53,10 +53,16 @@ def word_cases(scorer: Scorer, words: Sequence[LastWord]) -> dict[str, list[Case
 
 def book_repeats(scorer: Scorer, books: Sequence[HeldOutBook], tokenizer: Tokenizer) -> list[tuple[str, Repeat]]:
     """Later mentions of names in all books, each with its book."""
-    found = []
-    for book, text in zip(books, book_texts(books, tokenizer), strict=True):
-        found += [(book.book_id, repeat) for repeat in repeats(text.text, book.ids, scorer.read(book.ids), tokenizer)]
-    return found
+    found = [
+        token_mentions(text.text, book.ids, tokenizer)
+        for book, text in zip(books, book_texts(books, tokenizer), strict=True)
+    ]
+    losses = scorer.read([book.ids for book in books], [mentioned_tokens(of_book) for of_book in found])
+    return [
+        (book.book_id, repeat)
+        for book, of_book, nats in zip(books, found, losses, strict=True)
+        for repeat in repeats(of_book, nats)
+    ]
 
 
 def write_words(

@@ -11,7 +11,16 @@ from table_models import BigramModel
 from mamba_narrative.config.evaluation import WordsSettings
 from mamba_narrative.evaluation.held_out import HeldOutBook
 from mamba_narrative.evaluation.last_words import LastWord, last_words
-from mamba_narrative.evaluation.names import NameCounts, Repeat, count_names, mentions, repeats, token_ends
+from mamba_narrative.evaluation.names import (
+    NameCounts,
+    Repeat,
+    count_names,
+    mentioned_tokens,
+    mentions,
+    repeats,
+    token_ends,
+    token_mentions,
+)
 from mamba_narrative.evaluation.scoring import ModelScorer, TokenScorer, Trial
 from mamba_narrative.evaluation.windows import BookText
 from mamba_narrative.evaluation.words import book_repeats, recall_rows, word_cases
@@ -79,7 +88,17 @@ def test_a_long_text_is_read_with_carried_state(monkeypatch, piece):
     model, text = small_model(), np.random.default_rng(1).integers(0, 49, 40).astype(np.uint16)
     whole = ModelScorer(model, 49).score([Trial("b", ids(), (text,))])[0][0]
     monkeypatch.setattr("mamba_narrative.evaluation.scoring._PIECE_TOKENS", piece)
-    np.testing.assert_allclose(ModelScorer(model, 49).read(text), whole, rtol=1e-9)
+    # Beside other texts, and looking at some tokens alone.
+    texts, wanted = [text[:9], text, text[:30]], [np.arange(9), np.arange(40), np.array([0, 7, 29])]
+    found = ModelScorer(model, 49).read(texts, wanted)
+    for losses, places in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(losses, whole[places], rtol=1e-9)
+
+
+def test_nothing_is_read_of_no_text():
+    assert ModelScorer(small_model(), 49).read([], []) == []
+    (none,) = ModelScorer(small_model(), 49).read([ids(1, 2, 3)], [np.empty(0, np.int64)])
+    assert none.size == 0
 
 
 def test_names_are_capitalised_words_inside_sentences_that_are_never_small():
@@ -105,7 +124,8 @@ def test_a_later_mention_gains_what_it_costs_less_than_the_first(tokenizer):
         first = int(np.searchsorted(ends, offset, side="right"))
         losses[first] = next(costs)
         places.append((first, int(np.searchsorted(ends, offset + len("Hendrik") - 1, side="right")) + 1))
-    found = repeats(text, tokens, losses, tokenizer)
+    mentioned = token_mentions(text, tokens, tokenizer)
+    found = repeats(mentioned, losses[mentioned_tokens(mentioned)])
     # The third mention begins its sentence: it counts as a mention, and not as a case.
     distances = [places[1][0] - places[0][1] + 1, places[3][0] - places[2][1] + 1]
     assert found == [Repeat(distances[0], 5.0), Repeat(distances[1], 8.0)]
