@@ -361,13 +361,13 @@ rule evaluate_tasks:
 EVALUATIONS = [
     *expand(
         f"{RESULTS}/evaluation/{{run}}/{{name}}.json",
-        run=[*RUNS, "unigram"],
+        run=[*RUNS, "untrained", "unigram"],
         name=["likelihood", "generation", "structure", "words"],
     ),
     f"{RESULTS}/evaluation/human/generation.json",
     *expand(
         f"{RESULTS}/evaluation/{{name}}/likelihood.json",
-        name=["untrained", "ngram", "xz-after-training", "xz"],
+        name=["ngram", "xz-after-training", "xz"],
     ),
     *expand(
         f"{RESULTS}/evaluation/{{run}}/{{file}}",

@@ -132,7 +132,7 @@ class WordsSettings(Section):
     max_tokens_per_book: int | None = Field(default=None, ge=64)
     """Only the beginning of longer books is read; null: whole books."""
     last_words_per_book: int = Field(default=40, ge=1)
-    """Passages that each book gives."""
+    """Passages that each book gives for words, and at most as many for names."""
     passage_sentences: int = Field(default=5, ge=2)
     """Sentences of a passage, with the one whose last word is asked for."""
     bootstrap_samples: int = Field(default=2_000, ge=100)

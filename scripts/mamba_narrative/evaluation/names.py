@@ -36,10 +36,14 @@ class Mention:
 
 @dataclass(frozen=True)
 class Repeat:
-    """A later mention of a name: tokens since the last one, and nats that it costs less than the first one."""
+    """A later mention of a name: tokens since the last one, and nats that it costs less than the first one.
+
+    weight: 1 / the later mentions of the name, so that the cost of one first mention does not count a hundred times.
+    """
 
     distance: int
     gain: float
+    weight: float
 
 
 def mentions(text: str, least: int = 1) -> list[Mention]:
@@ -112,25 +116,27 @@ def mentioned_tokens(found: Sequence[TokenMention]) -> npt.NDArray[np.int64]:
     return np.unique(np.concatenate(places)) if places else np.empty(0, np.int64)
 
 
-def repeats(found: Sequence[TokenMention], losses: Losses) -> list[Repeat]:
-    """Later mentions of names; ``losses``: nats of ``mentioned_tokens(found)``.
+def repeats(found: Sequence[TokenMention], ids: Ids, losses: Losses) -> list[Repeat]:
+    """Later mentions of names; ``losses``: nats of ``mentioned_tokens(found)`` of the book ``ids``.
 
     Only mentions inside a sentence count, for elsewhere the capital is a gift; names whose first mention is not such a
-    one are left out. Distances are those to the last mention of any kind.
+    one are left out. A mention is compared where it has the tokens of the first one, so that token frequencies gain
+    exactly nothing. Distances are those to the last mention of any kind.
     """
     places, sums = mentioned_tokens(found), np.concatenate(([0.0], np.cumsum(losses)))
-    first: dict[str, float | None] = {}
+    first: dict[str, tuple[float, list[int]] | None] = {}
     last: dict[str, int] = {}
-    later = []
+    later: dict[str, list[tuple[int, float]]] = {}
     for mention in found:
         begin, end = np.searchsorted(places, (mention.begin, mention.end))
-        cost = float(sums[end] - sums[begin])
+        cost, spelt = float(sums[end] - sums[begin]), ids[mention.begin : mention.end].tolist()
         if mention.name not in first:
-            first[mention.name] = cost if mention.is_free else None
-        elif mention.is_free and (before := first[mention.name]) is not None:
-            later.append(Repeat(mention.begin - last[mention.name] + 1, before - cost))
+            first[mention.name] = (cost, spelt) if mention.is_free else None
+        elif mention.is_free and (before := first[mention.name]) is not None and spelt == before[1]:
+            distance = mention.begin - last[mention.name] + 1
+            later.setdefault(mention.name, []).append((distance, before[0] - cost))
         last[mention.name] = mention.end
-    return later
+    return [Repeat(distance, gain, 1 / len(of_name)) for of_name in later.values() for distance, gain in of_name]
 
 
 def token_ends(ids: Ids, tokenizer: Tokenizer) -> npt.NDArray[np.int64]:

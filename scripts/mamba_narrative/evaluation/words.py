@@ -61,7 +61,7 @@ def book_repeats(scorer: Scorer, books: Sequence[HeldOutBook], tokenizer: Tokeni
     return [
         (book.book_id, repeat)
         for book, of_book, nats in zip(books, found, losses, strict=True)
-        for repeat in repeats(of_book, nats)
+        for repeat in repeats(of_book, book.ids, nats)
     ]
 
 
@@ -81,7 +81,7 @@ def write_words(
     ]
     again = book_repeats(scorer, books, tokenizer)
     cases = word_cases(scorer, words)
-    cases["name_recall_gain"] = [Case(book, repeat.gain) for book, repeat in again]
+    cases["name_recall_gain"] = [_recall(book, repeat) for book, repeat in again]
     metrics = {
         name: {**_mean(of_metric, settings).record(name), "cases": len(of_metric)} for name, of_metric in cases.items()
     }
@@ -105,7 +105,7 @@ def recall_rows(again: Sequence[tuple[str, Repeat]], settings: WordsSettings) ->
     rows: list[Mapping[str, object]] = []
     for first, end in zip(_DISTANCES, (*_DISTANCES[1:], None), strict=True):
         cases = [
-            Case(book, repeat.gain)
+            _recall(book, repeat)
             for book, repeat in again
             if first <= repeat.distance and (end is None or repeat.distance < end)
         ]
@@ -114,6 +114,10 @@ def recall_rows(again: Sequence[tuple[str, Repeat]], settings: WordsSettings) ->
         values = (first, end, len(cases), gain.n, gain.value, low, high)
         rows.append(dict(zip(RECALL_COLUMNS, values, strict=True)))
     return rows
+
+
+def _recall(book: str, repeat: Repeat) -> Case:
+    return Case(book, repeat.gain * repeat.weight, repeat.weight)
 
 
 def _mean(cases: Sequence[Case], settings: WordsSettings) -> Estimate:

@@ -55,7 +55,8 @@ def test_a_last_word_occurs_before_in_the_passage_and_not_in_its_sentence(tokeni
 
 
 def test_passages_are_as_many_as_wanted_and_the_same_every_time(tokenizer):
-    assert len(found(tokenizer, count=1)) == 1
+    # As many names as other words.
+    assert sorted(word.is_name for word in found(tokenizer, count=1)) == [False, True]
     first, second = ([word.alone.prefix.tolist() for word in found(tokenizer, count=2)] for _ in range(2))
     assert first == second
 
@@ -125,10 +126,20 @@ def test_a_later_mention_gains_what_it_costs_less_than_the_first(tokenizer):
         losses[first] = next(costs)
         places.append((first, int(np.searchsorted(ends, offset + len("Hendrik") - 1, side="right")) + 1))
     mentioned = token_mentions(text, tokens, tokenizer)
-    found = repeats(mentioned, losses[mentioned_tokens(mentioned)])
+    found = repeats(mentioned, tokens, losses[mentioned_tokens(mentioned)])
     # The third mention begins its sentence: it counts as a mention, and not as a case.
     distances = [places[1][0] - places[0][1] + 1, places[3][0] - places[2][1] + 1]
-    assert found == [Repeat(distances[0], 5.0), Repeat(distances[1], 8.0)]
+    assert found == [Repeat(distances[0], 5.0, 1 / 2), Repeat(distances[1], 8.0, 1 / 2)]
+
+
+def test_a_mention_in_other_tokens_is_not_compared_but_is_a_mention(tokenizer):
+    text = "Then Hendrik came. They saw Hendrik. The (Hendrik, that is) and Hendrik left."
+    tokens = tokenizer.encode_array(text)
+    mentioned = token_mentions(text, tokens, tokenizer)
+    assert len(mentioned) == 4
+    found = repeats(mentioned, tokens, np.ones(len(mentioned_tokens(mentioned))))
+    assert [repeat.gain for repeat in found] == [0.0, 0.0]
+    assert found[-1].distance == mentioned[3].begin - mentioned[2].end + 1
 
 
 def test_token_frequencies_recall_no_name(tokenizer):
@@ -141,12 +152,15 @@ def test_token_frequencies_recall_no_name(tokenizer):
 
 
 def test_rows_of_distances_hold_every_repeat_once():
-    again = [("a", Repeat(distance, float(distance))) for distance in (1, 15, 16, 300, 100_000)]
+    again = [("a", Repeat(distance, float(distance), 1.0)) for distance in (1, 15, 16, 300, 100_000)]
     rows = recall_rows(again, WordsSettings(bootstrap_samples=100))
     assert sum(row["mentions"] for row in rows) == len(again)
     assert [row["mentions"] for row in rows] == [2, 1, 0, 1, 0, 0, 1]
     assert rows[0]["gain_nats"] == 8
     assert rows[2]["gain_nats"] is None
+    # A name that is met often counts as much as one that is met once.
+    often = [("a", Repeat(1, 3.0, 1 / 3))] * 3 + [("a", Repeat(1, 1.0, 1.0))]
+    assert recall_rows(often, WordsSettings(bootstrap_samples=100))[0]["gain_nats"] == pytest.approx(2)
 
 
 def test_names_of_a_continuation_are_told_by_where_they_were_before():

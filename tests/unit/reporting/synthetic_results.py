@@ -322,7 +322,7 @@ def write_words(results: Path, run: str, gain: float) -> None:
             "settings": {"passage_sentences": 5},
             "metrics": {
                 "last_word_gain": metric("last_word_gain", gain, 7, "nats/word", 0.1),
-                "name_recall_gain": metric("name_recall_gain", 2 * gain, 7, "nats/mention", 0.2),
+                "name_recall_gain": metric("name_recall_gain", 2 * gain, 7, "nats/name", 0.2),
             },
         },
     )

@@ -77,7 +77,11 @@ def _context_tables(results: Path, runs: Sequence[str]) -> list[Table]:
             )
             for schema, name in ((CONTEXTS, "context.csv"), (RESETS, "resets.csv"))
         ),
-        sanity_table(reports, {run: training_length(record) for run, record in lengths.items()}),
+        sanity_table(
+            reports,
+            {run: training_length(record) for run, record in lengths.items()},
+            _reports(results, [], "structure"),
+        ),
     ]
 
 
