@@ -9,7 +9,7 @@ MAX_JOBS ?= 4
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-gpu lint format schema rulegraph cuda clean clean-results
+.PHONY: help run plan test test-all test-gpu lint format schema rulegraph cuda clean clean-results
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -18,10 +18,13 @@ help:  ## list the targets
 run: $(VENV)/.installed  ## raw books to report (ARGS="--configfile workflow/configs/NAME.yaml" for another experiment)
 	$(BIN)/snakemake --cores $(CORES) --quiet rules $(ARGS)
 
+plan: $(VENV)/.installed  ## what `make run` would do and why, without doing it
+	$(BIN)/snakemake --cores $(CORES) --dry-run --quiet rules host $(ARGS)
+
 test: $(VENV)/.installed-dev  ## the tests that CI runs
 	$(BIN)/pytest -n 2
 
-test-all: $(VENV)/.installed-dev  ## all tests, the slow ones too
+test-all: $(VENV)/.installed-dev  ## all tests, the slow ones too (the report's in a browser need Chromium)
 	$(BIN)/pytest -n 2 -m "not gpu"
 
 test-gpu: $(VENV)/.installed-dev  ## the tests that need an NVIDIA GPU

@@ -1,7 +1,8 @@
 """Raw Project Gutenberg books to a trained, evaluated and documented Mamba baseline.
 
 Settings: config.yaml, or an experiment on top of it (--configfile workflow/configs/NAME.yaml).
-Targets by name: environment corpus tokens train evaluate figures report.
+Targets by name: environment corpus tokens train evaluate figures report; not made by default: dataset models, and
+acquire_books where corpus.source is elsewhere.
 """
 
 from snakemake.utils import min_version
@@ -16,6 +17,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/acquisition.smk"
 include: "workflow/rules/environment.smk"
 include: "workflow/rules/stripping.smk"
 include: "workflow/rules/selection.smk"
@@ -29,6 +31,7 @@ include: "workflow/rules/export.smk"
 
 localrules:
     all,
+    acquire_books,
     environment,
     corpus,
     tokens,
@@ -37,6 +40,7 @@ localrules:
     figures,
     report,
     dataset,
+    models,
 
 
 rule all:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mamba_narrative.command import command_parser, run_command, settings_argument
+from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.tokens import TokensSettings
 from mamba_narrative.tokens.chapters import collect_chapters
 from mamba_narrative.tokens.tokenizer import load_tokenizer
@@ -34,12 +34,7 @@ def parser() -> argparse.ArgumentParser:
         parser.add_argument(f"--{split}", type=Path, required=True, help=f"table of the {split} books and their shards")
     parser.add_argument("--shard-tokens-directory", type=Path, required=True, help="folder of <shard>.bin, .books.tsv")
     parser.add_argument("--stripped-directory", type=Path, help="folder of <shard>.chapters.tsv, for test.chapters.tsv")
-    parser.add_argument(
-        "--settings",
-        type=settings_argument(TokensSettings),
-        default=TokensSettings(),
-        help="section `tokens` as JSON or a file",
-    )
+    add_settings(parser, TokensSettings, "section `tokens`")
     parser.add_argument("--output", type=Path, required=True, help="folder for {split}.bin, .json and .books.tsv")
     return parser
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mamba_narrative.command import command_parser, run_command, settings_argument
+from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.tokens import TokensSettings
 from mamba_narrative.io import write_hashes
 from mamba_narrative.tokens.tokenizer import load_tokenizer
@@ -35,12 +35,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--selection", type=Path, required=True, help="table of decisions")
     parser.add_argument("--stripped", type=Path, required=True, help="folder of stripped texts")
     parser.add_argument("--manifest", type=Path, required=True, help="table of the stripped texts' hashes and sizes")
-    parser.add_argument(
-        "--settings",
-        type=settings_argument(TokensSettings),
-        default=TokensSettings(),
-        help="section `tokens` as JSON or a file",
-    )
+    add_settings(parser, TokensSettings, "section `tokens`")
     parser.add_argument("--tokens", type=Path, required=True, help="token file to write")
     parser.add_argument("--books", type=Path, required=True, help="table of its books to write")
     parser.add_argument("--hashes", type=Path, help="list of the outputs' SHA-256 to write")

@@ -1,12 +1,15 @@
-"""Measure the baseline that compresses the test books with xz, alone and after text of the training books."""
+"""Measure the baseline that compresses the test books with xz, alone and after text of the training books.
+
+Each has a folder of its own below the folder for the results: xz, xz-after-training.
+"""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from mamba_narrative.command import command_parser, run_command, settings_argument
+from mamba_narrative.command import run_command
 from mamba_narrative.config.evaluation import LikelihoodBaselines
+from mamba_narrative.evaluation.command import baseline_parser
 from mamba_narrative.evaluation.compressor import evaluate_compressor
 
 
@@ -15,19 +18,12 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = command_parser(
+    return baseline_parser(
         __doc__ or "",
         "python scripts/evaluate_compressor.py --tokens results/tokens --output-directory results/evaluation",
+        LikelihoodBaselines,
+        "sections `likelihood` and `baselines` of `evaluation`",
     )
-    parser.add_argument("--tokens", type=Path, required=True, help="folder of the train and test token files")
-    parser.add_argument(
-        "--settings",
-        type=settings_argument(LikelihoodBaselines),
-        default=LikelihoodBaselines(),
-        help="the sections likelihood and baselines of evaluation as JSON or a file (default: its defaults)",
-    )
-    parser.add_argument("--output-directory", type=Path, required=True, help="folder for the folders of results")
-    return parser
 
 
 if __name__ == "__main__":

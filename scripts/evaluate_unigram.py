@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from mamba_narrative.command import command_parser, run_command, settings_argument
+from mamba_narrative.command import run_command
 from mamba_narrative.config.evaluation import EvaluationSettings
+from mamba_narrative.evaluation.command import baseline_parser
 from mamba_narrative.evaluation.unigram import evaluate_unigram
 
 
@@ -15,19 +15,12 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = command_parser(
+    return baseline_parser(
         __doc__ or "",
         "python scripts/evaluate_unigram.py --tokens results/tokens --output-directory results/evaluation/unigram",
+        EvaluationSettings,
+        "section `evaluation`",
     )
-    parser.add_argument("--tokens", type=Path, required=True, help="folder of the train and test token files")
-    parser.add_argument(
-        "--settings",
-        type=settings_argument(EvaluationSettings),
-        default=EvaluationSettings(),
-        help="the section evaluation as JSON or a file (default: its defaults)",
-    )
-    parser.add_argument("--output-directory", type=Path, required=True, help="folder for the results")
-    return parser
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mamba_narrative.command import command_parser, run_command, settings_argument
+from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.corpus.duplicates import write_duplicates
 from mamba_narrative.io import write_hashes
@@ -37,12 +37,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--selection-directory", type=Path, required=True, help="folder of <shard>.tsv")
     parser.add_argument("--stripped-root", type=Path, required=True, help="folder of <shard>/<book_id>.txt")
     parser.add_argument("--shard-names", nargs="+", required=True, help="names of all shards")
-    parser.add_argument(
-        "--settings",
-        type=settings_argument(DuplicatesSettings),
-        default=DuplicatesSettings(),
-        help="section `duplicates` as JSON or a file",
-    )
+    add_settings(parser, DuplicatesSettings, "section `duplicates`")
     parser.add_argument("--clusters", type=Path, required=True, help="table to write: cluster and role of each book")
     parser.add_argument("--duplicates", type=Path, required=True, help="table to write: pairs of books that share text")
     parser.add_argument("--hashes", type=Path, help="list of the outputs' SHA-256 to write")

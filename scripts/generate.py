@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mamba_narrative.command import command_parser, run_command
+from mamba_narrative.command import command_parser, number_argument, run_command
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.streaming import stream_text
 from mamba_narrative.evaluation.trained_run import choose_device
@@ -14,11 +14,14 @@ from mamba_narrative.model.storage import load_model
 from mamba_narrative.tokens.tokenizer import load_tokenizer
 
 EXAMPLE = """python scripts/generate.py results/runs/mamba-sample --prompt "The ferry left before dawn" --tokens 100
-  cat opening.txt | python scripts/generate.py results/runs/mamba-sample/model --seed 7"""
+  cat opening.txt | python scripts/generate.py results/models/mamba-sample --seed 7
+  python scripts/generate.py results/runs/mamba-sample --prompt "It was" --temperature 0"""
 
 
 def main(arguments: argparse.Namespace) -> None:
     folder = arguments.model / "model" if (arguments.model / "model").is_dir() else arguments.model
+    if arguments.prompt is None and sys.stdin.isatty():
+        print("Write the text to continue; Ctrl-D on a line of its own ends it:", file=sys.stderr)
     prompt = sys.stdin.read() if arguments.prompt is None else arguments.prompt
     model, tokenizer = load_model(folder, choose_device(arguments.device)), load_tokenizer(arguments.tokenizer)
     if model.vocab_size != tokenizer.vocab_size:
@@ -40,12 +43,16 @@ def parser() -> argparse.ArgumentParser:
     parser = command_parser(__doc__ or "", EXAMPLE)
     parser.add_argument("model", type=Path, help="folder of a run, or of an exported model")
     parser.add_argument("--prompt", help="text to continue; without it standard input is read")
-    parser.add_argument("--tokens", type=int, default=200, help="most tokens to write (200)")
-    parser.add_argument("--temperature", type=float, default=0.9, help="0 takes the most likely token (0.9)")
-    parser.add_argument("--top-p", type=float, default=0.95, help="share of probability that is kept (0.95)")
+    parser.add_argument("--tokens", type=number_argument(int, 1), default=200, help="most tokens to write (200)")
+    parser.add_argument(
+        "--temperature", type=number_argument(float, 0), default=0.9, help="0 takes the most likely token (0.9)"
+    )
+    parser.add_argument(
+        "--top-p", type=number_argument(float, 0, 1), default=0.95, help="share of probability that is kept (0.95)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="another one, another text (1)")
     parser.add_argument("--tokenizer", default="gpt2", help="name or folder of the tokenizer (gpt2)")
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="the GPU where there is one")
     return parser
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mamba_narrative.command import command_parser, run_command, settings_argument
+from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.splits import SplitsSettings
 from mamba_narrative.corpus.leaks import write_leaks
 from mamba_narrative.corpus.splits import SPLITS
@@ -34,12 +34,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--selection-directory", type=Path, required=True, help="folder of <shard>.tsv")
     parser.add_argument("--stripped-root", type=Path, required=True, help="folder of <shard>/<book_id>.txt")
     parser.add_argument("--shard-names", nargs="+", required=True, help="names of all shards")
-    parser.add_argument(
-        "--settings",
-        type=settings_argument(SplitsSettings),
-        default=SplitsSettings(),
-        help="section `splits` as JSON or a file",
-    )
+    add_settings(parser, SplitsSettings, "section `splits`")
     parser.add_argument("--table", type=Path, required=True, help="table to write: one row a held-out book")
     parser.add_argument("--summary", type=Path, required=True, help="JSON file to write: totals and the limit")
     return parser

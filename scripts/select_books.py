@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mamba_narrative.command import command_parser, run_command, settings_argument
+from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.selection import SelectionSettings
 from mamba_narrative.corpus.selection import select_shard
 
@@ -35,12 +35,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--manifest", type=Path, required=True, help="table of the books that have a text")
     parser.add_argument("--chapters", type=Path, required=True, help="table of chapter headings")
     parser.add_argument("--catalogue", type=Path, help="CSV file with Project Gutenberg's own columns")
-    parser.add_argument(
-        "--settings",
-        type=settings_argument(SelectionSettings),
-        default=SelectionSettings(),
-        help="section `selection` as JSON or a file",
-    )
+    add_settings(parser, SelectionSettings, "section `selection`")
     parser.add_argument("--output", type=Path, required=True, help="table to write")
     return parser
 

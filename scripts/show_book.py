@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from mamba_narrative.command import command_parser, run_command, settings_argument
+from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.stripping import StrippingSettings
 from mamba_narrative.corpus.encoding import decode
 from mamba_narrative.corpus.inventory import list_books
@@ -18,7 +18,10 @@ from mamba_narrative.io import write_text
 from mamba_narrative.reporting.shown_book import to_html, to_terminal
 
 SAMPLE = Path(__file__).resolve().parents[1] / "workflow" / "sample" / "raw"
-EXAMPLE = "python scripts/show_book.py 900001 --html book.html"
+EXAMPLE = """python scripts/show_book.py 900001 | less -R
+  python scripts/show_book.py 1342 --source-directory path/to/raw --brief
+  python scripts/show_book.py 1342 --source-directory path/to/raw --html book.html
+  python scripts/show_book.py 900001 --settings '{"remove_prefaces": false}'"""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -34,11 +37,8 @@ def main(arguments: argparse.Namespace) -> None:
         write_text(arguments.html, to_html(arguments.book_id, text, book))
         return
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ if arguments.colour is None else arguments.colour
-    try:
-        for line in to_terminal(arguments.book_id, text, book, colour=colour, brief=arguments.brief):
-            print(line)
-    except BrokenPipeError:  # a pager was closed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for line in to_terminal(arguments.book_id, text, book, colour=colour, brief=arguments.brief):
+        print(line)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,9 +49,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--brief", action="store_true", help="shorten what was kept")
     parser.add_argument("--colour", action=argparse.BooleanOptionalAction, help="as the terminal allows by default")
     parser.add_argument("--max-book-bytes", type=int, default=64_000_000, help="larger books are refused")
-    parser.add_argument(
-        "--settings", type=settings_argument(StrippingSettings), default=StrippingSettings(), help="section `stripping`"
-    )
+    add_settings(parser, StrippingSettings, "section `stripping`")
     return parser
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mamba_narrative.command import command_parser, run_command, settings_argument
+from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.corpus.sketches import sketch_shard
 from mamba_narrative.io import write_hashes
@@ -27,12 +27,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--selection", type=Path, required=True, help="the shard's table of select_books")
     parser.add_argument("--stripped", type=Path, required=True, help="folder of the shard's stripped texts")
     parser.add_argument("--manifest", type=Path, required=True, help="table of the books that have a text")
-    parser.add_argument(
-        "--settings",
-        type=settings_argument(DuplicatesSettings),
-        default=DuplicatesSettings(),
-        help="section `duplicates` as JSON or a file",
-    )
+    add_settings(parser, DuplicatesSettings, "section `duplicates`")
     parser.add_argument("--output", type=Path, required=True, help=".npz file to write")
     parser.add_argument("--hashes", type=Path, help="list of the output's SHA-256 to write")
     return parser

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mamba_narrative.command import command_parser, run_command, settings_argument
+from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.splits import SplitsSettings
 from mamba_narrative.corpus.splits import Split, write_splits
 from mamba_narrative.io import write_hashes
@@ -41,12 +41,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--sketch-directory", type=Path, required=True, help="folder of <shard>.npz")
     parser.add_argument("--selection-directory", type=Path, required=True, help="folder of <shard>.tsv")
     parser.add_argument("--shard-names", nargs="+", required=True, help="names of all shards")
-    parser.add_argument(
-        "--settings",
-        type=settings_argument(SplitsSettings),
-        default=SplitsSettings(),
-        help="section `splits` as JSON or a file",
-    )
+    add_settings(parser, SplitsSettings, "section `splits`")
     for split in ("train", "validation", "test"):
         parser.add_argument(f"--{split}", type=Path, required=True, help=f"manifest of the {split} books to write")
     parser.add_argument("--summary", type=Path, required=True, help="JSON file to write: shares, repairs, overlap")

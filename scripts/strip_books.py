@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mamba_narrative.command import command_parser, run_command, settings_argument
+from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.stripping import StrippingSettings
 from mamba_narrative.corpus.stripping import strip_shard
 from mamba_narrative.io import write_hashes
@@ -38,9 +38,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--shard", required=True, help="name of the shard, such as 003")
     parser.add_argument("--shards", type=int, required=True, help="number of shards")
     parser.add_argument("--max-book-bytes", type=int, default=64_000_000, help="larger books are refused")
-    parser.add_argument(
-        "--settings", type=settings_argument(StrippingSettings), default=StrippingSettings(), help="section `stripping`"
-    )
+    add_settings(parser, StrippingSettings, "section `stripping`")
     parser.add_argument("--stripped", type=Path, required=True, help="folder of the texts to write")
     parser.add_argument("--audit", type=Path, required=True, help="file to write: one JSON record a book")
     parser.add_argument("--chapters", type=Path, required=True, help="file to write: headings with offsets")

@@ -1,7 +1,7 @@
 """Train one named run and write its model, tables and record.
 
-SIGTERM, SIGUSR1 and Ctrl-C end the current step, save the state below --work and exit with code 75; the same command
-continues from there. A run that dies in any other way continues from its newest checkpoint.
+SIGTERM, SIGUSR1 and Ctrl-C end the current step, save the state below --state-directory and exit with code 75; the same
+command continues from there. A run that dies in any other way continues from its newest checkpoint.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from mamba_narrative.training.run_training import train_run
 
 def main(arguments: argparse.Namespace) -> int:
     start_together(arguments.settings.root.training.processes)
-    return train_run(arguments.run, arguments.settings.root, arguments.tokens, arguments.output, arguments.work)
+    return train_run(
+        arguments.run, arguments.settings.root, arguments.tokens, arguments.output, arguments.state_directory
+    )
 
 
 def parser() -> argparse.ArgumentParser:
     parser = command_parser(
         __doc__ or "",
         """python scripts/train_run.py --run small --settings '{"architecture": "mamba", "model": {"d_model": 192}}' """
-        "--tokens results/tokens --output results/runs/small --work results/work/small",
+        "--tokens results/tokens --output results/runs/small --state-directory results/state/small",
     )
     parser.add_argument("--run", required=True, help="name of the run")
     parser.add_argument(
@@ -32,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--tokens", type=Path, required=True, help="folder of train and validation token files")
     parser.add_argument("--output", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--work", type=Path, required=True, help="folder for the state of an unfinished run")
+    parser.add_argument("--state-directory", type=Path, required=True, help="folder for the state of an unfinished run")
     return parser
 
 

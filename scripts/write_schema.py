@@ -20,7 +20,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     parser = command_parser(__doc__ or "", "python scripts/write_schema.py")
-    parser.add_argument("--output", type=Path, default=Path("workflow/schemas/config.schema.json"))
+    default = Path("workflow/schemas/config.schema.json")
+    parser.add_argument("--output", type=Path, default=default, help=f"file to write ({default})")
     return parser
 
 

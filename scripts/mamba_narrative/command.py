@@ -1,7 +1,7 @@
 """The one way in which commands parse, log and fail.
 
-Exit codes: 0 done; 1 a bug (with traceback); 2 wrong input or settings (a message says which);
-130 stopped by Ctrl-C.
+Exit codes: 0 done; 1 a bug (with traceback); 2 wrong input or settings (a message says which); 75 stopped with its
+state saved, start it again (training alone); 130 stopped by Ctrl-C. A reader that closes its pipe is no fault: 0.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,7 @@ from mamba_narrative.errors import UserError
 
 Settings = TypeVar("Settings", bound=BaseModel)
 EXIT_BUG, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
+_EXIT_CODES = "exit codes: 0 done, 1 a bug, 2 wrong input, 75 stopped with its state saved, 130 stopped by Ctrl-C"
 _LOG = logging.getLogger("mamba_narrative")
 
 
@@ -28,7 +31,7 @@ def command_parser(description: str, example: str) -> argparse.ArgumentParser:
     """A parser with ``--help`` that shows ``example``, and ``--log`` for a second copy of the messages."""
     parser = argparse.ArgumentParser(
         description=description,
-        epilog=f"example:\n  {example}",
+        epilog=f"example:\n  {example}\n\n{_EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--log", type=Path, help="also write messages to this file")
@@ -55,12 +58,45 @@ def settings_argument(model: type[Settings]) -> Callable[[str], Settings]:
     return parse
 
 
+def add_settings(parser: argparse.ArgumentParser, model: type[BaseModel], section: str) -> None:
+    """Add ``--settings``: ``section`` of the configuration as ``model``, with its defaults where it is not given."""
+    parser.add_argument(
+        "--settings",
+        type=settings_argument(model),
+        default=model(),
+        help=f"{section} as JSON or a file (default: its defaults)",
+    )
+
+
+def number_argument(
+    kind: type[int] | type[float], least: float, most: float = math.inf
+) -> Callable[[str], int | float]:
+    """An argparse type: a number from ``least`` to ``most``."""
+
+    def parse(value: str) -> int | float:
+        try:
+            number = kind(value)
+        except ValueError:
+            number = math.nan
+        if not least <= number <= most:
+            expected = f"at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+            whole = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{value!r} is not {whole} {expected}")
+        return number
+
+    return parse
+
+
 def run_command(main: Callable[[argparse.Namespace], int | None], parser: argparse.ArgumentParser) -> None:
     """Parse the command line, set up logging, call ``main``, and end the process with its exit code."""
     arguments = parser.parse_args()
     _set_up_logging(arguments.log)
     try:
         code = main(arguments) or 0
+        sys.stdout.flush()
+    except BrokenPipeError:  # a pager was closed, or `head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     except UserError as error:
         _LOG.error("error: %s", error)
         code = EXIT_USER_ERROR

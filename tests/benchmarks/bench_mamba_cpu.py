@@ -30,6 +30,7 @@ from mamba_narrative.model.convert import hugging_face_config, to_hugging_face
 from mamba_narrative.model.mamba import MambaLanguageModel
 from mamba_narrative.model.registry import build_model
 from mamba_narrative.model.scan.dispatch import selective_scan
+from mamba_narrative.model.storage import unpadded_weights
 from mamba_narrative.training.loss import summed_cross_entropy
 
 VOCABULARY = 50_257
@@ -88,7 +89,7 @@ def training_steps(size: Size) -> tuple[dict[str, Step], Step]:
     ours = build_model("mamba", settings, VOCABULARY, seed=1)
     assert isinstance(ours, MambaLanguageModel)
     theirs = MambaForCausalLM(MambaConfig(**hugging_face_config(ours, None)))
-    theirs.load_state_dict(to_hugging_face(ours.state_dict()), strict=False)
+    theirs.load_state_dict(to_hugging_face(unpadded_weights(ours)), strict=False)
     theirs.tie_weights()
     ids = torch.randint(0, VOCABULARY, (size.batch, size.length + 1), generator=torch.Generator().manual_seed(1))
     seen, targets = ids[:, :-1], ids[:, 1:]

@@ -1,7 +1,12 @@
 """GPU tests are skipped, with the reason, where there is no GPU; `pytest -m gpu` asks for them."""
 
+import os
+
 import pytest
 import torch
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # the float64 reference runs on the processor: workers would fight for its cores
 
 
 def pytest_collection_modifyitems(items):

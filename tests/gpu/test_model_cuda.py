@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from gpu.recorded_steps import assert_steps_score_as_reading_at_once
 from mamba_narrative.config.architectures import MambaSettings
-from mamba_narrative.model.decoding import Decoder
+from mamba_narrative.config.runs import MambaRun
+from mamba_narrative.model.export import export_model
 from mamba_narrative.model.registry import build_model
+from mamba_narrative.model.storage import save_model
 
 SIZES = {
     "in one operator a block": MambaSettings(d_model=128, n_layer=3),
@@ -89,16 +92,7 @@ def test_gradients_of_everything_are_those_of_the_reference(model, reference, id
 
 
 def test_recorded_steps_give_the_scores_of_reading_at_once(model, ids):
-    decoder = Decoder(model)
-    with torch.no_grad():
-        for text in (ids, ids.flip(0)):
-            decoder.forget()
-            decoder.read(text[:, :20])
-            for position in range(20, 60):
-                scores = decoder.read(text[:, position : position + 1]).clone()
-            torch.testing.assert_close(scores, model.logits(model(text[:, :60])[0][:, -1]), rtol=1e-4, atol=1e-4)
-            scores = decoder.read(text[:, 60:])
-            torch.testing.assert_close(scores, model.logits(model(text)[0][:, -1]), rtol=1e-4, atol=1e-4)
+    assert_steps_score_as_reading_at_once(model, ids)
 
 
 def test_torch_compile_keeps_one_graph_of_the_whole_model(model, ids):
@@ -138,3 +132,15 @@ def test_mamba_ssm_gives_the_same_logits_for_the_same_weights(model, ids):
         expected = theirs(ids).logits[..., :VOCABULARY]
         found = model.logits(model(ids)[0])[..., :VOCABULARY]
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+def test_mamba_ssm_opens_an_exported_folder_and_computes_the_same(model, ids, tmp_path):
+    pytest.importorskip("selective_scan_cuda", reason="mamba-ssm with its Mamba-1 kernel is not installed")
+    from mamba_ssm.models.mixer_seq_simple import MambaLMHeadModel
+
+    save_model(model, MambaRun(architecture="mamba", model=model.settings), tmp_path / "model")
+    export_model(tmp_path / "model", "card\n", tmp_path / "exported")
+    theirs = MambaLMHeadModel.from_pretrained(str(tmp_path / "exported" / "mamba_ssm"), device="cuda").eval()
+    with torch.no_grad():
+        found = model.logits(model(ids)[0])[..., :VOCABULARY]
+        torch.testing.assert_close(found, theirs(ids).logits, rtol=0, atol=1e-4)

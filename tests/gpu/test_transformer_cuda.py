@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from gpu.recorded_steps import assert_steps_score_as_reading_at_once
 from mamba_narrative.config.architectures import TransformerSettings
-from mamba_narrative.model.decoding import Decoder
 from mamba_narrative.model.registry import build_model
 
 LENGTH, VOCABULARY = 70, 101
@@ -75,17 +75,7 @@ def test_nothing_of_a_book_reaches_the_next_one_to_the_bit(model, ids):
 
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
 def test_recorded_steps_give_the_scores_of_reading_at_once(model, ids, dtype):
-    decoder, tolerance = Decoder(model, dtype), 1e-4 if dtype is None else 5e-2
-    with torch.no_grad():
-        for text in (ids, ids.flip(0)):
-            decoder.forget()
-            decoder.read(text[:, :20])
-            for position in range(20, 60):
-                scores = decoder.read(text[:, position : position + 1]).clone()
-            expected = model.logits(model(text[:, :60])[0][:, -1])
-            torch.testing.assert_close(scores, expected, rtol=tolerance, atol=tolerance)
-            scores = decoder.read(text[:, 60:])
-            torch.testing.assert_close(scores, model.logits(model(text)[0][:, -1]), rtol=tolerance, atol=tolerance)
+    assert_steps_score_as_reading_at_once(model, ids, dtype, 1e-4 if dtype is None else 5e-2)
 
 
 def test_torch_compile_keeps_one_graph_of_the_whole_model(model, ids):

@@ -1,5 +1,6 @@
 """Commands fail with a message for people and an exit code for programs."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
 
 PROGRAM = """
 import sys
@@ -76,10 +78,43 @@ def test_wrong_settings_are_refused_before_anything_runs(value, message):
     assert "ran" not in done.stdout
 
 
-@pytest.mark.parametrize("script", sorted(path.stem for path in (ROOT / "scripts").glob("*.py")))
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_every_command_explains_itself_with_an_example(script):
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / f"{script}.py", "--help"], capture_output=True, text=True, check=True
     )
     assert f"scripts/{script}.py" in done.stdout.split("example:")[1]
     assert len((ROOT / "scripts" / f"{script}.py").read_text().splitlines()) <= 60
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_option_is_explained(script, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    if (parser := getattr(importlib.import_module(script), "parser", None)) is not None:
+        assert [action.dest for action in parser()._actions if not action.help] == []
+
+
+def test_a_reader_that_closes_its_pipe_is_no_fault():
+    program = PROGRAM.format(
+        scripts=str(ROOT / "scripts"), body="sys.stdout.writelines(f'{n} words\\n' for n in range(99_999))"
+    )
+    command = f'{sys.executable} -c "$0" | head -1; echo ${{PIPESTATUS[0]}}'
+    done = subprocess.run(["bash", "-c", command, program], capture_output=True, text=True)
+    assert done.stdout.split() == ["0", "words", "0"]
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--tokens", "0", "'0' is not a whole number at least 1"),
+        ("--tokens", "many", "'many' is not a whole number"),
+        ("--top-p", "1.5", "'1.5' is not a number from 0 to 1"),
+        ("--temperature", "nan", "'nan' is not a number at least 0"),
+    ],
+)
+def test_numbers_outside_their_range_are_refused(option, value, message):
+    command = [sys.executable, ROOT / "scripts" / "generate.py", "nowhere", option, value]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert message in done.stderr

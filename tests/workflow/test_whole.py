@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
+import zipfile
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from workflow_project import REPOSITORY
 
 from mamba_narrative.io import read_json, read_table
+from mamba_narrative.reporting.sources import read_csv
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
@@ -75,6 +80,8 @@ def test_tokens_decode_to_the_stripped_texts(finished):
         "evaluation/untrained/likelihood.json",
         "evaluation/tiny-a/context.json",
         "evaluation/untrained/state.csv",
+        "evaluation/untrained/structure.json",
+        "evaluation/untrained/words.json",
         "report/tables/sanity.md",
         "report/figures/use_of_context.png",
         "evaluation/human/generation.json",
@@ -87,6 +94,12 @@ def test_tokens_decode_to_the_stripped_texts(finished):
 )
 def test_the_files_of_the_contract_exist(finished, path):
     assert (finished.folder / "results" / path).stat().st_size > 0
+
+
+@pytest.mark.parametrize("table", ["likelihood", "context", "structure", "words"])
+def test_the_untrained_model_stands_beside_the_runs(finished, table):
+    rows = read_csv(finished.folder / "results" / "report" / "tables" / f"{table}.csv", ("run",))
+    assert {"tiny-a", "tiny-b", "untrained"} <= {row["run"] for row in rows}
 
 
 def test_every_metric_has_definition_n_and_an_interval_or_a_reason(finished):
@@ -116,7 +129,16 @@ def test_the_page_needs_no_other_file(finished):
 
 def test_snakemakes_own_report_works(finished, tmp_path):
     finished.snakemake("--report", str(tmp_path / "report.zip"))
-    assert (tmp_path / "report.zip").stat().st_size > 10_000
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        names = [Path(name).name for name in archive.namelist()]
+        page = archive.read("report/report.html").decode("utf-8")
+    assert {"index.html", "likelihood.csv", "runs.csv", "training_curve.svg", "next_chapter.svg"} <= set(names)
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=.?https?:", page)
+    categories = json.loads(re.search(r"var categories = (\{.*\})", page)[1])
+    assert categories.keys() == {"Evaluation", "Figures", "Report", "Tables"}
+    results = json.loads(re.search(r"var results = (\{\"results/.*\})", page)[1])
+    assert results.keys() >= {"results/report/index.html", "results/report/figures/training_curve.svg"}
+    assert all(result["caption"] for result in results.values())
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SOURCES = ["Snakefile", "config.yaml", "workflow", "scripts", "envs"]
+SOURCES = ["Snakefile", "config.yaml", "CITATION.cff", "workflow", "scripts", "envs"]
 JOB = re.compile(r"^(?:local)?(?:rule|checkpoint) (\w+):$((?:\n +.*)*)", re.MULTILINE)
 
 

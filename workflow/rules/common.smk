@@ -19,7 +19,9 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(os.path.relpath(workflow.basedir))
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from mamba_narrative.acquisition.state import Layout, find_acquired
 from mamba_narrative.code_inputs import code_inputs
+from mamba_narrative.config.corpus import ACQUIRED_SOURCES
 from mamba_narrative.config.experiment import resolve_experiment
 from mamba_narrative.corpus.inventory import books_by_shard
 from mamba_narrative.errors import UserError
@@ -42,19 +44,34 @@ SPLITS = ["train", "validation", "test"]
 if EXPERIMENT.corpus.source == "sample":
     RAW_BOOKS = ROOT / "workflow" / "sample" / "raw"
     CATALOGUE = str(ROOT / "workflow" / "sample" / "catalog.csv")
-else:
+elif EXPERIMENT.corpus.source == "directory":
     RAW_BOOKS = Path(EXPERIMENT.corpus.directory)
     CATALOGUE = EXPERIMENT.corpus.catalogue
+else:
+    RAW_BOOKS = Layout(Path(EXPERIMENT.corpus.directory)).raw
+    CATALOGUE = str(Layout(Path(EXPERIMENT.corpus.directory)).catalogue)
+
+# Told by whatever needs a raw book first, since the target that brings them must be planned without them.
+NOT_ACQUIRED = None
+try:
+    if EXPERIMENT.corpus.source in ACQUIRED_SOURCES:
+        find_acquired(EXPERIMENT.corpus)
+except UserError as error:
+    NOT_ACQUIRED = str(error)
 
 try:
-    BOOKS = books_by_shard(RAW_BOOKS, EXPERIMENT.corpus.shards)
+    BOOKS = (
+        {"000": []}
+        if NOT_ACQUIRED
+        else books_by_shard(RAW_BOOKS, EXPERIMENT.corpus.shards)
+    )
 except UserError as error:
     raise WorkflowError(str(error)) from None
 if not BOOKS:
     raise WorkflowError(
         f"{RAW_BOOKS}: no raw books found; expected files such as 1342.txt, pg1342.txt, 1342-0.txt, 1342.zip"
     )
-if CATALOGUE is not None and not os.path.isfile(CATALOGUE):
+if not NOT_ACQUIRED and CATALOGUE is not None and not os.path.isfile(CATALOGUE):
     raise WorkflowError(
         f"corpus.catalogue: {CATALOGUE} does not exist; expected a CSV file or null"
     )
@@ -163,6 +180,8 @@ def all_stripped(wildcards) -> list:
 
 def raw_books_of_shard(wildcards) -> list[str]:
     """Raw files whose change reruns the shard; files that cannot be used are rows of the audit, not inputs."""
+    if NOT_ACQUIRED:
+        raise WorkflowError(NOT_ACQUIRED)
     return [
         str(RAW_BOOKS / book.path)
         for book in BOOKS[wildcards.shard]

@@ -1,7 +1,7 @@
 """What other programs read.
 
-Inputs: stripped texts, selection, splits, table of books. Output: a dataset folder. Not part of the default target:
-`snakemake dataset` writes it.
+Inputs: stripped texts, selection, splits, table of books; trained runs and the report's tables. Outputs: a dataset
+folder, a folder for each model. Not part of the default target: `snakemake dataset models` writes them.
 """
 
 
@@ -42,3 +42,36 @@ rule dataset:
     """Target: the splits as a dataset folder."""
     input:
         rules.export_dataset.output,
+
+
+rule export_model:
+    """A run as a folder to hand on, with a complete model card, and in mamba-ssm's own format."""
+    input:
+        code=code("export_model"),
+        citation=str(ROOT / "CITATION.cff"),
+        run=trained,
+        tables=rules.make_tables.output,
+        leaks=f"{RESULTS}/splits/leaks.json",
+    output:
+        directory(f"{RESULTS}/models/{{run}}"),
+    log:
+        f"{RESULTS}/logs/models/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/models/{{run}}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        results=results_folder,
+    shell:
+        command("export_model")
+        + " --results {params.results:q} --run {wildcards.run} --citation {input.citation:q} --output {output:q}"
+
+
+rule models:
+    """Target: all runs as folders to hand on."""
+    input:
+        expand(f"{RESULTS}/models/{{run}}", run=RUNS),

@@ -164,6 +164,7 @@ for name, inputs in FIGURES.items():
                 f"{RESULTS}/report/figures/{name}.svg",
                 caption=f"../report/{name}.rst",
                 category="Figures",
+                labels={"figure": name.replace("_", " ").capitalize()},
             ),
             png=f"{RESULTS}/report/figures/{name}.png",
         log:

@@ -1,7 +1,7 @@
 """Train the named runs of the configuration.
 
 Inputs: the token arrays of training and validation. Outputs: the model as a Hugging Face folder, the log,
-run.json. Checkpoints live in results/work, which no rule declares: Snakemake deletes declared outputs of
+run.json. Checkpoints live in results/state, which no rule declares: Snakemake deletes declared outputs of
 a job that failed, and a run must be able to die at any instant and go on.
 """
 
@@ -42,7 +42,7 @@ rule train_run:
     shell:
         command("train_run")
         + " --run {wildcards.run} --settings {params.settings:q} --tokens {params.results:q}/tokens"
-        " --output {params.results:q}/runs/{wildcards.run} --work {params.results:q}/work/{wildcards.run}"
+        " --output {params.results:q}/runs/{wildcards.run} --state-directory {params.results:q}/state/{wildcards.run}"
 
 
 # The baseline `untrained` is the first run before its first step.

@@ -28,6 +28,9 @@ class TrainingSettings(Section):
     into the GPU's memory (found once for a run), on the CPU all."""
     processes: int = Field(default=1, ge=1)
     """Processes of one machine that share each batch, one a GPU; the results are the same up to rounding."""
+    cuda_graphs: bool = True
+    """On a GPU, record the kernels of a step once and replay them: the same numbers, and a slow processor cannot hold
+    the GPU up. Takes the memory of a step for good."""
     recompute: bool = False
     """Keep the inputs of each block only and compute the rest again for the gradients: less memory, a third slower."""
     learning_rate: float = Field(default=6e-4, gt=0)
@@ -64,7 +67,7 @@ class TrainingSettings(Section):
     keep_checkpoints: int = Field(default=2, ge=1)
     """Newest checkpoints kept."""
     keep_every_steps: int | None = Field(default=None, ge=1)
-    """Checkpoints at multiples of this step are kept for good, in results/work; null: none."""
+    """Checkpoints at multiples of this step are kept for good, in results/state; null: none."""
     stop_after_validations: int | None = Field(default=None, ge=1)
     """End the run after so many validations in a row without a new best; null: train all steps."""
     result: Literal["last", "best"] = "last"

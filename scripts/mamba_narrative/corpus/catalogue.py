@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from mamba_narrative.errors import FileFormatError, UserError
 
+COLUMNS = ("Text#", "Type", "Issued", "Title", "Language", "Authors", "Subjects", "LoCC", "Bookshelves", "Rights")
+"""Project Gutenberg's own columns, and the rights, which only its RDF says."""
 REQUIRED_COLUMNS = ("Text#", "Title", "Language")
 Genre = Literal[
     "fiction", "unknown", "poetry", "drama", "periodical", "reference", "cookery", "essays", "criticism", "nonfiction"
@@ -35,6 +39,7 @@ _NOT_FICTION: tuple[tuple[Genre, re.Pattern[str]], ...] = (
 _LANGUAGE_AND_LITERATURE = "P"
 _RIGHTS_COLUMNS = ("Rights", "Copyright Status", "Copyright")
 _UNDER_COPYRIGHT = re.compile(r"\s*(?:copyrighted|in copyright|under copyright|true|yes)\b", re.IGNORECASE)
+_PUBLIC_DOMAIN = re.compile(r"\s*public domain\b", re.IGNORECASE)
 _ISSUE_DATE = re.compile(
     r"\b(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\.?,? (?:\d{1,2}(?:st|nd|rd|th)?,? )?"
     r"(1[4-9]\d\d|20\d\d)\b",
@@ -63,6 +68,11 @@ class CatalogueEntry:
     def is_copyrighted(self) -> bool:
         """Whether the catalogue says that the text is under copyright."""
         return bool(_UNDER_COPYRIGHT.match(self.rights))
+
+    @property
+    def is_public_domain(self) -> bool:
+        """Whether the catalogue says that the text is in the public domain (in the USA)."""
+        return bool(_PUBLIC_DOMAIN.match(self.rights))
 
 
 def read_catalogue(path: Path) -> dict[str, CatalogueEntry]:
@@ -94,6 +104,36 @@ def read_catalogue(path: Path) -> dict[str, CatalogueEntry]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise FileFormatError(f"{path}: not a CSV file in UTF-8 ({error})") from None
     return entries
+
+
+def format_catalogue(entries: Mapping[str, CatalogueEntry]) -> str:
+    """The text of a CSV file that ``read_catalogue`` reads, by book id in the order given."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    rows.writerows([book_id, *entry_fields(entry).values()] for book_id, entry in entries.items())
+    return text.getvalue()
+
+
+def entry_fields(entry: CatalogueEntry) -> dict[str, str]:
+    """The entry by column, without the number."""
+    values = (
+        entry.kind,
+        entry.issued,
+        entry.title,
+        "; ".join(entry.languages),
+        entry.authors,
+        "; ".join(entry.subjects),
+        "; ".join(entry.loc_classes),
+        "; ".join(entry.bookshelves),
+        entry.rights,
+    )
+    return dict(zip(COLUMNS[1:], values, strict=True))
+
+
+def entry_of(fields: Mapping[str, str]) -> CatalogueEntry:
+    """The entry that columns make; missing ones are empty."""
+    return _entry(list(fields.values()), {name: position for position, name in enumerate(fields)})
 
 
 def genre_of(entry: CatalogueEntry) -> tuple[Genre, bool]:

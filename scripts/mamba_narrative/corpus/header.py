@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 _FIELD = re.compile(r"(?i)^[ \t*]*(title|author|language|release date|posting date)[ \t]*:[ \t]*(.*)$")
 _ANY_FIELD = re.compile(r"^[ \t*]*[A-Z][A-Za-z ]{2,30}:")
@@ -23,6 +24,9 @@ _COPYRIGHTED = re.compile(
     r"copyright\s+status:\s*copyrighted",
     re.IGNORECASE,
 )
+# "for the use of anyone anywhere in the United States" since about 2003, "a 'public domain' work" before.
+_PUBLIC_DOMAIN = re.compile(r"for\s+the\s+use\s+of\s+anyone\s+anywhere|\bpublic\s+domain\b", re.IGNORECASE)
+_HEADER_CHARACTERS, _FOOTER_CHARACTERS = 15_000, 30_000
 _MAX_FIELD_LINES = 6
 
 
@@ -51,6 +55,18 @@ def parse_header(header: str) -> Header:
     if date is not None:
         date = _NUMBER.sub("", date).strip() or None
     return Header(title, author, fields.get("language"), date, bool(_COPYRIGHTED.search(header)))
+
+
+def rights_of(text: str) -> Literal["copyrighted", "public_domain", "unknown"]:
+    """What header and licence of a raw text say about its rights in the USA."""
+    beginning, end = text[:_HEADER_CHARACTERS], text[-_FOOTER_CHARACTERS:]
+    if _COPYRIGHTED.search(beginning):
+        return "copyrighted"
+    for part in (beginning, end):
+        # Novels speak of the public domain too; Project Gutenberg's licence names itself beside it.
+        if "gutenberg" in part.lower() and _PUBLIC_DOMAIN.search(part):
+            return "public_domain"
+    return "unknown"
 
 
 def _fields(header: str) -> dict[str, str]:

@@ -68,6 +68,12 @@ def list_books(directory: Path) -> list[RawBook]:
     return sorted(books, key=lambda book: natural_key(book.book_id))
 
 
+def book_id_of(name: str) -> str | None:
+    """Id of the book that a file of this name holds: ``pg1342.txt`` is 1342; None where it is no raw book."""
+    parsed = _parse_name(name)
+    return parsed and parsed[0]
+
+
 def natural_key(book_id: str) -> tuple[int, int, str]:
     """Sort key that puts Gutenberg numbers first, by value, then other ids by their text."""
     return (0, int(book_id), "") if book_id.isascii() and book_id.isdigit() else (1, 0, book_id)

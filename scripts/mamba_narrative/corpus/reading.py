@@ -93,7 +93,9 @@ def _unpack_zip(data: bytes, max_bytes: int) -> bytes:
                 raise UnreadableBook("encrypted_zip", "the member needs a password")
             with archive.open(texts[0]) as stream:
                 unpacked = stream.read(max_bytes + 1)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+    # zipfile raises RuntimeError for a member that is encrypted or packed by a module that this Python lacks and, as
+    # its subclass NotImplementedError, for a method that it does not know.
+    except (zipfile.BadZipFile, RuntimeError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise UnreadableBook("damaged_zip", str(error) or type(error).__name__) from None
     _check_size(unpacked, max_bytes, "the unpacked text")
     return unpacked

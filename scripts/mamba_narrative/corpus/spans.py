@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -25,17 +25,6 @@ def without_overlaps(spans: Iterable[Span]) -> list[Span]:
             disjoint.append(Span(start, span.end, span.rule))
             position = span.end
     return disjoint
-
-
-def kept_stretches(spans: Iterable[Span], length: int) -> Iterator[tuple[int, int]]:
-    """Start and end of every stretch of a text of ``length`` characters that no span covers."""
-    position = 0
-    for span in without_overlaps(spans):
-        if position < span.start:
-            yield position, span.start
-        position = span.end
-    if position < length:
-        yield position, length
 
 
 def mask(text: str, spans: Iterable[Span]) -> str:

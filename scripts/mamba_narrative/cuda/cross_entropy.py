@@ -28,7 +28,7 @@ constexpr int V = 4;
 
 struct Params {
   element *scores;          // [rows, columns]; becomes the gradient of the loss of each row
-  const i64 *targets;       // [rows]
+  const i64 *targets;       // [rows]; negative ones are ignored: no loss, no gradient
   float *nats, *z;          // [rows]: -log p(target), and log(denominator)^2
   int columns, vocab_size;  // columns: a multiple of 4; those from vocab_size on take no probability
   float z_loss;
@@ -51,6 +51,13 @@ struct Sum {
 extern "C" __global__ void __launch_bounds__(THREADS) cross_entropy(const __grid_constant__ Params p) {
   __shared__ float shared[THREADS / 32][2];
   element *row = p.scores + (i64)blockIdx.x * p.columns;
+  const int target = (int)p.targets[blockIdx.x];
+  if (target < 0) {
+    if (threadIdx.x == 0) p.nats[blockIdx.x] = p.z[blockIdx.x] = 0.0f;
+    const float nothing[V] = {};
+    for (int c = threadIdx.x * V; GRADIENT && c < p.columns; c += THREADS * V) store<V>(row + c, nothing);
+    return;
+  }
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   Sum total = {minus_infinity(), 0.0f};
 #pragma unroll 4
@@ -79,7 +86,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) cross_entropy(const __grid
   total = {minus_infinity(), 0.0f};
   for (int i = 0; i < THREADS / 32; i++) total.add(shared[i][0], shared[i][1]);
   const float log2_denominator = total.largest + log2f(total.sum), log_denominator = log2_denominator / LOG2E;
-  const int target = (int)p.targets[blockIdx.x];
   if (threadIdx.x == 0) {
     Raw<V> raw;
     raw.load(row + target / V * V);
@@ -119,7 +125,8 @@ def cross_entropy_(
     """-log p(target) in nats and squared log(denominator) of each row, float32 [rows].
 
     scores: bfloat16 or float32 [rows, columns], contiguous, ``columns`` a multiple of 4; columns from ``vocab_size`` on
-    take no probability. targets: int64 [rows], below ``vocab_size``. With ``gradient`` the scores are replaced by the
+    take no probability. targets: int64 [rows], below ``vocab_size``; rows with a negative one have no loss and no
+    gradient. With ``gradient`` the scores are replaced by the
     gradient of the sum of all nats plus ``z_loss`` times the squares.
     """
     nats, z = scores.new_empty(2, len(scores), dtype=torch.float32)

@@ -13,3 +13,13 @@ def product_over_rows(a: Tensor, b: Tensor) -> Tensor:
     if a.is_cuda:
         return torch.mm(a.t(), b, out_dtype=torch.float32)
     return a.t().float() @ b.float()
+
+
+def add_product_over_rows(total: Tensor, a: Tensor, b: Tensor) -> None:
+    """Add ``product_over_rows(a, b)`` to ``total``, float32 [n, m] and contiguous."""
+    if a.dtype == torch.float32:
+        total.addmm_(a.t(), b)
+    elif a.is_cuda:
+        torch.addmm(total, a.t(), b, out_dtype=torch.float32, out=total)
+    else:
+        total += product_over_rows(a, b)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from mamba_narrative.config.evaluation import StructureSettings, WordsSettings
 from mamba_narrative.evaluation.bootstrap import Estimate, ratio_of_sums
+from mamba_narrative.evaluation.csv_text import csv_text
+from mamba_narrative.evaluation.held_out import SPLIT
+from mamba_narrative.io import write_json, write_text
+
+BOOK_COLUMNS = ("metric", "book_id", "cases", "weight", "score")
 
 
 @dataclass(frozen=True)
@@ -46,4 +53,39 @@ def book_rows(metric: str, cases: Sequence[Case]) -> list[Mapping[str, object]]:
     ]
 
 
-BOOK_COLUMNS = ("metric", "book_id", "cases", "weight", "score")
+def cases_csv(cases: Mapping[str, Sequence[Case]]) -> str:
+    """The sums by book of all metrics as comma-separated text; ``cases`` by definition."""
+    return csv_text(BOOK_COLUMNS, [row for metric, asked in cases.items() for row in book_rows(metric, asked)])
+
+
+def write_cases(
+    run: str,
+    name: str,
+    cases: Mapping[str, Sequence[Case]],
+    settings: StructureSettings | WordsSettings,
+    none: Mapping[str, str],
+    columns: Mapping[str, Mapping[str, str]],
+    output: Path,
+) -> None:
+    """Write `<name>_books.csv` and `<name>.json` of ``run``; ``cases`` and ``none`` (why there are none) by definition.
+
+    ``columns``: by file, which of its columns hold which definition.
+    """
+    metrics = {
+        metric: {
+            **mean_over_books(asked, settings.bootstrap_samples, settings.seed, none[metric]).record(metric),
+            "cases": len(asked),
+        }
+        for metric, asked in cases.items()
+    }
+    write_text(output / f"{name}_books.csv", cases_csv(cases))
+    write_json(
+        output / f"{name}.json",
+        {
+            "run": run,
+            "split": SPLIT,
+            "settings": settings.model_dump(mode="json"),
+            "metrics": metrics,
+            "columns": columns,
+        },
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mamba_narrative.config.evaluation import ContextSettings
 from mamba_narrative.evaluation.bootstrap import Estimate, ratio_of_sums
-from mamba_narrative.evaluation.cases import BOOK_COLUMNS, Case, book_rows
+from mamba_narrative.evaluation.cases import Case, cases_csv
 from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook
 from mamba_narrative.io import write_json, write_text
@@ -122,8 +122,7 @@ def write_context(
         for shorter, longer in pairwise(contexts)
     ]
     cases = main_cases(measured, [book.book_id for book in books], contexts, resets[-1])
-    rows = [row for name, of_metric in cases.items() for row in book_rows(name, of_metric)]
-    write_text(output / "context_books.csv", csv_text(BOOK_COLUMNS, rows))
+    write_text(output / "context_books.csv", cases_csv(cases))
     write_text(output / "context.csv", csv_text(CONTEXT_COLUMNS, _context_rows(measures, contexts)))
     write_text(output / "resets.csv", csv_text(RESET_COLUMNS, _reset_rows(measures, resets)))
     write_text(output / "state.csv", csv_text(STATE_COLUMNS, _state_rows(measures)))

@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mamba_narrative.config.evaluation import GenerationSettings
-from mamba_narrative.evaluation.cases import BOOK_COLUMNS, Case, book_rows, mean_over_books
+from mamba_narrative.evaluation.cases import Case, cases_csv, mean_over_books
 from mamba_narrative.evaluation.copying import copied_runs
-from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.names import count_names
 from mamba_narrative.evaluation.passages import Passage
 from mamba_narrative.evaluation.text_statistics import (
@@ -69,8 +68,7 @@ def write_generation(
         name: mean_over_books(of_metric, settings.bootstrap_samples, settings.passage_seed, "no continuations")
         for name, of_metric in cases.items()
     }
-    rows = [row for name, of_metric in cases.items() for row in book_rows(name, of_metric)]
-    write_text(output / "generation_books.csv", csv_text(BOOK_COLUMNS, rows))
+    write_text(output / "generation_books.csv", cases_csv(cases))
     write_json(
         output / "generation.json",
         {

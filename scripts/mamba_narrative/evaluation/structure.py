@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mamba_narrative.config.evaluation import StructureSettings
-from mamba_narrative.evaluation.cases import BOOK_COLUMNS, Case, book_rows, mean_over_books
+from mamba_narrative.evaluation.cases import Case, mean_over_books, write_cases
 from mamba_narrative.evaluation.chapters import CHOICES, chapter_trials, choose, shortened
 from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.held_out import SPLIT, held_out_books, open_tokens
@@ -15,8 +15,9 @@ from mamba_narrative.evaluation.order import exchange_win, exchanges, pairwise_w
 from mamba_narrative.evaluation.scoring import Losses, ModelScorer, Scorer, Trial
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
 from mamba_narrative.evaluation.windows import BookText, book_texts, paragraph_windows, sentence_windows
-from mamba_narrative.io import write_json, write_text
+from mamba_narrative.io import write_text
 from mamba_narrative.tokens.chapters import Heading, read_chapters
+from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
 CHAPTERS_FILE = f"{SPLIT}.chapters.tsv"
@@ -46,14 +47,13 @@ def evaluate_structure(run_directory: Path, tokens: Path, settings: StructureSet
     """
     test, tokenizer = open_tokens(tokens, SPLIT)
     model = load_run(run_directory, tokenizer, choose_device(settings.device))
-    trials = read_trials(tokens, settings)
+    trials = read_trials(tokens, test, tokenizer, settings)
     scorer = ModelScorer(model, test.end_of_text_id, f"{run_directory.name}: structure")
     write_structure(run_directory.name, scorer, trials, settings, output)
 
 
-def read_trials(tokens: Path, settings: StructureSettings) -> StructureTrials:
-    """The questions that the test books of a token folder give. Raises UserError where a file is missing."""
-    test, tokenizer = open_tokens(tokens, SPLIT)
+def read_trials(tokens: Path, test: TokenFile, tokenizer: Tokenizer, settings: StructureSettings) -> StructureTrials:
+    """The questions that the test books of folder ``tokens`` give. Raises UserError where a file is missing."""
     books = book_texts(held_out_books(test, tokenizer, settings.max_tokens_per_book), tokenizer)
     return build_trials(books, read_chapters(tokens / CHAPTERS_FILE), settings, tokenizer)
 
@@ -112,26 +112,9 @@ def write_structure(
         found = chapter_cases(scorer, trials.chapters, limit)
         rows.append(_prefix_row(limit, trials.chapters, found, settings))
         cases["chapter_suffix"] = found
-    metrics = {
-        name: {
-            **mean_over_books(of_metric, settings.bootstrap_samples, settings.seed, _NONE[name]).record(name),
-            "cases": len(of_metric),
-        }
-        for name, of_metric in cases.items()
-    }
-    books = [row for name, of_metric in cases.items() for row in book_rows(name, of_metric)]
-    write_text(output / "structure_books.csv", csv_text(BOOK_COLUMNS, books))
     write_text(output / "chapters.csv", csv_text(PREFIX_COLUMNS, rows))
-    write_json(
-        output / "structure.json",
-        {
-            "run": run,
-            "split": SPLIT,
-            "settings": settings.model_dump(mode="json"),
-            "metrics": metrics,
-            "columns": {"chapters.csv": {"accuracy": "chapter_suffix"}},
-        },
-    )
+    columns = {"chapters.csv": {"accuracy": "chapter_suffix"}}
+    write_cases(run, "structure", cases, settings, _NONE, columns, output)
 
 
 def _each(scorer: Scorer, trials: Sequence[Trial], win: Callable[[Sequence[Losses]], float]) -> list[Case]:

@@ -48,7 +48,7 @@ def evaluate_unigram(tokens: Path, settings: EvaluationSettings, output: Path) -
     write_samples(continuations, tokenizer, output)
     write_generation(NAME, continuations, train.ids, tokenizer, generation, output)
     structure, scorer = settings.structure, TokenScorer(losses_of)
-    write_structure(NAME, scorer, read_trials(tokens, structure), structure, output)
+    write_structure(NAME, scorer, read_trials(tokens, test, tokenizer, structure), structure, output)
     read = held_out_books(test, tokenizer, settings.words.max_tokens_per_book)
     write_words(NAME, scorer, read, settings.words, tokenizer, output)
 

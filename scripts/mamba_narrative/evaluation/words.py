@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mamba_narrative.config.evaluation import WordsSettings
-from mamba_narrative.evaluation.bootstrap import Estimate
-from mamba_narrative.evaluation.cases import BOOK_COLUMNS, Case, book_rows, mean_over_books
+from mamba_narrative.evaluation.cases import Case, mean_over_books, write_cases
 from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.last_words import LastWord, last_words
@@ -15,7 +14,7 @@ from mamba_narrative.evaluation.names import Repeat, mentioned_tokens, repeats, 
 from mamba_narrative.evaluation.scoring import ModelScorer, Scorer
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
 from mamba_narrative.evaluation.windows import book_texts
-from mamba_narrative.io import write_json, write_text
+from mamba_narrative.io import write_text
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
 RECALL_COLUMNS = ("distance_from", "distance_to", "mentions", "books", "gain_nats", "low", "high")
@@ -82,22 +81,9 @@ def write_words(
     again = book_repeats(scorer, books, tokenizer)
     cases = word_cases(scorer, words)
     cases["name_recall_gain"] = [_recall(book, repeat) for book, repeat in again]
-    metrics = {
-        name: {**_mean(of_metric, settings).record(name), "cases": len(of_metric)} for name, of_metric in cases.items()
-    }
-    rows = [row for name, of_metric in cases.items() for row in book_rows(name, of_metric)]
-    write_text(output / "words_books.csv", csv_text(BOOK_COLUMNS, rows))
     write_text(output / "name_recall.csv", csv_text(RECALL_COLUMNS, recall_rows(again, settings)))
-    write_json(
-        output / "words.json",
-        {
-            "run": run,
-            "split": SPLIT,
-            "settings": settings.model_dump(mode="json"),
-            "metrics": metrics,
-            "columns": {"name_recall.csv": {"gain_nats": "name_recall_gain"}},
-        },
-    )
+    columns = {"name_recall.csv": {"gain_nats": "name_recall_gain"}}
+    write_cases(run, "words", cases, settings, dict.fromkeys(cases, _NONE), columns, output)
 
 
 def recall_rows(again: Sequence[tuple[str, Repeat]], settings: WordsSettings) -> list[Mapping[str, object]]:
@@ -109,7 +95,7 @@ def recall_rows(again: Sequence[tuple[str, Repeat]], settings: WordsSettings) ->
             for book, repeat in again
             if first <= repeat.distance and (end is None or repeat.distance < end)
         ]
-        gain = _mean(cases, settings)
+        gain = mean_over_books(cases, settings.bootstrap_samples, settings.seed, _NONE)
         low, high = gain.interval or (None, None)
         values = (first, end, len(cases), gain.n, gain.value, low, high)
         rows.append(dict(zip(RECALL_COLUMNS, values, strict=True)))
@@ -118,7 +104,3 @@ def recall_rows(again: Sequence[tuple[str, Repeat]], settings: WordsSettings) ->
 
 def _recall(book: str, repeat: Repeat) -> Case:
     return Case(book, repeat.gain * repeat.weight, repeat.weight)
-
-
-def _mean(cases: Sequence[Case], settings: WordsSettings) -> Estimate:
-    return mean_over_books(cases, settings.bootstrap_samples, settings.seed, _NONE)

@@ -48,14 +48,14 @@ def hugging_face_config(model: MambaLanguageModel, end_of_text_id: int | None) -
     """``config.json`` for transformers with every field of its ``MambaConfig``.
 
     None is left to a default: defaults differ between versions, and some are not mamba-ssm's. ``vocab_size`` counts
-    the padded rows, as the weights do.
+    no padding, which these models would not mask.
     """
     settings = model.settings
     return {
         "architectures": ["MambaForCausalLM"],
         "model_type": "mamba",
         "dtype": "float32",
-        "vocab_size": model.padded_vocab_size,
+        "vocab_size": model.vocab_size,
         "hidden_size": settings.d_model,
         "intermediate_size": settings.expand * settings.d_model,
         "expand": settings.expand,
@@ -84,6 +84,32 @@ def hugging_face_config(model: MambaLanguageModel, end_of_text_id: int | None) -
         "bos_token_id": end_of_text_id,
         "eos_token_id": end_of_text_id,
         "pad_token_id": end_of_text_id,
+    }
+
+
+def mamba_ssm_config(model: MambaLanguageModel) -> dict[str, Any]:
+    """``config.json`` of mamba-ssm with every field of its ``MambaConfig``; ``to_mamba_ssm`` of the unpadded weights
+    fits it."""
+    settings = model.settings
+    return {
+        "d_model": settings.d_model,
+        "d_intermediate": 0,
+        "n_layer": settings.n_layer,
+        "vocab_size": model.vocab_size,
+        "ssm_cfg": {
+            "layer": "Mamba1",
+            "d_state": settings.d_state,
+            "d_conv": settings.d_conv,
+            "expand": settings.expand,
+            "dt_rank": settings.resolved_dt_rank,
+        },
+        "attn_layer_idx": [],
+        "attn_cfg": {},
+        "rms_norm": True,
+        "residual_in_fp32": True,
+        "fused_add_norm": True,
+        "pad_vocab_size_multiple": 1,
+        "tie_embeddings": True,
     }
 
 

@@ -60,8 +60,8 @@ def from_hugging_face(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def hugging_face_config(model: TransformerLanguageModel, end_of_text_id: int | None) -> dict[str, Any]:
     """``config.json`` for transformers with every field of its ``MistralConfig`` or ``ArceeConfig``.
 
-    None is left to a default: defaults differ between versions. ``vocab_size`` counts the padded rows, as the weights
-    do.
+    None is left to a default: defaults differ between versions. ``vocab_size`` counts no padding, which these models
+    would not mask.
     """
     settings = model.settings
     if settings.mlp == "swiglu":
@@ -82,7 +82,7 @@ def hugging_face_config(model: TransformerLanguageModel, end_of_text_id: int | N
     return {
         **form,
         "dtype": "float32",
-        "vocab_size": model.padded_vocab_size,
+        "vocab_size": model.vocab_size,
         "hidden_size": settings.d_model,
         "intermediate_size": settings.resolved_d_ff,
         "num_hidden_layers": settings.n_layer,

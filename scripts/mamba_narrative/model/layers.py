@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from mamba_narrative.model.scan.cuda_norm import add_norm
 
@@ -48,3 +51,9 @@ def embed(ids: Tensor, weight: Tensor) -> Tensor:
 def padded_rows(vocab_size: int, multiple: int) -> int:
     """The smallest multiple that holds the vocabulary."""
     return -(-vocab_size // multiple) * multiple
+
+
+def recomputed(block: nn.Module, *arguments: Any) -> Any:
+    """What ``block`` returns; only its inputs are kept, it is computed again for the gradients."""
+    # Nothing here is random, and the states of random numbers cannot be read while a CUDA graph is recorded.
+    return checkpoint(block, *arguments, use_reentrant=False, preserve_rng_state=False)

@@ -12,11 +12,10 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from mamba_narrative.config.architectures import MambaSettings
 from mamba_narrative.model.interface import LanguageModel, State
-from mamba_narrative.model.layers import EMBEDDING_STD, RMSNorm, compute_dtype, embed, padded_rows
+from mamba_narrative.model.layers import EMBEDDING_STD, RMSNorm, compute_dtype, embed, padded_rows, recomputed
 from mamba_narrative.model.scan.convolution import causal_conv
 from mamba_narrative.model.scan.cuda_mixer import MixerWeights, cuda_mixer, takes
 from mamba_narrative.model.scan.cuda_step import cuda_step
@@ -200,7 +199,7 @@ class MambaLanguageModel(LanguageModel):
             window, scan_state = (None, None) if state is None else (state[f"{index}.window"], state[f"{index}.scan"])
             arguments = (residual, update, window, scan_state, resets)
             if self.recompute and torch.is_grad_enabled():
-                residual, update, *states = checkpoint(layer, *arguments, use_reentrant=False)
+                residual, update, *states = recomputed(layer, *arguments)
             else:
                 residual, update, *states = layer(*arguments)
             after[f"{index}.window"], after[f"{index}.scan"] = states

@@ -18,6 +18,7 @@ import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
+from torch.nn import functional as F
 
 from mamba_narrative.config.base import Section, explain
 from mamba_narrative.errors import FileFormatError, UserError
@@ -31,11 +32,22 @@ CONFIG, WEIGHTS, GENERATION = "config.json", "model.safetensors", "generation_co
 _OURS = "mamba_narrative"
 
 
+def unpadded_weights(model: LanguageModel) -> dict[str, Tensor]:
+    """The state dict without the rows that pad the vocabulary.
+
+    This project masks their scores; other programs do not, and would give them probability.
+    """
+    padded = _padded_name(model)
+    return {
+        name: tensor[: model.vocab_size] if name == padded else tensor for name, tensor in model.state_dict().items()
+    }
+
+
 def weights_bytes(model: LanguageModel) -> bytes:
     """The content of ``model.safetensors``: float32 weights under transformers' names where it has some."""
     tensors = {
         name: tensor.detach().to("cpu", torch.float32).contiguous()
-        for name, tensor in find_form(model.architecture).to_theirs(model.state_dict()).items()
+        for name, tensor in find_form(model.architecture).to_theirs(unpadded_weights(model)).items()
     }
     return safetensors.torch.save(tensors, metadata={"format": "pt"})
 
@@ -78,10 +90,24 @@ def load_model(directory: Path, device: torch.device | str = "cpu") -> LanguageM
     """
     directory = Path(directory)
     model = _outline(directory / CONFIG)
-    weights = find_form(model.architecture).to_ours(_read_weights(directory / WEIGHTS))
+    weights = _padded(model, find_form(model.architecture).to_ours(_read_weights(directory / WEIGHTS)))
     _check_fit(directory / WEIGHTS, model.state_dict(), weights)
     model.load_state_dict({name: tensor.to(device, torch.float32) for name, tensor in weights.items()}, assign=True)
     return model.requires_grad_().eval()
+
+
+def _padded_name(model: LanguageModel) -> str | None:
+    """The parameter whose rows are the vocabulary and its padding."""
+    head = model.head_weight()
+    return next((name for name, parameter in model.named_parameters() if parameter is head), None)
+
+
+def _padded(model: LanguageModel, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """``weights`` with rows of zeros for padding that the file left out."""
+    name, padding = _padded_name(model), model.padded_vocab_size - model.vocab_size
+    if name in weights and weights[name].ndim == 2 and len(weights[name]) == model.vocab_size:
+        weights[name] = F.pad(weights[name], (0, 0, 0, padding))
+    return weights
 
 
 def _outline(path: Path) -> LanguageModel:

@@ -12,12 +12,11 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from mamba_narrative.config.architectures import TransformerSettings
 from mamba_narrative.model.attention import Reading, Rotation, Step, rotate
 from mamba_narrative.model.interface import LanguageModel, State
-from mamba_narrative.model.layers import EMBEDDING_STD, RMSNorm, compute_dtype, embed, padded_rows
+from mamba_narrative.model.layers import EMBEDDING_STD, RMSNorm, compute_dtype, embed, padded_rows, recomputed
 
 
 class Attention(nn.Module):
@@ -147,7 +146,7 @@ class TransformerLanguageModel(LanguageModel):
             keys, values = (None, None) if state is None else (state[f"{index}.keys"], state[f"{index}.values"])
             arguments = (residual, update, keys, values, reading)
             if self.recompute and torch.is_grad_enabled():
-                residual, update, keys, values = checkpoint(block, *arguments, use_reentrant=False)
+                residual, update, keys, values = recomputed(block, *arguments)
             else:
                 residual, update, keys, values = block(*arguments)
             after[f"{index}.keys"], after[f"{index}.values"] = keys, values

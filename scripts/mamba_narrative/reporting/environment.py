@@ -22,6 +22,11 @@ class Check:
     remedy: str
     required: bool
 
+    @property
+    def found(self) -> str:
+        """What was found and, where something is to do, what."""
+        return f"{self.detail} What to do: {self.remedy}" if self.remedy else self.detail
+
 
 @dataclass(frozen=True)
 class Environment:

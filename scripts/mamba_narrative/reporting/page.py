@@ -18,6 +18,7 @@ from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.definitions import ALARMS, DEFINITIONS, HEADLINE, Definition
 from mamba_narrative.io import read_json
 from mamba_narrative.reporting.comparison import Comparison, compare, row_label
+from mamba_narrative.reporting.definitions import definitions_behind, find_definition
 from mamba_narrative.reporting.environment import read_environment
 from mamba_narrative.reporting.formatting import amount, duration, flattened, plural, visible, with_interval
 from mamba_narrative.reporting.overlap import duplicate_pairs, leak_test, moved_books, overlap_between_splits
@@ -38,7 +39,7 @@ from mamba_narrative.reporting.tables.paired import PAIRED, best_of
 from mamba_narrative.reporting.tables.runs import RUNS
 from mamba_narrative.reporting.tables.sanity import SANITY, failed
 from mamba_narrative.reporting.tables.stripping import STRIPPING
-from mamba_narrative.reporting.tables.table import Schema, Table, as_kind, read_csv_table
+from mamba_narrative.reporting.tables.table import Column, Schema, Table, as_kind, read_csv_table
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCHEMAS: tuple[Schema, ...] = (
@@ -57,7 +58,13 @@ _SCHEMAS: tuple[Schema, ...] = (
 )
 _FIGURES = ("training_curve", "loss_by_position", "next_chapter", "name_recall", "corpus_composition")
 _CONTEXT_SCHEMAS = (CONTEXT, CONTEXTS, RESETS, SANITY, TASKS)
-_POSITION = "loss_by_position"
+_DEFINED_IN = {
+    "likelihood": ("likelihood", "loss_by_position", "context", "use_of_context", "contexts", "resets", "sanity"),
+    "structure": ("structure", "next_chapter"),
+    "words": ("words", "name_recall"),
+    "generation": ("generation",),
+}
+"""Tables and figures of each section whose definitions stand at its end."""
 _SAMPLES_SHOWN = 6
 _COMMAND = "snakemake --cores all --configfile experiment.json"
 
@@ -106,7 +113,7 @@ def build_page(results: Path, runs: Sequence[str], settings: ReportSettings, con
             duplicates=duplicate_pairs(results),
             leaks=leak_test(results),
             moves=moved_books(results),
-            run_columns=RUNS.columns[1:],
+            run_columns=_told(tables["runs"]),
             run_details=[_run_details(record) for record in records],
             headline=_headline(tables["headline"], tables["comparison"]),
             headline_reasons={DEFINITIONS[key].name: reason for key, reason in HEADLINE.items()},
@@ -115,7 +122,8 @@ def build_page(results: Path, runs: Sequence[str], settings: ReportSettings, con
             generation=_comparison(tables["generation"]),
             context=_comparison(tables["context"]),
             context_scope=_context_scope(results, runs),
-            likelihood_definitions=_likelihood_definitions(tables["likelihood"]),
+            shown_definitions=_definitions(tables),
+            definitions_behind=definitions_behind,
             likelihood_scope=_likelihood_scope(results, runs),
             baseline_facts=_baseline_facts(results, rows["likelihood"]),
             structure=_comparison(tables["structure"]),
@@ -145,7 +153,23 @@ def _templates() -> Templates:
     templates.filters["visible"] = visible
     templates.filters["duration"] = duration
     templates.filters["as_kind"] = as_kind
+    templates.filters["as_cells"] = _as_cells
+    templates.filters["fields"] = lambda row, *names: [getattr(row, name) for name in names]
     return templates
+
+
+def _as_cells(table: Table, hide: Sequence[str] = ()) -> tuple[list[tuple[str, str]], list[list[str]]]:
+    """Columns of a table as headings with the kind of their fields, and its rows as texts."""
+    shown = [column for column in table.schema.columns if column.key not in hide]
+    columns = [
+        (column.heading, "number" if column.kind != "text" else "head" if column is shown[0] else _kind_of_text(column))
+        for column in shown
+    ]
+    return columns, [[as_kind(row[column.key], column.kind) for column in shown] for row in table.rows]
+
+
+def _kind_of_text(column: Column) -> str:
+    return "code" if column.key in ("reason", "code") else "text"
 
 
 def _run_record(results: Path, run: str) -> Mapping[str, Any]:
@@ -219,10 +243,24 @@ def _headline(table: Table | None, ranked: Table | None) -> Comparison | None:
     return None if table is None else compare(table.rows, best_of(ranked))
 
 
-def _likelihood_definitions(table: Table | None) -> dict[str, Definition | None]:
-    """Definitions of the columns, of rows that differ from them, and of the figure that stands beside them."""
-    used = dict.fromkeys(row["definition"] for row in table.rows) if table else {}
-    return {name: DEFINITIONS.get(name) for name in (*used, _POSITION)}
+def _definitions(tables: Mapping[str, Table | None]) -> dict[str, dict[str, Definition | None]]:
+    """Definitions by section: of its metrics, of rows that differ from them, of its other tables and its figures."""
+    sections = {}
+    for section, names in _DEFINED_IN.items():
+        measured = (tables.get(name) for name in names)
+        ids = [row["definition"] for table in measured if table for row in table.rows if "definition" in row]
+        behind = [key for name in names for key in definitions_behind(name)]
+        sections[section] = {key: find_definition(key) for key in (*ids, *behind)}
+    return sections
+
+
+def _told(runs: Table | None) -> list[Column]:
+    """Columns of the table of runs that at least one run fills, without its name."""
+    return (
+        [column for column in RUNS.columns[1:] if any(row[column.key] not in (None, "") for row in runs.rows)]
+        if runs
+        else []
+    )
 
 
 def _run_details(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,7 +280,7 @@ def _run_details(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _hashes(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Run, thing and hash: the token files it read, the tokenizer, the weights it wrote."""
+    """Run, thing and hash: the token files it read, the tokenizer, its code, the weights it wrote."""
     run = record["run"]
     found = [
         (run, f"tokens/{split}.bin", data.get("sha256", "") if isinstance(data, Mapping) else str(data))
@@ -250,6 +288,9 @@ def _hashes(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
     tokenizer = record.get("tokenizer") or {}
     found.append((run, f"tokenizer {tokenizer.get('name', '')}", tokenizer.get("sha256", "")))
+    code = record.get("code") or {}
+    found.append((run, "sources that trained it", code.get("sources_sha256", "")))
+    found.append((run, "installed packages", code.get("environment_sha256", "")))
     found.append((run, "weights", record.get("weights_sha256", "")))
     return [(run, name, value) for run, name, value in found if value]
 

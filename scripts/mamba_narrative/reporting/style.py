@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,7 +21,9 @@ from mamba_narrative.io import atomic_path
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 BASELINE_COLOUR = "#6b6b6b"
 INK = "#26262a"
-_LEGEND_CHARACTERS = 92
+# Narrow enough that text can be read where a phone shows the whole figure.
+WIDTH_INCHES = 5.6
+_LEGEND_CHARACTERS = 71
 _LINE_STYLES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 _PARAMETERS: dict[Any, Any] = {
     "svg.hashsalt": "mamba-narrative",
@@ -97,6 +100,13 @@ def legend_height(labels: Sequence[str]) -> float:
 def _legend_columns(labels: Sequence[str]) -> int:
     """As many columns as fit the width of a figure, by the length of the longest label and of a line's sample."""
     return max(1, min(len(labels), _LEGEND_CHARACTERS // (max(map(len, labels)) + 8)))
+
+
+def say_if_empty(axes: Axes, reason: str) -> None:
+    """Write ``reason`` into axes whose curves with markers have no value, so that nobody takes them for broken."""
+    curves = [np.asarray(line.get_ydata(), dtype=float) for line in axes.get_lines() if line.get_marker() != "None"]
+    if not any(np.isfinite(values).any() for values in curves):
+        axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", color=BASELINE_COLOUR)
 
 
 def save_figure(figure: Figure, svg: Path, png: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -11,51 +13,82 @@ from mamba_narrative.model.interface import LanguageModel, State, detach_state
 from mamba_narrative.tokens.batches import Rows
 from mamba_narrative.training.compute import Compute
 from mamba_narrative.training.loss import summed_cross_entropy
+from mamba_narrative.training.recorded import PartInputs, Recorder
 
 
 @dataclass(frozen=True)
 class Accumulated:
     """What adding up a batch gives besides the gradients."""
 
-    loss_nats: float
-    """Sum of the losses of these rows over the targets of the whole batch."""
+    part_losses: Tensor
+    """float32 [parts]: the sums of losses of the parts, on the device."""
+    targets_of_batch: int
     state: State
-    """After the last position of every row, without gradient."""
+    """After the last position of every row, without gradient; empty where it is not kept."""
+
+    def loss_nats(self) -> float:
+        """Sum of the losses of these rows over the targets of the whole batch; waits for the device."""
+        return sum(part / self.targets_of_batch for part in self.part_losses.tolist())
 
 
-def accumulate_gradients(
-    model: LanguageModel,
-    rows: Rows,
-    state: State | None,
-    targets_of_batch: int,
-    micro_batch: int,
-    compute: Compute,
-    z_loss: float = 0.0,
-) -> Accumulated:
-    """Add the gradient of the mean loss of a batch to that of each parameter, ``micro_batch`` rows at a time.
+class GradientSum:
+    """Adds the gradient of the mean loss of a batch to that of each parameter, some rows at a time."""
 
-    ``rows`` are the whole batch or some of it, ``state`` is theirs. Every part is divided by the targets of the whole
-    batch, so the sum is the full batch's gradient however padding falls.
-    """
-    loss, states = 0.0, []
-    for first in range(0, len(rows.inputs), micro_batch):
-        chosen = slice(first, first + micro_batch)
-        part = rows.part(chosen)
-        inputs, targets = _on(part.inputs, compute.device), _on(part.targets, compute.device)
+    def __init__(
+        self,
+        model: LanguageModel,
+        compute: Compute,
+        z_loss: float = 0.0,
+        keep_state: bool = True,
+        record: bool = False,
+    ) -> None:
+        """keep_state: whether the state after the rows is wanted; record: replay a GPU's kernels from CUDA graphs."""
+        self._model, self._compute, self._z_loss, self._keep_state = model, compute, z_loss, keep_state
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self._recorder = Recorder(self._part, trained) if record and compute.device.type == "cuda" else None
+
+    def add(
+        self, rows: Rows, state: State | None, targets_of_batch: int, micro_batch: int, record: bool = True
+    ) -> Accumulated:
+        """Add up ``rows``, which are the whole batch or some of it, ``micro_batch`` of them at a time.
+
+        ``state`` is theirs, ``targets_of_batch`` the number of targets in the whole batch: every part is divided by it,
+        so the sum is the full batch's gradient however padding falls. No parameter has a gradient before.
+        """
+        recorder = self._recorder if record else None
+        if recorder:
+            recorder.begin()
+        share = torch.tensor(1 / targets_of_batch).to(self._compute.device, non_blocking=True)
+        losses, states = [], []
+        for first in range(0, len(rows.inputs), micro_batch):
+            inputs = self._inputs(rows, state, slice(first, first + micro_batch), share)
+            loss, after = (recorder or self._part)(inputs)
+            losses.append(loss)
+            states.append(after)
+        joined = {name: torch.cat([part[name] for part in states]) for name in states[0]}
+        return Accumulated(torch.stack(losses), targets_of_batch, joined)
+
+    def _inputs(self, rows: Rows, state: State | None, chosen: slice, share: Tensor) -> PartInputs:
+        part, device = rows.part(chosen), self._compute.device
         # Where resets are is looked at on the CPU, without waiting for the GPU.
-        resets = None if part.resets is None or not part.resets.any() else _on(part.resets, compute.device)
+        resets = None if part.resets is None or not part.resets.any() else _on(part.resets, device)
         before = None if state is None else {name: tensor[chosen] for name, tensor in state.items()}
-        with compute.autocast():
-            hidden, after = model(inputs, before, resets)
+        return PartInputs(_on(part.inputs, device), _on(part.targets, device), resets, before, share)
+
+    def _part(self, inputs: PartInputs) -> tuple[Tensor, State]:
+        with self._compute.autocast():
+            hidden, after = self._model(inputs.ids, inputs.state, inputs.resets)
         total, _ = summed_cross_entropy(
-            hidden, model.head_weight(), model.vocab_size, targets, compute.dtype, z_loss=z_loss
+            hidden,
+            self._model.head_weight(),
+            self._model.vocab_size,
+            inputs.targets,
+            self._compute.dtype,
+            z_loss=self._z_loss,
         )
-        (total / targets_of_batch).backward()
-        loss += total.item() / targets_of_batch
-        states.append(detach_state(after))
-    joined = {name: torch.cat([part[name] for part in states]) for name in states[0]}
-    return Accumulated(loss, joined)
+        (total * inputs.share).backward()
+        return total.detach(), (detach_state(after) or {}) if self._keep_state else {}
 
 
-def _on(array: object, device: torch.device) -> Tensor:
-    return torch.as_tensor(array).to(device, non_blocking=True)
+def _on(array: npt.NDArray[np.generic], device: torch.device) -> Tensor:
+    return torch.from_numpy(array).to(device, non_blocking=True)

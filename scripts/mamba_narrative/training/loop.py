@@ -22,7 +22,7 @@ from mamba_narrative.tokens.windows import IGNORED_TARGET
 from mamba_narrative.training import micro_batch, throughput
 from mamba_narrative.training.checkpoint import Checkpoint, CheckpointStore
 from mamba_narrative.training.compute import Compute
-from mamba_narrative.training.gradients import Accumulated, accumulate_gradients
+from mamba_narrative.training.gradients import Accumulated, GradientSum
 from mamba_narrative.training.metrics_log import TRAIN_COLUMNS, VALIDATION_COLUMNS, MetricsLog
 from mamba_narrative.training.optimizer import (
     build_optimizer,
@@ -35,10 +35,12 @@ from mamba_narrative.training.schedule import learning_rate_at
 from mamba_narrative.training.validation import Passage, ValidationResult, validate
 
 _LOG = logging.getLogger(__name__)
+_MEMORY_SHARE = 0.9
+"""Of the GPU's memory that a micro-batch found by trying may fill."""
 
 
 class Trainer:
-    """One run in one work folder.
+    """One run, its state in one folder.
 
     The number of finished steps fixes the learning rate and the data, so weights, optimiser state, carried state,
     random number states and the tables are all that a checkpoint adds to it.
@@ -51,32 +53,36 @@ class Trainer:
         batches: Batches,
         passages: list[Passage],
         compute: Compute,
-        work: Path,
+        folder: Path,
         processes: Processes | None = None,
     ) -> None:
-        """Take up the newest whole checkpoint in ``work``, or begin. ``model`` is moved to ``compute.device``."""
+        """Take up the newest whole checkpoint in ``folder``, or begin. ``model`` is moved to ``compute.device``."""
         self.settings, self.batches, self.passages, self.compute = settings, batches, passages, compute
         self.processes = processes or Processes(compute.device)
         self.rows = self.processes.rows(settings.batch_sequences)
         self.model = model.to(compute.device).train()
         self.model.recompute = settings.recompute
         self.optimizer = build_optimizer(self.model, settings)
-        self.work = work
-        self.store = CheckpointStore(work / "checkpoints", settings.keep_checkpoints, settings.keep_every_steps)
-        self.best = CheckpointStore(work / "best", keep=1)
+        self._gradient_sum = GradientSum(
+            self.model, compute, settings.z_loss, keep_state=batches.carries_state, record=settings.cuda_graphs
+        )
+        self.folder = folder
+        self.store = CheckpointStore(folder / "checkpoints", settings.keep_checkpoints, settings.keep_every_steps)
+        self.best = CheckpointStore(folder / "best", keep=1)
         self.step = self.tokens = self.resumed = self.skipped = 0
         self.seconds = 0.0
         """Time spent in updates, over all that took part in the run."""
         self._state: State | None = None
         self._skipped_in_a_row = 0
         self._micro_batch = settings.micro_batch_sequences
+        self._upcoming: tuple[int, Rows] | None = None
         self._peak_flops = throughput.peak_flops(compute.device, compute.dtype)
         torch.manual_seed(settings.seed)
         checkpoint = self.store.newest()
         texts = checkpoint.texts if checkpoint else {}
         # Only the first process leaves files.
         train_csv, validation_csv = (
-            work / name if self.processes.first else None for name in ("train.csv", "validation.csv")
+            folder / name if self.processes.first else None for name in ("train.csv", "validation.csv")
         )
         self.train_log = MetricsLog(train_csv, TRAIN_COLUMNS, texts.get("train.csv"))
         self.validation_log = MetricsLog(validation_csv, VALIDATION_COLUMNS, texts.get("validation.csv"))
@@ -139,12 +145,14 @@ class Trainer:
         started = time.perf_counter()
         settings = self.settings
         learning_rate = learning_rate_at(self.step, settings)
-        batch = self.batches.batch(self.step)
+        batch = self._batch()
         tokens = int((batch.targets != IGNORED_TARGET).sum())
         result = self._gradients(batch.part(self.rows), tokens)
-        loss = self.processes.total(result.loss_nats)
         self.processes.sum_gradients(self.model.parameters())
-        grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_grad_norm).item()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_grad_norm)
+        if self.compute.device.type == "cuda":
+            self._upcoming = (self.step + 1, self.batches.batch(self.step + 1))  # while the GPU computes
+        loss, grad_norm = self.processes.total(result.loss_nats()), norm.item()
         limit = math.inf if settings.skip_grad_norm is None else settings.skip_grad_norm
         if math.isfinite(loss) and math.isfinite(grad_norm) and grad_norm <= limit:
             set_learning_rate(self.optimizer, learning_rate)
@@ -173,6 +181,10 @@ class Trainer:
             }
         )
         return self._note(loss, learning_rate, grad_norm, tokens / seconds)
+
+    def _batch(self) -> Rows:
+        step, batch = self._upcoming or (None, None)
+        return batch if batch is not None and step == self.step else self.batches.batch(self.step)
 
     def _note(self, loss: float, learning_rate: float, grad_norm: float, tokens_per_second: float) -> str:
         parts = [f"loss {loss:.3f}", f"lr {learning_rate:.2e}", f"gradient {grad_norm:.2f}"]
@@ -205,13 +217,13 @@ class Trainer:
     def _gradients(self, rows: Rows, tokens: int) -> Accumulated:
         """Raises UserError where the GPU's memory is too small for the parts that were asked for."""
 
-        def attempt(size: int) -> Accumulated:
-            return accumulate_gradients(self.model, rows, self._state, tokens, size, self.compute, self.settings.z_loss)
+        def attempt(size: int, record: bool = False) -> Accumulated:
+            return self._gradient_sum.add(rows, self._state, tokens, size, record)
 
         if self._micro_batch is None:
             self._micro_batch = self._find_micro_batch(len(rows.inputs), attempt)
         try:
-            return attempt(min(self._micro_batch, len(rows.inputs)))
+            return attempt(min(self._micro_batch, len(rows.inputs)), record=True)
         except torch.OutOfMemoryError as error:
             raise UserError(
                 "the GPU's memory is too small for this step: lower training.micro_batch_sequences (now "
@@ -232,8 +244,13 @@ class Trainer:
 
         properties = torch.cuda.get_device_properties(device)
         name = f"{properties.name}, {properties.total_memory} bytes, {self.compute.dtype}"
-        path = self.work / f"micro_batch-{self.processes.rank}.json"
-        return micro_batch.remembered(path, rows, name, lambda: micro_batch.largest_that_fits(rows, try_size))
+        path = self.folder / f"micro_batch-{self.processes.rank}.json"
+        # Recorded steps keep their memory while validation needs some, too.
+        torch.cuda.set_per_process_memory_fraction(_MEMORY_SHARE, device)
+        try:
+            return micro_batch.remembered(path, rows, name, lambda: micro_batch.largest_that_fits(rows, try_size))
+        finally:
+            torch.cuda.set_per_process_memory_fraction(1.0, device)
 
     def _is_finished(self) -> bool:
         return self.step == self.settings.steps or self._is_past_its_best()
@@ -304,7 +321,8 @@ class Trainer:
         self._load_model(checkpoint)
         load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
         if state := checkpoint.tensors.get("state"):
-            self._state = {name: tensor[self.rows].to(self.compute.device) for name, tensor in state.items()}
+            # A copy: tensors read from a file start at any address, and matrix products depend on it in the last bit.
+            self._state = {name: tensor[self.rows].to(self.compute.device, copy=True) for name, tensor in state.items()}
         torch.set_rng_state(checkpoint.tensors["random"]["cpu"])
         if self.compute.device.type == "cuda" and "cuda" in checkpoint.tensors["random"]:
             torch.cuda.set_rng_state(checkpoint.tensors["random"]["cuda"], self.compute.device)

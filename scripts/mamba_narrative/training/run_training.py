@@ -30,16 +30,16 @@ from mamba_narrative.training.validation import choose_passages
 _NEUTRAL_SETTINGS = frozenset(
     {
         *("device", "micro_batch_sequences", "recompute", "checkpoint_every_steps", "keep_checkpoints"),
-        *("keep_every_steps", "max_skipped_steps", "processes"),
+        *("keep_every_steps", "max_skipped_steps", "processes", "cuda_graphs"),
     }
 )
 _LOG = logging.getLogger(__name__)
 
 
-def train_run(name: str, run: AnyRun, tokens: Path, output: Path, work: Path) -> int:
+def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path) -> int:
     """Train ``run`` on the files in ``tokens`` and write its results to ``output``.
 
-    ``work`` keeps the state of unfinished runs, one folder for each combination of settings and data; a run that
+    ``states`` keeps the state of unfinished runs, one folder for each combination of settings and data; a run that
     stopped there is continued, a finished one leaves only checkpoints that are kept for good. Under ``torchrun`` all
     processes call this together. Returns 0, or ``EXIT_STOPPED`` (75) where a signal stopped the run after its state was
     saved.
@@ -54,7 +54,7 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, work: Path) ->
                 f"(sha256 {part.manifest['tokenizer']['sha256']}, here {tokenizer.sha256}): encode the books again"
             )
     compute = choose_compute(run.training)
-    folder = _work_folder(work, run, train, validation)
+    folder = _state_folder(states, run, train, validation)
     batches = _batches(run, train)
     with StopRequest() as stop, Processes(compute.device) as processes:
         model = build_model(run.architecture, run.model, tokenizer.vocab_size, run.training.seed)
@@ -80,7 +80,7 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, work: Path) ->
     return 0
 
 
-def work_key(run: AnyRun, data: Mapping[str, Any]) -> str:
+def state_key(run: AnyRun, data: Mapping[str, Any]) -> str:
     """Name of the folder for a run's state: a hash of everything that its numbers depend on, but for the code."""
     settings = run.model_dump(mode="json")
     settings["training"] = {key: value for key, value in settings["training"].items() if key not in _NEUTRAL_SETTINGS}
@@ -121,12 +121,12 @@ def _open_tokens(directory: Path, split: str) -> TokenFile:
     return tokens
 
 
-def _work_folder(work: Path, run: AnyRun, train: TokenFile, validation: TokenFile) -> Path:
+def _state_folder(states: Path, run: AnyRun, train: TokenFile, validation: TokenFile) -> Path:
     data = {part.manifest["split"]: part.manifest["sha256"] for part in (train, validation)}
-    key = work_key(run, {**data, "tokenizer": train.manifest["tokenizer"]["sha256"]})
-    if work.is_dir() and (others := sorted(path.name for path in work.iterdir() if path.name != key)):
-        _LOG.info("%s: unfinished runs with other settings or data: %s; delete what is not needed", work, others)
-    return work / key
+    key = state_key(run, {**data, "tokenizer": train.manifest["tokenizer"]["sha256"]})
+    if states.is_dir() and (others := sorted(path.name for path in states.iterdir() if path.name != key)):
+        _LOG.info("%s: unfinished runs with other settings or data: %s; delete what is not needed", states, others)
+    return states / key
 
 
 def _write_results(

@@ -83,7 +83,7 @@ def validate(
                         hidden, model.head_weight(), model.vocab_size, targets, compute.dtype
                     )
                     nats += total.item()
-                    tokens += count
+                    tokens += int(count)
     finally:
         model.train(was_training)
     total_bytes = sum(passage.bytes for passage in passages)

@@ -5,7 +5,7 @@ from mamba_narrative.corpus.cleaning import find_apparatus
 from mamba_narrative.corpus.header import Header
 from mamba_narrative.corpus.paragraphs import split_blocks
 from mamba_narrative.corpus.rendering import render
-from mamba_narrative.corpus.spans import mask
+from mamba_narrative.corpus.spans import mask, without_overlaps
 
 PARAGRAPH = (
     "The lamp went out before the tale was done, and nobody in the room\n"
@@ -35,3 +35,14 @@ def warnings(text, header=None):
     """The codes of the warnings about the text."""
     found = find_apparatus(text, 0, len(text), header or Header(), StrippingSettings()).warnings
     return {warning.split(":")[0] for warning in found}
+
+
+def kept_stretches(spans, length):
+    """Start and end of every stretch of a text of ``length`` characters that no span covers."""
+    position = 0
+    for span in without_overlaps(spans):
+        if position < span.start:
+            yield position, span.start
+        position = span.end
+    if position < length:
+        yield position, length

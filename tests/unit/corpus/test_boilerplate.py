@@ -1,10 +1,10 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stripping_texts import kept_stretches
 
 from mamba_narrative.corpus.boilerplate import find_boundaries
 from mamba_narrative.corpus.header import parse_header
-from mamba_narrative.corpus.spans import kept_stretches
 
 PROSE = "The lamp went out before the tale was done, and nobody in the room said a word about it.\n"
 BODY = "CHAPTER I\n\n" + (PROSE * 8 + "\n") * 30

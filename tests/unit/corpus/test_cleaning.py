@@ -1,10 +1,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stripping_texts import BOOK, CLEANED, JOINED, PARAGRAPH, cleaned, rules
+from stripping_texts import BOOK, CLEANED, JOINED, PARAGRAPH, cleaned, kept_stretches, rules
 
 from mamba_narrative.config.stripping import StrippingSettings
-from mamba_narrative.corpus.spans import Span, kept_stretches, mask
+from mamba_narrative.corpus.spans import Span, mask
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,20 @@ def archive(**members: bytes) -> bytes:
     return packed.getvalue()
 
 
+def marked(packed: bytes, field: int, value: int) -> bytes:
+    """``packed`` with another two-byte value at ``field`` of the first entry of its central directory."""
+    at = packed.index(b"PK\x01\x02") + field
+    return packed[:at] + value.to_bytes(2, "little") + packed[at + 2 :]
+
+
+FLAGS, METHOD = 8, 10
+
+
+def named(value) -> str:
+    """Of a case, without its bytes: archives hold the time, and processes that share tests must agree on names."""
+    return value if isinstance(value, str) else "file"
+
+
 def written(tmp_path, data: bytes, name: str = "1.txt"):
     path = tmp_path / name
     path.write_bytes(data)
@@ -36,6 +50,7 @@ def written(tmp_path, data: bytes, name: str = "1.txt"):
         ("padded.txt", TEXT + b"\x00" * 500),
         ("dos-end.txt", TEXT + b"\x1a"),
     ],
+    ids=named,
 )
 def test_the_content_decides_how_a_file_is_read(tmp_path, name, data):
     unpacked = data if name.startswith(("wide", "padded", "dos")) else TEXT
@@ -51,6 +66,9 @@ def test_the_content_decides_how_a_file_is_read(tmp_path, name, data):
         ("truncated_gzip", gzip.compress(TEXT)[:-20]),
         ("damaged_gzip", b"\x1f\x8b" + b"\x00\x11" * 50),
         ("damaged_zip", archive(story__txt=TEXT)[:60]),
+        ("damaged_zip", marked(archive(story__txt=TEXT), METHOD, 99)),
+        ("damaged_zip", marked(archive(story__txt=TEXT), FLAGS, 0x40)),
+        ("encrypted_zip", marked(archive(story__txt=TEXT), FLAGS, 0x1)),
         ("zip_several_members", archive(one__txt=TEXT, two__txt=TEXT * 2)),
         ("zip_without_text", archive(cover__jpg=b"\xff\xd8\xff")),
         ("binary_file", bytes(range(256)) * 30),
@@ -59,12 +77,23 @@ def test_the_content_decides_how_a_file_is_read(tmp_path, name, data):
         ("html_file", b"<!DOCTYPE html><html><body>A story.</body></html>"),
         ("too_large", b"a" * 100_001),
     ],
+    ids=named,
 )
 def test_what_holds_no_text_is_refused_with_a_reason(tmp_path, reason, data):
     with pytest.raises(UnreadableBook) as caught:
         read_raw(written(tmp_path, data), 100_000)
     assert caught.value.reason == reason
     assert caught.value.detail
+
+
+def test_a_member_that_this_python_cannot_unpack_is_refused(tmp_path, monkeypatch):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_BZIP2) as stream:
+        stream.writestr("story.txt", TEXT)
+    assert read_raw(written(tmp_path, packed.getvalue()), 100_000) == TEXT
+    monkeypatch.setattr(zipfile, "bz2", None)
+    with pytest.raises(UnreadableBook, match=r"damaged_zip.*bz2"):
+        read_raw(written(tmp_path, packed.getvalue()), 100_000)
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lambda data: archive(bomb__txt=data)])

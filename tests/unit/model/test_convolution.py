@@ -24,6 +24,7 @@ def test_it_is_torchs_depthwise_convolution_of_the_past(length, width):
     expected = F.conv1d(padded, weight.unsqueeze(1), bias, groups=3)
     torch.testing.assert_close(y, expected.transpose(1, 2))
     assert torch.equal(window, padded.transpose(1, 2)[:, length:])
+    assert window.is_contiguous()  # a step of generation updates it in place
 
 
 @given(st.lists(st.booleans(), min_size=12, max_size=12), st.integers(1, 11))

@@ -17,6 +17,7 @@ from mamba_narrative.model.scan import cuda, cuda_convolution, cuda_mixer, cuda_
 from mamba_narrative.model.scan.convolution import causal_conv
 from mamba_narrative.model.scan.dispatch import Backend
 from mamba_narrative.model.scan.verify import largest_relative_difference, outputs_and_gradients, scan_case
+from mamba_narrative.tokens.windows import IGNORED_TARGET
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 TOLERANCE = {torch.float32: 3e-5, torch.bfloat16: 2e-2}
@@ -168,6 +169,8 @@ def test_cross_entropy(kernels, columns, vocab_size, z_loss, dtype):
     wide = scores[:, :vocab_size].double().requires_grad_()
     nats, squares = F.cross_entropy(wide, targets, reduction="none"), wide.logsumexp(1).square()
     (expected,) = torch.autograd.grad((nats + z_loss * squares).sum(), wide)
+    ignored = cross_entropy_(left_out := scores.clone(), torch.full((3,), IGNORED_TARGET), vocab_size, gradient=True)
+    assert not any(tensor.any() for tensor in (*ignored, left_out))
     without = cross_entropy_(scores.clone(), targets, vocab_size, gradient=False)
     found = cross_entropy_(scores, targets, vocab_size, gradient=True, z_loss=z_loss)
     for one, same, right in zip(found, without, (nats, squares), strict=True):

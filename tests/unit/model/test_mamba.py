@@ -9,18 +9,14 @@ from torch.nn import functional as F
 from mamba_narrative.config.architectures import MambaSettings
 from mamba_narrative.model.interface import detach_state
 from mamba_narrative.model.registry import build_model, outline_model
+from unit.model.language_models import VOCABULARY, assert_learns_a_repeated_text, random_ids
 
 SMALL = MambaSettings(d_model=32, n_layer=2, d_state=8)
-VOCABULARY = 61
 
 
 @pytest.fixture(scope="module")
 def model():
     return build_model("mamba", SMALL, VOCABULARY, seed=3)
-
-
-def random_ids(length, batch=2, seed=0):
-    return torch.randint(0, VOCABULARY, (batch, length), generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize(("n_layer", "parameters"), [(24, 129_123_072), (12, 83_863_296)])
@@ -193,17 +189,7 @@ def test_under_autocast_hidden_states_and_scan_states_stay_float32_and_close(mod
 
 def test_a_few_steps_of_training_learn_a_repeated_text():
     model = build_model("mamba", SMALL, VOCABULARY, seed=1)
-    ids = random_ids(16, batch=1).repeat(1, 4)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    losses = []
-    for _ in range(30):
-        loss = F.cross_entropy(model.logits(model(ids[:, :-1])[0]).flatten(0, 1), ids[:, 1:].flatten())
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(float(loss.detach()))
-    assert losses[0] == pytest.approx(math.log(VOCABULARY), abs=0.5)
-    assert losses[-1] < 0.1
+    assert_learns_a_repeated_text(model, 30, 0.1)
 
 
 def test_the_rank_of_the_step_size_projection_is_a_sixteenth_of_the_width_rounded_up():

@@ -52,7 +52,7 @@ def test_transformers_opens_the_folder_and_computes_the_same(model, saved):
     ids = torch.arange(60).view(2, 30)
     with torch.no_grad():
         expected = model.logits(model(ids)[0])[..., :101]
-        torch.testing.assert_close(theirs(ids).logits[..., :101], expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(theirs(ids).logits, expected, rtol=1e-4, atol=1e-4)
     assert theirs.generation_config.eos_token_id == 100
 
 
@@ -85,10 +85,23 @@ def test_a_folder_without_our_entry_is_read_as_a_published_checkpoint(model, sav
     del config["mamba_narrative"]
     (saved / "config.json").write_text(json.dumps(config))
     loaded = load_model(saved)
-    assert loaded.vocab_size == 104
+    assert loaded.vocab_size == 101
     ids = torch.arange(20).view(1, 20)
     with torch.no_grad():
         assert torch.equal(loaded(ids)[0], model(ids)[0])
+
+
+def test_padding_of_the_vocabulary_is_not_in_the_file_and_zero_when_loaded(model, saved):
+    weights = safetensors.torch.load_file(saved / "model.safetensors")
+    assert weights["backbone.embeddings.weight"].shape == (101, 32)
+    assert model.padded_vocab_size == 104
+    assert not model.head_weight()[101:].any()
+    assert torch.equal(load_model(saved).head_weight(), model.head_weight())
+
+
+def test_a_file_that_holds_the_padding_is_read_too(model, saved):
+    change_weights(saved, lambda weights: weights.update({"backbone.embeddings.weight": model.head_weight().detach()}))
+    assert torch.equal(load_model(saved).head_weight(), model.head_weight())
 
 
 def test_missing_weights_are_named(saved):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from synthetic_results import HOSTILE, RUNS, write_environment, write_generation, write_likelihood, write_results
 
+from mamba_narrative.config.experiment import resolve_experiment
 from mamba_narrative.config.report import ReportSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.definitions import DEFINITIONS, HEADLINE
@@ -220,7 +222,7 @@ def test_the_configuration_and_all_hashes_are_there_to_reproduce(reported: Path)
 def test_samples_of_several_runs_stand_beside_the_human_continuation(reported: Path) -> None:
     html = build(reported)
     first = html[html.index('class="sample"') :].partition("</details>")[0]
-    assert re.findall(r"<h4>(.*?)</h4>", first) == ["Passage", "The author goes on", "small goes on", "wide goes on"]
+    assert re.findall(r"<h3>(.*?)</h3>", first) == ["Passage", "The author goes on", "small goes on", "wide goes on"]
 
 
 def test_failed_checks_come_first_and_are_counted(reported: Path) -> None:
@@ -231,7 +233,32 @@ def test_failed_checks_come_first_and_are_counted(reported: Path) -> None:
         in html
     )
     assert "What to do: use the reference" in html
-    assert re.findall(r'<td class="status (\w+)">', html) == ["fail", "pass", "skipped"]
+    assert re.findall(r'<td class="status (\w+)"', html) == ["fail", "pass", "skipped"]
+
+
+def test_energy_and_memory_of_the_card_are_shown_where_a_run_tells_them(reported: Path) -> None:
+    assert "Energy (kWh)" not in Page(build(reported)).text
+    path = reported / "runs" / "wide" / "run.json"
+    write_json(path, read_json(path) | {"energy_kwh": 1.618, "peak_memory_gib": 23.4})
+    text = Page(rebuild(reported)).text
+    assert "Energy (kWh)–1.618" in text.replace("\n", "")
+    assert "23.40" in text
+
+
+def test_every_figure_of_a_measurement_links_to_its_definition(reported: Path) -> None:
+    html = build(reported)
+    figures = re.findall(r"<figcaption>(.*?)</figcaption>", html)
+    assert len(figures) == 6
+    assert all("Defined: <a href=" in caption for caption in figures[1:])  # the first is the corpus
+
+
+def test_the_configuration_on_the_page_is_the_experiment(reported: Path) -> None:
+    experiment = resolve_experiment(
+        {"report": {"title": HOSTILE}, "runs": {"small": {"architecture": "mamba"}, "mamba-sample": None}}
+    )
+    page = build(reported, experiment.model_dump(mode="json"))
+    (shown,) = re.findall(r"<code>(\{.*?)</code>", page, re.DOTALL)
+    assert resolve_experiment(json.loads(unescape(shown))) == experiment
 
 
 def test_a_metric_without_a_registered_definition_is_shown_and_said(reported: Path) -> None:

@@ -43,8 +43,8 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Path:
-    return tmp_path / "work"
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "state"
 
 
 @pytest.fixture(scope="session")

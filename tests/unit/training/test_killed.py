@@ -41,7 +41,7 @@ def order(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def straight(order: str, tokens: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("straight")
-    assert train_run("tiny", run(order), tokens, root / "output", root / "work") == 0
+    assert train_run("tiny", run(order), tokens, root / "output", root / "state") == 0
     return root / "output"
 
 
@@ -51,7 +51,7 @@ def in_a_process_that_dies(order: str, tokens: Path, root: Path, arm: Callable[[
     def child() -> None:
         torch.set_num_threads(1)
         arm(lambda: os.kill(os.getpid(), signal.SIGKILL))
-        train_run("tiny", run(order), tokens, root / "output", root / "work")
+        train_run("tiny", run(order), tokens, root / "output", root / "state")
 
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
@@ -61,7 +61,7 @@ def in_a_process_that_dies(order: str, tokens: Path, root: Path, arm: Callable[[
 
 def assert_continues_to_the_same_end(order: str, tokens: Path, root: Path, straight: Path) -> None:
     assert not (root / "output").exists()
-    assert train_run("tiny", run(order), tokens, root / "output", root / "work") == 0
+    assert train_run("tiny", run(order), tokens, root / "output", root / "state") == 0
     for name in ("model/model.safetensors", "validation.csv"):
         assert (root / "output" / name).read_bytes() == (straight / name).read_bytes(), name
     without_times = [
@@ -69,7 +69,7 @@ def assert_continues_to_the_same_end(order: str, tokens: Path, root: Path, strai
         for folder in (root / "output", straight)
     ]
     assert without_times[0] == without_times[1]
-    assert not any((root / "work").iterdir())
+    assert not any((root / "state").iterdir())
 
 
 @pytest.mark.parametrize("step", range(STEPS))
@@ -141,7 +141,7 @@ def test_damaged_checkpoints(order: str, tokens: Path, tmp_path: Path, straight:
         Trainer._update = update_or_die
 
     in_a_process_that_dies(order, tokens, tmp_path, arm)
-    (newest,) = tmp_path.glob("work/*/checkpoints/step-*4")
+    (newest,) = tmp_path.glob("state/*/checkpoints/step-*4")
     content = bytearray((newest / name).read_bytes())
     if damage == "torn":
         (newest / name).write_bytes(content[: len(content) // 2])
@@ -168,8 +168,8 @@ def test_a_full_disk_is_named_and_leaves_the_checkpoint_before(
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save_file", save_until_full)
         with pytest.raises(UserError, match=r"step-000000004: the checkpoint could not be written .*No space left"):
-            train_run("tiny", run(order), tokens, tmp_path / "output", tmp_path / "work")
-    assert [path.name for path in tmp_path.glob("work/*/checkpoints/*")] == ["step-000000002"]
+            train_run("tiny", run(order), tokens, tmp_path / "output", tmp_path / "state")
+    assert [path.name for path in tmp_path.glob("state/*/checkpoints/*")] == ["step-000000002"]
     assert_continues_to_the_same_end(order, tokens, tmp_path, straight)
 
 
@@ -180,12 +180,12 @@ def test_other_settings_never_continue_an_old_state(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "_is_finished", lambda trainer: False)
         patch.setattr(Trainer, "run", lambda trainer, title, stop: trainer._save())
-        train_run("tiny", run(order), tokens, tmp_path / "output", tmp_path / "work")
+        train_run("tiny", run(order), tokens, tmp_path / "output", tmp_path / "state")
     if change == {"order": "other"}:
         change = {"order": "stateful" if order == "shuffled" else "shuffled"}
     other = run(order).training.model_copy(update=change)
     changed = run(order).model_copy(update={"training": other})
-    assert train_run("tiny", changed, tokens, tmp_path / "other", tmp_path / "work") == 0
+    assert train_run("tiny", changed, tokens, tmp_path / "other", tmp_path / "state") == 0
     assert (tmp_path / "other" / "model" / "model.safetensors").read_bytes() != (
         straight / "model" / "model.safetensors"
     ).read_bytes()

@@ -4,6 +4,7 @@ import itertools
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from mamba_narrative.config.training import TrainingSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.tokens.batches import Rows, ShuffledBatches, StatefulBatches
 from mamba_narrative.training.compute import Compute
-from mamba_narrative.training.gradients import Accumulated, accumulate_gradients
+from mamba_narrative.training.gradients import Accumulated, GradientSum
 from mamba_narrative.training.loop import Trainer
 from mamba_narrative.training.validation import Passage
 from unit.training.stand_in import RecurrentModel, recurrent_model
@@ -39,8 +40,8 @@ Start = Callable[..., Trainer]
 
 
 @pytest.fixture
-def start(batches: ShuffledBatches, stateful: StatefulBatches, passages: list[Passage], work: Path) -> Start:
-    def begin(folder: Path = work, model: RecurrentModel | None = None, **changes: object) -> Trainer:
+def start(batches: ShuffledBatches, stateful: StatefulBatches, passages: list[Passage], folder: Path) -> Start:
+    def begin(folder: Path = folder, model: RecurrentModel | None = None, **changes: object) -> Trainer:
         chosen = SETTINGS.model_copy(update=changes)
         data = stateful if chosen.order == "stateful" else batches
         return Trainer(model or recurrent_model(dropout=0.2), chosen, data, passages, CPU, folder)
@@ -68,18 +69,18 @@ def rows_without_times(path: Path) -> list[list[str]]:
     return [[row[number] for number in kept] for row in (header, *rows)]
 
 
-def assert_same_outcome(found: Trainer, found_work: Path, expected: Trainer, expected_work: Path) -> None:
+def assert_same_outcome(found: Trainer, found_in: Path, expected: Trainer, expected_in: Path) -> None:
     for name, tensor in weights(expected).items():
         assert torch.equal(weights(found)[name], tensor), name
     for table in ("train.csv", "validation.csv"):
-        assert rows_without_times(found_work / table) == rows_without_times(expected_work / table)
+        assert rows_without_times(found_in / table) == rows_without_times(expected_in / table)
     assert found.tokens == expected.tokens
 
 
-def test_a_run_lowers_the_loss_and_logs_every_step(start: Start, work: Path) -> None:
+def test_a_run_lowers_the_loss_and_logs_every_step(start: Start, folder: Path) -> None:
     trainer = start(steps=60, validate_every_steps=60, checkpoint_every_steps=60)
     assert trainer.run("test", never)
-    rows = rows_without_times(work / "train.csv")[1:]
+    rows = rows_without_times(folder / "train.csv")[1:]
     assert [int(row[0]) for row in rows] == list(range(1, 61))
     losses = [float(row[3]) for row in rows]
     assert sum(losses[-4:]) < 0.8 * sum(losses[:4])
@@ -92,9 +93,9 @@ def test_an_epoch_of_steps_counts_every_token_once(start: Start, batches: Shuffl
     assert trainer.tokens == 138
 
 
-def test_validations_come_at_their_interval_and_at_the_end(start: Start, work: Path) -> None:
+def test_validations_come_at_their_interval_and_at_the_end(start: Start, folder: Path) -> None:
     start().run("test", never)
-    assert [row[0] for row in rows_without_times(work / "validation.csv")[1:]] == ["4", "8", "11"]
+    assert [row[0] for row in rows_without_times(folder / "validation.csv")[1:]] == ["4", "8", "11"]
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -169,9 +170,9 @@ def test_accumulated_gradients_are_those_of_the_full_batch(
     tokens = int((rows.targets >= 0).sum())
     models = [recurrent_model().double() for _ in range(2)]
     whole, parts = (
-        accumulate_gradients(model, rows, None, tokens, size, CPU) for model, size in zip(models, (3, 1), strict=True)
+        GradientSum(model, CPU).add(rows, None, tokens, size) for model, size in zip(models, (3, 1), strict=True)
     )
-    assert whole.loss_nats == pytest.approx(parts.loss_nats, rel=1e-12)
+    assert whole.loss_nats() == pytest.approx(parts.loss_nats(), rel=1e-12)
     torch.testing.assert_close(whole.state, parts.state)
     for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-10, atol=1e-12)
@@ -181,9 +182,9 @@ def test_processes_share_a_batch_to_the_same_gradient(batches: ShuffledBatches) 
     rows = batches.batch(0)
     tokens = int((rows.targets >= 0).sum())
     whole, shared = recurrent_model().double(), recurrent_model().double()
-    accumulate_gradients(whole, rows, None, tokens, 3, CPU)
+    GradientSum(whole, CPU).add(rows, None, tokens, 3)
     for row in range(3):
-        accumulate_gradients(shared, rows.part(slice(row, row + 1)), None, tokens, 3, CPU)
+        GradientSum(shared, CPU).add(rows.part(slice(row, row + 1)), None, tokens, 3)
     for one, other in zip(whole.parameters(), shared.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-10, atol=1e-12)
 
@@ -202,14 +203,16 @@ def test_state_is_carried_from_step_to_step_without_gradient(start: Start, state
     torch.testing.assert_close(trainer._state["h"], state["h"])
 
 
-def test_the_logged_loss_is_the_mean_over_unmasked_targets(start: Start, work: Path, batches: ShuffledBatches) -> None:
+def test_the_logged_loss_is_the_mean_over_unmasked_targets(
+    start: Start, folder: Path, batches: ShuffledBatches
+) -> None:
     model = recurrent_model()
     batch = batches.batch(0)
     with torch.no_grad():
         scores = model.logits(model(torch.from_numpy(batch.inputs))[0])
     expected = F.cross_entropy(scores.flatten(0, 1).double(), torch.from_numpy(batch.targets).flatten())
     start(model=model, steps=1, warmup_steps=0).run("test", never)
-    assert float(rows_without_times(work / "train.csv")[1][3]) == pytest.approx(expected.item(), rel=1e-5)
+    assert float(rows_without_times(folder / "train.csv")[1][3]) == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_gradients_are_clipped_to_the_norm(start: Start) -> None:
@@ -238,7 +241,7 @@ def test_a_loss_that_is_not_finite_stops_with_advice_and_leaves_the_weights(star
         torch.testing.assert_close(weights(trainer)[name], tensor, equal_nan=True, rtol=0, atol=0)
 
 
-def test_a_step_that_explodes_is_skipped_and_counted(start: Start, work: Path) -> None:
+def test_a_step_that_explodes_is_skipped_and_counted(start: Start, folder: Path) -> None:
     trainer = start(order="stateful", steps=6)
     healthy = trainer._gradients
 
@@ -246,18 +249,18 @@ def test_a_step_that_explodes_is_skipped_and_counted(start: Start, work: Path) -
         found = healthy(rows, tokens)
         if trainer.step == 2:
             next(trainer.model.parameters()).grad.fill_(float("inf"))
-            return Accumulated(found.loss_nats, {name: tensor * torch.nan for name, tensor in found.state.items()})
+            return replace(found, state={name: tensor * torch.nan for name, tensor in found.state.items()})
         return found
 
     trainer._gradients = explode
     assert trainer.run("test", never)
-    skipped = [int(row[6]) for row in rows_without_times(work / "train.csv")[1:]]
+    skipped = [int(row[6]) for row in rows_without_times(folder / "train.csv")[1:]]
     assert skipped == [0, 0, 1, 1, 1, 1]
     assert all(torch.isfinite(tensor).all() for tensor in weights(trainer).values())
     assert torch.isfinite(trainer._state["h"]).all()
 
 
-def test_a_limit_on_the_gradient_norm_skips_steps_until_too_many_end_the_run(start: Start, work: Path) -> None:
+def test_a_limit_on_the_gradient_norm_skips_steps_until_too_many_end_the_run(start: Start, folder: Path) -> None:
     trainer = start(skip_grad_norm=1e-9, max_skipped_steps=2)
     before = weights(trainer)
     with pytest.raises(UserError, match=r"step 3: .*3 steps in a row had to be skipped"):
@@ -265,16 +268,16 @@ def test_a_limit_on_the_gradient_norm_skips_steps_until_too_many_end_the_run(sta
     assert all(torch.equal(weights(trainer)[name], tensor) for name, tensor in before.items())
 
 
-def test_a_run_ends_where_validation_stops_getting_better(start: Start, work: Path) -> None:
+def test_a_run_ends_where_validation_stops_getting_better(start: Start, folder: Path) -> None:
     trainer = start(steps=40, learning_rate=1e-30, validate_every_steps=2, stop_after_validations=3)
     assert trainer.run("test", never)
-    assert [row[0] for row in rows_without_times(work / "validation.csv")[1:]] == ["2", "4", "6", "8"]
+    assert [row[0] for row in rows_without_times(folder / "validation.csv")[1:]] == ["2", "4", "6", "8"]
     again = start(steps=40, learning_rate=1e-30, validate_every_steps=2, stop_after_validations=3)
     assert again.run("test", never)
     assert again.step == 8
 
 
-def test_the_best_weights_come_back(start: Start, work: Path) -> None:
+def test_the_best_weights_come_back(start: Start, folder: Path) -> None:
     trainer = start(steps=8, validate_every_steps=2, result="best")
     found = {}
     validate = trainer._validate
@@ -291,21 +294,21 @@ def test_the_best_weights_come_back(start: Start, work: Path) -> None:
     assert all(torch.equal(weights(trainer)[name], tensor) for name, tensor in found[best].items())
 
 
-def test_checkpoints_at_chosen_steps_are_kept_for_good(start: Start, work: Path) -> None:
+def test_checkpoints_at_chosen_steps_are_kept_for_good(start: Start, folder: Path) -> None:
     trainer = start(keep_checkpoints=1, keep_every_steps=4)
     trainer.run("test", never)
     names = [f"step-{step:09d}" for step in (4, 8, 11)]
-    assert sorted(path.name for path in (work / "checkpoints").iterdir()) == names
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == names
     trainer.store.remove_passing()
-    assert sorted(path.name for path in (work / "checkpoints").iterdir()) == names[:2]
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == names[:2]
 
 
-def test_checkpoints_of_another_model_are_refused_with_the_folder(start: Start, work: Path) -> None:
+def test_checkpoints_of_another_model_are_refused_with_the_folder(start: Start, folder: Path) -> None:
     start().run("test", stop_after(6))
     with pytest.raises(UserError, match="Delete this folder"):
         start(model=recurrent_model(d_model=8))
 
 
-def test_no_more_checkpoints_are_kept_than_asked_for(start: Start, work: Path) -> None:
+def test_no_more_checkpoints_are_kept_than_asked_for(start: Start, folder: Path) -> None:
     start(keep_checkpoints=1, checkpoint_every_steps=2).run("test", never)
-    assert [path.name for path in (work / "checkpoints").iterdir()] == ["step-000000011"]
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-000000011"]

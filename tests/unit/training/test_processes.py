@@ -48,7 +48,7 @@ def order(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def alone(order: str, tokens: Path, tmp_path: Path) -> Path:
     run = settings_of(steps=6, batch_sequences=4, order=order)
-    assert train_run("tiny", run, tokens, tmp_path / "alone", tmp_path / "alone-work") == 0
+    assert train_run("tiny", run, tokens, tmp_path / "alone", tmp_path / "alone-state") == 0
     return tmp_path / "alone"
 
 
@@ -62,11 +62,11 @@ def test_two_processes_train_as_one_and_one_continues_what_two_left(
     else:
         assert done.returncode != 0
         assert not (tmp_path / "output").exists()
-        (newest,) = (max(folder.iterdir()) for folder in tmp_path.glob("work/*/checkpoints"))
+        (newest,) = (max(folder.iterdir()) for folder in tmp_path.glob("state/*/checkpoints"))
         # Stopped after a step: state of that moment; lost: the last checkpoint.
         assert newest.name == ("step-000000004" if event == "stop" else "step-000000002")
         run = settings_of(steps=6, batch_sequences=4, order=order)
-        assert train_run("tiny", run, tokens, tmp_path / "output", tmp_path / "work") == 0
+        assert train_run("tiny", run, tokens, tmp_path / "output", tmp_path / "state") == 0
     assert_same_run(tmp_path / "output", alone)
 
 
@@ -74,11 +74,11 @@ def test_the_command_starts_as_many_processes_as_the_settings_say(tokens: Path, 
     run = settings_of(batch_sequences=2, processes=2)
     command = [sys.executable, str(ROOT / "scripts" / "train_run.py"), "--run", "tiny"]
     command += ["--settings", run.model_dump_json(), "--tokens", str(tokens)]
-    command += ["--output", str(tmp_path / "output"), "--work", str(tmp_path / "work")]
+    command += ["--output", str(tmp_path / "output"), "--state-directory", str(tmp_path / "state")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))["processes"] == 2
-    assert train_run("tiny", settings_of(batch_sequences=2), tokens, tmp_path / "alone", tmp_path / "alone-work") == 0
+    assert train_run("tiny", settings_of(batch_sequences=2), tokens, tmp_path / "alone", tmp_path / "alone-state") == 0
     assert_same_run(tmp_path / "output", tmp_path / "alone")
 
 

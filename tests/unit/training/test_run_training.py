@@ -21,7 +21,7 @@ from mamba_narrative.model.storage import load_model
 from mamba_narrative.tokens.tokenizer import load_tokenizer
 from mamba_narrative.training.loop import Trainer
 from mamba_narrative.training.metrics_log import TRAIN_COLUMNS, VALIDATION_COLUMNS
-from mamba_narrative.training.run_training import train_run, work_key
+from mamba_narrative.training.run_training import state_key, train_run
 from unit.training.tiny_run import settings_of
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
@@ -30,7 +30,7 @@ SCRIPTS = Path(__file__).parents[3] / "scripts"
 @pytest.fixture(scope="module")
 def finished(tokens: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("run")
-    assert train_run("tiny", settings_of(), tokens, root / "output", root / "work") == 0
+    assert train_run("tiny", settings_of(), tokens, root / "output", root / "state") == 0
     return root
 
 
@@ -92,8 +92,8 @@ def test_the_model_card_warns_of_a_run_that_is_too_short(finished: Path) -> None
 def test_a_finished_run_leaves_no_state_and_the_same_weights_when_repeated(
     finished: Path, tokens: Path, tmp_path: Path
 ) -> None:
-    assert list((finished / "work").iterdir()) == []
-    train_run("tiny", settings_of(), tokens, tmp_path / "output", tmp_path / "work")
+    assert list((finished / "state").iterdir()) == []
+    train_run("tiny", settings_of(), tokens, tmp_path / "output", tmp_path / "state")
     weights = [root / "output" / "model" / "model.safetensors" for root in (finished, tmp_path)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
@@ -102,8 +102,8 @@ def test_checkpoints_kept_for_good_outlive_the_run_which_may_end_with_its_best_w
     tokens: Path, tmp_path: Path
 ) -> None:
     run = settings_of(keep_every_steps=2, result="best", validate_every_steps=1)
-    assert train_run("tiny", run, tokens, tmp_path / "output", tmp_path / "work") == 0
-    assert sorted(path.name for path in tmp_path.glob("work/*/*/*")) == ["step-000000002", "step-000000004"]
+    assert train_run("tiny", run, tokens, tmp_path / "output", tmp_path / "state") == 0
+    assert sorted(path.name for path in tmp_path.glob("state/*/*/*")) == ["step-000000002", "step-000000004"]
     record = json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))
     rows = read_rows(tmp_path / "output" / "validation.csv")
     best = min(rows, key=lambda row: float(row["loss_nats"]))
@@ -124,8 +124,8 @@ def test_checkpoints_kept_for_good_outlive_the_run_which_may_end_with_its_best_w
 )
 def test_state_is_shared_only_by_runs_with_the_same_numbers(change: dict[str, object], same: bool) -> None:
     data = {"train": "a", "validation": "b"}
-    assert (work_key(settings_of(**change), data) == work_key(settings_of(), data)) is same
-    assert work_key(settings_of(), {**data, "train": "c"}) != work_key(settings_of(), data)
+    assert (state_key(settings_of(**change), data) == state_key(settings_of(), data)) is same
+    assert state_key(settings_of(), {**data, "train": "c"}) != state_key(settings_of(), data)
 
 
 def test_an_empty_split_is_refused(tokens: Path, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_an_empty_split_is_refused(tokens: Path, tmp_path: Path) -> None:
         content = (tokens / f"test{ending}").read_text(encoding="utf-8").replace('"test"', '"validation"')
         (tmp_path / f"validation{ending}").write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match=r"validation\.bin: no books"):
-        train_run("tiny", settings_of(), tmp_path, tmp_path / "output", tmp_path / "work")
+        train_run("tiny", settings_of(), tmp_path, tmp_path / "output", tmp_path / "state")
 
 
 def test_tokens_of_another_vocabulary_are_refused(tokens: Path, tmp_path: Path) -> None:
@@ -145,13 +145,13 @@ def test_tokens_of_another_vocabulary_are_refused(tokens: Path, tmp_path: Path) 
     manifest["tokenizer"]["sha256"] = "0" * 64
     (tmp_path / "train.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(FileFormatError, match="another tokenizer"):
-        train_run("tiny", settings_of(), tmp_path, tmp_path / "output", tmp_path / "work")
+        train_run("tiny", settings_of(), tmp_path, tmp_path / "output", tmp_path / "state")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
 def test_a_missing_gpu_is_named(tokens: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"training\.device is 'cuda'"):
-        train_run("tiny", settings_of(device="cuda"), tokens, tmp_path / "output", tmp_path / "work")
+        train_run("tiny", settings_of(device="cuda"), tokens, tmp_path / "output", tmp_path / "state")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
@@ -168,10 +168,10 @@ def test_a_run_stopped_by_a_signal_and_continued_equals_an_uninterrupted_one(
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_update", update_and_signal)
-        assert train_run("tiny", settings_of(), tokens, tmp_path / "output", tmp_path / "work") == 75
+        assert train_run("tiny", settings_of(), tokens, tmp_path / "output", tmp_path / "state") == 75
     assert not (tmp_path / "output").exists()
-    assert [path.name for path in tmp_path.glob("work/*/checkpoints/step-*3")] == ["step-000000003"]
-    assert train_run("tiny", settings_of(), tokens, tmp_path / "output", tmp_path / "work") == 0
+    assert [path.name for path in tmp_path.glob("state/*/checkpoints/step-*3")] == ["step-000000003"]
+    assert train_run("tiny", settings_of(), tokens, tmp_path / "output", tmp_path / "state") == 0
     assert json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))["resumed"] == 1
     for name in ("model/model.safetensors", "validation.csv"):
         assert (tmp_path / "output" / name).read_bytes() == (finished / "output" / name).read_bytes()
@@ -187,7 +187,7 @@ def test_a_transformer_is_trained_stopped_continued_and_read_back_like_a_mamba(
         training=settings_of(order=order, checkpoint_every_steps=1).training,
     )
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
-    assert train_run("tiny", run, tokens, straight / "output", straight / "work") == 0
+    assert train_run("tiny", run, tokens, straight / "output", straight / "state") == 0
     update = Trainer._update
 
     def update_and_signal(trainer: Trainer) -> str:
@@ -198,8 +198,8 @@ def test_a_transformer_is_trained_stopped_continued_and_read_back_like_a_mamba(
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_update", update_and_signal)
-        assert train_run("tiny", run, tokens, stopped / "output", stopped / "work") == 75
-    assert train_run("tiny", run, tokens, stopped / "output", stopped / "work") == 0
+        assert train_run("tiny", run, tokens, stopped / "output", stopped / "state") == 75
+    assert train_run("tiny", run, tokens, stopped / "output", stopped / "state") == 0
     for name in ("model/model.safetensors", "validation.csv"):
         assert (stopped / "output" / name).read_bytes() == (straight / "output" / name).read_bytes()
     assert load_model(straight / "output" / "model").settings == run.model
@@ -208,12 +208,19 @@ def test_a_transformer_is_trained_stopped_continued_and_read_back_like_a_mamba(
 def test_the_command_ends_with_code_75_when_it_is_terminated(tokens: Path, tmp_path: Path) -> None:
     run = settings_of(steps=3000, checkpoint_every_steps=100_000, validate_every_steps=100_000).model_dump_json()
     command = [sys.executable, str(SCRIPTS / "train_run.py"), "--run", "tiny", "--settings", run]
-    command += ["--tokens", str(tokens), "--output", str(tmp_path / "output"), "--work", str(tmp_path / "work")]
+    command += [
+        "--tokens",
+        str(tokens),
+        "--output",
+        str(tmp_path / "output"),
+        "--state-directory",
+        str(tmp_path / "state"),
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 60
-        while not (logs := list((tmp_path / "work").glob("*/train.csv"))) or len(read_rows(logs[0])) < 2:
+        while not (logs := list((tmp_path / "state").glob("*/train.csv"))) or len(read_rows(logs[0])) < 2:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -223,5 +230,5 @@ def test_the_command_ends_with_code_75_when_it_is_terminated(tokens: Path, tmp_p
         process.kill()
     assert process.returncode == 75, messages
     assert "SIGTERM" in messages
-    (checkpoint,) = (tmp_path / "work").glob("*/checkpoints/step-*")
+    (checkpoint,) = (tmp_path / "state").glob("*/checkpoints/step-*")
     assert len(read_rows(logs[0])) == int(checkpoint.name.removeprefix("step-")) >= 2

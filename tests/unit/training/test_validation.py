@@ -8,14 +8,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mamba_narrative.io import sha256_text, write_table
 from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import Tokenizer, load_tokenizer
-from mamba_narrative.tokens.writer import assemble_splits, encode_books
 from mamba_narrative.training import validation as module
 from mamba_narrative.training.compute import Compute
 from mamba_narrative.training.validation import Passage, choose_passages, validate
 from unit.training.stand_in import END_OF_TEXT, recurrent_model
+from unit.training.tiny_run import encode_texts
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 TEXTS = {"1": "Snow — again.", "2": "The gate stood open; nobody had seen it opened."}
@@ -27,27 +26,8 @@ def gpt2() -> Tokenizer:
 
 
 @pytest.fixture
-def tokens(tmp_path: Path, gpt2: Tokenizer) -> TokenFile:
-    (tmp_path / "000").mkdir()
-    for book_id, text in TEXTS.items():
-        (tmp_path / "000" / f"{book_id}.txt").write_text(text, encoding="utf-8")
-    rows = [
-        {
-            "book_id": book_id,
-            "sha256": sha256_text(text),
-            "characters": len(text),
-            "bytes": len(text.encode("utf-8")),
-            "words": len(text.split()),
-            "decision": "keep",
-            "shard": "000",
-        }
-        for book_id, text in TEXTS.items()
-    ]
-    table = tmp_path / "books.tsv"
-    write_table(table, tuple(rows[0]), rows)
-    encode_books(table, tmp_path / "000", table, gpt2, tmp_path / "000.bin", tmp_path / "000.books.tsv")
-    assemble_splits({"validation": table}, tmp_path, gpt2.describe(), tmp_path / "tokens")
-    return TokenFile(tmp_path / "tokens", "validation")
+def tokens(tmp_path: Path) -> TokenFile:
+    return TokenFile(encode_texts(tmp_path, TEXTS, {"validation": tuple(TEXTS)}), "validation")
 
 
 @pytest.mark.parametrize("piece", [1, 5, 2048])

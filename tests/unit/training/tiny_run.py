@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,14 @@ def settings_of(**training: object) -> MambaRun:
 
 
 def write_tokens(root: Path) -> Path:
-    """Token files below ``root``; returns their folder."""
-    (root / "000").mkdir()
+    """Token files of three texts below ``root``; returns their folder."""
     texts = {"1": "The ferry left before dawn. " * 12, "2": "A door, a stair, another door.\n\n" * 5, "3": "Rain. " * 9}
+    return encode_texts(root, texts, {"train": ("1", "2"), "validation": ("3",), "test": ()})
+
+
+def encode_texts(root: Path, texts: Mapping[str, str], splits: Mapping[str, Sequence[str]]) -> Path:
+    """Token files of ``texts`` (by book id) below ``root``, the ``splits`` by their book ids; returns their folder."""
+    (root / "000").mkdir()
     for book_id, text in texts.items():
         (root / "000" / f"{book_id}.txt").write_text(text, encoding="utf-8")
     rows = [
@@ -41,7 +47,7 @@ def write_tokens(root: Path) -> Path:
             "book_id": book_id,
             "sha256": sha256_text(text),
             "characters": len(text),
-            "bytes": len(text),
+            "bytes": len(text.encode("utf-8")),
             "words": len(text.split()),
             "decision": "keep",
             "shard": "000",
@@ -49,11 +55,11 @@ def write_tokens(root: Path) -> Path:
         for book_id, text in texts.items()
     ]
     tokenizer = load_tokenizer("gpt2")
-    for name, chosen in (("books", rows), ("train", rows[:2]), ("validation", rows[2:]), ("test", [])):
-        write_table(root / f"{name}.tsv", tuple(rows[0]), chosen)
-    encode_books(
-        root / "books.tsv", root / "000", root / "books.tsv", tokenizer, root / "000.bin", root / "000.books.tsv"
-    )
-    splits = {split: root / f"{split}.tsv" for split in ("train", "validation", "test")}
-    assemble_splits(splits, root, tokenizer.describe(), root / "tokens")
+    manifests = {split: root / f"{split}.tsv" for split in splits}
+    table = root / "books.tsv"
+    write_table(table, tuple(rows[0]), rows)
+    for split, path in manifests.items():
+        write_table(path, tuple(rows[0]), [row for row in rows if row["book_id"] in splits[split]])
+    encode_books(table, root / "000", table, tokenizer, root / "000.bin", root / "000.books.tsv")
+    assemble_splits(manifests, root, tokenizer.describe(), root / "tokens")
     return root / "tokens"

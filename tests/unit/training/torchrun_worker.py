@@ -26,4 +26,4 @@ if __name__ == "__main__":
 
     Trainer._update = update_and_event
     run = settings_of(steps=6, batch_sequences=4, order=order)
-    sys.exit(train_run("tiny", run, Path(tokens), Path(root) / "output", Path(root) / "work"))
+    sys.exit(train_run("tiny", run, Path(tokens), Path(root) / "output", Path(root) / "state"))

@@ -67,7 +67,8 @@ def last_window(x: Tensor, width: int, initial_window: Tensor | None, resets: Te
     size, length = width - 1, x.shape[1]
     # Only the end of x is joined to the window: x itself may be long.
     tail = x[:, max(0, length - size) :]
-    window = _with_window(tail, width, initial_window)[:, tail.shape[1] :]
+    # Contiguous, as a recorded step updates it in place.
+    window = _with_window(tail, width, initial_window)[:, tail.shape[1] :].contiguous()
     if resets is None:
         return window
     book = _book_numbers(resets[:, max(0, length - size) :], size)[:, tail.shape[1] :]

@@ -173,17 +173,7 @@ def _backward_op(
 
 
 @_backward_op.register_fake
-def _(
-    s: Tensor,
-    x: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    start: Tensor,
-    resets: Tensor | None,
-    dy: Tensor,
-    dlast: Tensor | None,
-) -> list[Tensor]:
+def _(s: Tensor, x: Tensor, A: Tensor, B: Tensor, C: Tensor, start: Tensor, *_: Tensor | None) -> list[Tensor]:
     return [torch.empty_like(tensor) for tensor in (s, x, A, B, C, start[0])]
 
 

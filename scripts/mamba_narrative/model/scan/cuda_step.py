@@ -30,8 +30,13 @@ def cuda_step(hidden: Tensor, weights: MixerWeights, window: Tensor, state: Tens
     """The mixer's output for one position, [batch, d_model], from ``hidden`` [batch, d_model] in its type.
 
     ``window`` [batch, width - 1, channels] in the type of ``hidden`` and ``state`` float32 [batch, channels, d_state]
-    become those after the position. No gradients. For sizes that ``cuda_mixer.takes``.
+    become those after the position: both must be contiguous. No gradients. For sizes that ``cuda_mixer.takes``.
     """
+    if not (window.is_contiguous() and state.is_contiguous()):
+        raise ValueError(
+            f"window and state are updated in place: contiguous ones expected, got strides "
+            f"{window.stride()} and {state.stride()}"
+        )
     dtype = hidden.dtype
     xz = hidden @ weights.in_proj.to(dtype).t()
     y = torch.ops.mamba_narrative.mixer_step(

@@ -14,7 +14,7 @@ from mamba_narrative.io import read_table
 from mamba_narrative.reporting.formatting import count, shortened
 from mamba_narrative.reporting.reasons import explain_reason
 from mamba_narrative.reporting.sources import number
-from mamba_narrative.reporting.style import BASELINE_COLOUR, PALETTE
+from mamba_narrative.reporting.style import BASELINE_COLOUR, PALETTE, WIDTH_INCHES
 
 INPUTS = ("corpus/books.tsv",)
 """Files below the results folder that this figure reads."""
@@ -39,7 +39,7 @@ def draw(results: Path, runs: Sequence[str]) -> Figure:
     ]
     groups = [(title, bars) for title, bars in groups if bars]
     heights = [len(bars) + 1.6 for _, bars in groups]
-    figure = Figure(figsize=(7.6, 0.27 * sum(heights) + 0.5), layout="constrained")
+    figure = Figure(figsize=(WIDTH_INCHES, 0.27 * sum(heights) + 0.5), layout="constrained")
     grid = figure.subplots(len(groups), 2, sharey="row", squeeze=False, height_ratios=heights)
     figure.get_layout_engine().set(wspace=0.06, hspace=0.06)  # type: ignore[union-attr]
     for (left, right), (title, bars) in zip(grid, groups, strict=True):

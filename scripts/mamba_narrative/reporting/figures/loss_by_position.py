@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.reporting.sources import column, read_csv
-from mamba_narrative.reporting.style import BASELINE_COLOUR, legend_above, legend_height, run_line
+from mamba_narrative.reporting.style import BASELINE_COLOUR, WIDTH_INCHES, legend_above, legend_height, run_line
 
 INPUTS = ("evaluation/{run}/position.csv", "evaluation/unigram/position.csv")
 """Files below the results folder that this figure reads, for every run; the baseline's may be absent."""
@@ -24,7 +24,7 @@ _REQUIRED = ("position_from", "position_to", "loss_nats", "low", "high")
 
 def draw(results: Path, runs: Sequence[str]) -> Figure:
     """Mean loss in nats per token in each range of positions, with its 95 % interval over books as a band."""
-    figure = Figure(figsize=(7.2, 4.0 + legend_height([*runs, _BASELINE])), layout="constrained")
+    figure = Figure(figsize=(WIDTH_INCHES, 4.0 + legend_height([*runs, _BASELINE])), layout="constrained")
     axes = figure.add_subplot()
     for position, run in enumerate(runs):
         _draw_curve(axes, results / "evaluation" / run / "position.csv", run, run_line(position))

@@ -10,7 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from mamba_narrative.reporting.sources import column, read_csv
-from mamba_narrative.reporting.style import BASELINE_COLOUR, legend_above, legend_height, run_line
+from mamba_narrative.reporting.style import (
+    BASELINE_COLOUR,
+    WIDTH_INCHES,
+    legend_above,
+    legend_height,
+    run_line,
+    say_if_empty,
+)
 
 INPUTS = ("evaluation/{run}/name_recall.csv",)
 """Files below the results folder that this figure reads, for every run."""
@@ -21,7 +28,7 @@ _REQUIRED = ("distance_from", "gain_nats", "low", "high")
 
 def draw(results: Path, runs: Sequence[str]) -> Figure:
     """Gain over the first mention in nats in each range of distances, with its 95 % interval over books as a band."""
-    figure = Figure(figsize=(7.2, 3.6 + legend_height([*runs, _NOTHING])), layout="constrained")
+    figure = Figure(figsize=(WIDTH_INCHES, 3.6 + legend_height([*runs, _NOTHING])), layout="constrained")
     axes = figure.add_subplot()
     axes.axhline(0, color=BASELINE_COLOUR, linewidth=0.9, label=_NOTHING)
     ticks: set[float] = set()
@@ -39,5 +46,6 @@ def draw(results: Path, runs: Sequence[str]) -> Figure:
     axes.xaxis.set_major_formatter(lambda value, _: f"from {value:,.0f}")
     axes.set_xlabel("Tokens since the last mention (logarithmic)")
     axes.set_ylabel("Gain (nats per mention)")
+    say_if_empty(axes, "no name is met again")
     legend_above(axes, axes.get_lines())
     return figure

@@ -12,7 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from mamba_narrative.reporting.sources import column, read_csv
-from mamba_narrative.reporting.style import BASELINE_COLOUR, legend_above, legend_height, run_line
+from mamba_narrative.reporting.style import (
+    BASELINE_COLOUR,
+    WIDTH_INCHES,
+    legend_above,
+    legend_height,
+    run_line,
+    say_if_empty,
+)
 
 INPUTS = ("evaluation/{run}/chapters.csv", "evaluation/unigram/chapters.csv")
 """Files below the results folder that this figure reads, for every run; the baseline's may be absent."""
@@ -23,7 +30,7 @@ _REQUIRED = ("prefix_tokens", "accuracy", "low", "high")
 
 def draw(results: Path, runs: Sequence[str]) -> Figure:
     """Share of chapters identified at each limit of the prefix, with its 95 % interval over books as a band."""
-    figure = Figure(figsize=(7.2, 3.6 + legend_height([*runs, _BASELINE, _CHANCE])), layout="constrained")
+    figure = Figure(figsize=(WIDTH_INCHES, 3.6 + legend_height([*runs, _BASELINE, _CHANCE])), layout="constrained")
     axes = figure.add_subplot()
     axes.axhline(1 / 6, color=BASELINE_COLOUR, linewidth=0.9, label=_CHANCE)
     ticks: set[float] = set()
@@ -39,6 +46,7 @@ def draw(results: Path, runs: Sequence[str]) -> Figure:
     axes.set_ylim(0, 1)
     axes.set_xlabel("Tokens read before the chapter (at most, logarithmic)")
     axes.set_ylabel("Chapters identified (share)")
+    say_if_empty(axes, "no test book has six long enough chapters")
     legend_above(axes, axes.get_lines())
     return figure
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.reporting.sources import column, number, read_csv
-from mamba_narrative.reporting.style import BASELINE_COLOUR, legend_above, legend_height, run_line
+from mamba_narrative.reporting.style import BASELINE_COLOUR, WIDTH_INCHES, legend_above, legend_height, run_line
 
 INPUTS = ("runs/{run}/train.csv", "runs/{run}/validation.csv")
 """Files below the results folder that this figure reads, for every run."""
@@ -30,7 +30,7 @@ def draw(results: Path, runs: Sequence[str]) -> Figure:
     """Loss in nats per token; a second axis in bits per byte where it is the same conversion for all runs."""
     entries = _legend_entries(runs)
     height = 4.1 + legend_height([str(entry.get_label()) for entry in entries])
-    figure = Figure(figsize=(7.2, height), layout="constrained")
+    figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained")
     axes = figure.add_subplot()
     conversions: list[float] = []
     for position, run in enumerate(runs):

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mamba_narrative.reporting.sources import column, read_csv
-from mamba_narrative.reporting.style import BASELINE_COLOUR, legend_above, legend_height, run_line
+from mamba_narrative.reporting.style import BASELINE_COLOUR, WIDTH_INCHES, legend_above, legend_height, run_line
 
 INPUTS = (
     "evaluation/{run}/context.csv",
@@ -29,9 +29,9 @@ _STYLES = ("-", (0, (1.5, 1.2)), (0, (5, 1.5)), (0, (6, 1.5, 1.5, 1.5)))
 
 
 def draw(results: Path, runs: Sequence[str]) -> Figure:
-    """Left: gain from the whole book over each context; right: root mean square of the state along a book."""
-    figure = Figure(figsize=(7.2, 3.6 + legend_height([*runs, _BASELINE])), layout="constrained")
-    gain, state = figure.subplots(1, 2)
+    """Above: gain from the whole book over each context; below: root mean square of the state along a book."""
+    figure = Figure(figsize=(WIDTH_INCHES, 5.8 + legend_height([*runs, _BASELINE])), layout="constrained")
+    gain, state = figure.subplots(2, 1)
     for position, run in enumerate(runs):
         folder, line = results / "evaluation" / run, run_line(position)
         _draw_gain(gain, folder / "context.csv", run, line)

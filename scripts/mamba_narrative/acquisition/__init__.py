@@ -1,0 +1,1 @@
+"""Raw books from elsewhere: mirrors of Project Gutenberg, its archive, Hugging Face datasets."""

@@ -1,0 +1,94 @@
+"""Training on a GPU: recorded steps, and runs that stop and continue, to the bit."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mamba_narrative.config.runs import MambaRun
+from mamba_narrative.cuda.products import add_product_over_rows
+from mamba_narrative.training.run_training import train_run
+from unit.training.tiny_run import write_tokens
+
+STEPS, KILLED_AT = 8, 5
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mamba_narrative.training.loop import Trainer
+from gpu.test_training_cuda import run_of
+from mamba_narrative.training.run_training import train_run
+update = Trainer._update
+def update_or_die(trainer):
+    if trainer.step == {step}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return update(trainer)
+Trainer._update = update_or_die
+train_run("run", run_of({order!r}, {graphs}), Path({tokens!r}), Path({output!r}), Path({state!r}))
+"""
+
+
+def run_of(order: str, graphs: bool) -> MambaRun:
+    return MambaRun.model_validate(
+        {
+            "architecture": "mamba",
+            "model": {"d_model": 128, "n_layer": 2},
+            "training": {
+                "steps": STEPS,
+                "sequence_length": 24,
+                "batch_sequences": 4,
+                "micro_batch_sequences": 2,
+                "order": order,
+                "warmup_steps": 1,
+                "learning_rate": 0.01,
+                "validate_every_steps": 4,
+                "checkpoint_every_steps": 3,
+                "precision": "bfloat16",
+                "device": "cuda",
+                "cuda_graphs": graphs,
+            },
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tokens(tmp_path_factory.mktemp("tokens"))
+
+
+def weights(output: Path) -> str:
+    return hashlib.sha256((output / "model" / "model.safetensors").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("order", ["shuffled", "stateful"])
+def test_recorded_steps_and_killed_runs_end_with_the_same_weights(order: str, tokens: Path, tmp_path: Path) -> None:
+    ends = set()
+    for graphs in (True, False):
+        straight, killed, state = (tmp_path / f"{graphs}-{name}" for name in ("straight", "killed", "state"))
+        assert train_run("run", run_of(order, graphs), tokens, straight, tmp_path / f"{graphs}-other") == 0
+        program = KILLED.format(
+            step=KILLED_AT, order=order, graphs=graphs, tokens=str(tokens), output=str(killed), state=str(state)
+        )
+        folders = [path for path in sys.path if path]
+        dead = subprocess.run(
+            [sys.executable, "-c", f"import sys; sys.path[:0] = {folders!r}\n{program}"], capture_output=True, text=True
+        )
+        assert dead.returncode == -9, dead.stderr
+        assert train_run("run", run_of(order, graphs), tokens, killed, state) == 0
+        assert (killed / "train.csv").read_text().count("\n") == STEPS + 1
+        ends |= {weights(straight), weights(killed)}
+    assert len(ends) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_products_are_added_to_a_sum_in_float32(dtype: torch.dtype) -> None:
+    generator = torch.Generator("cuda").manual_seed(1)
+    a, b = (torch.randn(96, size, generator=generator, device="cuda").to(dtype) for size in (40, 24))
+    total = torch.randn(40, 24, generator=generator, device="cuda")
+    expected = total.double() + a.double().t() @ b.double()
+    add_product_over_rows(total, a, b)
+    torch.testing.assert_close(total.double(), expected, rtol=1e-5, atol=1e-4)
