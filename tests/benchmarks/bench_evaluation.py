@@ -4,7 +4,8 @@ With a run: its first test books, whole or cut. Without: initial weights of Mamb
 books, for what is computed does not depend on what was learnt.
 
     python tests/benchmarks/bench_evaluation.py
-    python tests/benchmarks/bench_evaluation.py --small --books 20 --tokens-per-book 10000
+    python tests/benchmarks/bench_evaluation.py --small --books 20 --tokens-per-book 10000 \\
+        --settings workflow/configs/gutenberg-local.yaml
     python tests/benchmarks/bench_evaluation.py --results results/mamba-130m --run mamba-130m
 
 Targets: 20 whole books with 130M parameters in 180 s on one H100; 200,000 tokens with the small model in 300 s on two
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "evaluation"))
@@ -148,9 +150,15 @@ def main() -> None:
     parser.add_argument("--run", help="name of the run in it")
     parser.add_argument("--books", type=int, default=20, help="test books (default: 20)")
     parser.add_argument("--tokens-per-book", type=int, help="cut books there; made-up ones have 130,000 without it")
+    parser.add_argument(
+        "--settings", type=Path, help="configuration file whose section evaluation counts (default: its defaults)"
+    )
     parser.add_argument("--small", action="store_true", help="without a run: d_model 256, 4 layers, instead of 130M")
     arguments = parser.parse_args()
-    settings = EvaluationSettings.model_validate({"max_tokens_per_book": arguments.tokens_per_book})
+    section = yaml.safe_load(arguments.settings.read_text()).get("evaluation", {}) if arguments.settings else {}
+    if arguments.tokens_per_book:
+        section["max_tokens_per_book"] = arguments.tokens_per_book
+    settings = EvaluationSettings.model_validate(section)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         if arguments.results is None:

@@ -370,10 +370,6 @@ EVALUATIONS = [
         name=["ngram", "xz-after-training", "xz"],
     ),
     *expand(
-        f"{RESULTS}/evaluation/untrained/{{name}}.json",
-        name=["structure", "words"],
-    ),
-    *expand(
         f"{RESULTS}/evaluation/{{run}}/{{file}}",
         run=[*RUNS, "untrained"],
         file=["context.json", "context.csv", "resets.csv"],

@@ -315,7 +315,7 @@ HEADLINE: dict[str, str] = {
     "sentence_order": "the most cases of the questions about structure, so the smallest intervals",
     "chapter_suffix": "the one question about structure that needs more than a page",
     "last_word_gain": "what a passage tells it, in words that need the passage",
-    "name_recall_gain": "whether it remembers names along a whole book",
+    "foreign_sentence": "whether a sentence fits its place, the sharpest of the questions about structure",
     "seq_rep_4": "the commonest fault of generated text",
 }
 """At most eight metrics for the main table, one a question, each with the reason for its place there.
@@ -323,10 +323,17 @@ HEADLINE: dict[str, str] = {
 All others are in the appendix of the report.
 """
 
-ALARMS: dict[str, str] = {
-    "loop_share": "no loop is what every model should have when it samples; a number here tells a broken one",
+UNSEPARATED: dict[str, str] = {
+    "loop_share": "0 is what every model should have when it samples; a number here tells a broken one",
     "copied_32_share": "0 is what every model should have; a number here tells text learnt by heart",
-    "names_from_prompt": "0 for a model that keeps no names, trained or not; it tells the two kinds apart",
-    "names_kept": "as names of the passage",
+    "copied_8_share": "rare in human text too, so it takes hundreds of continuations",
+    "name_recall_gain": "needs a memory of names, which a small model has not; token frequencies gain exactly 0, with "
+    "a cache of the book's tokens 0.8 nats",
+    "last_name_gain": "as names met again",
+    "last_name_accuracy": "as names met again",
+    "names_from_prompt": "as names met again",
+    "names_kept": "as names met again",
 }
-"""Metrics that need not tell a trained model from an untrained one, and why they are measured all the same."""
+"""Metrics in which a small trained model (2 million parameters, 5 million tokens) did not differ from an untrained one
+on 25 real books, and why they are measured all the same.
+"""

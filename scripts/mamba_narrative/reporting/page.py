@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from mamba_narrative.config.report import ReportSettings
 from mamba_narrative.errors import UserError
-from mamba_narrative.evaluation.definitions import ALARMS, DEFINITIONS, HEADLINE, Definition
+from mamba_narrative.evaluation.definitions import DEFINITIONS, HEADLINE, UNSEPARATED, Definition
 from mamba_narrative.io import read_json
 from mamba_narrative.reporting.comparison import Comparison, compare, row_label
 from mamba_narrative.reporting.definitions import definitions_behind, find_definition
@@ -117,7 +117,7 @@ def build_page(results: Path, runs: Sequence[str], settings: ReportSettings, con
             run_details=[_run_details(record) for record in records],
             headline=_headline(tables["headline"], tables["comparison"]),
             headline_reasons={DEFINITIONS[key].name: reason for key, reason in HEADLINE.items()},
-            alarms={DEFINITIONS[key].name: reason for key, reason in ALARMS.items()},
+            unseparated={DEFINITIONS[key].name: reason for key, reason in UNSEPARATED.items()},
             likelihood=_comparison(tables["likelihood"]),
             generation=_comparison(tables["generation"]),
             context=_comparison(tables["context"]),

@@ -14,7 +14,7 @@ from synthetic_results import HOSTILE, RUNS, write_environment, write_generation
 from mamba_narrative.config.experiment import resolve_experiment
 from mamba_narrative.config.report import ReportSettings
 from mamba_narrative.errors import UserError
-from mamba_narrative.evaluation.definitions import DEFINITIONS, HEADLINE
+from mamba_narrative.evaluation.definitions import DEFINITIONS, HEADLINE, UNSEPARATED
 from mamba_narrative.io import read_json, write_json
 from mamba_narrative.reporting.measured_books import find_entries
 from mamba_narrative.reporting.page import build_page
@@ -293,3 +293,4 @@ def test_the_main_table_has_at_most_eight_measures_each_with_a_reason_and_marks_
 def test_at_most_eight_metrics_are_headline_and_all_are_defined() -> None:
     assert len(HEADLINE) <= 8
     assert set(HEADLINE) <= set(DEFINITIONS)
+    assert set(UNSEPARATED) <= set(DEFINITIONS) - set(HEADLINE)
