@@ -123,13 +123,13 @@ def repeats(found: Sequence[TokenMention], ids: Ids, losses: Losses) -> list[Rep
     one are left out. A mention is compared where it has the tokens of the first one, so that token frequencies gain
     exactly nothing. Distances are those to the last mention of any kind.
     """
-    places, sums = mentioned_tokens(found), np.concatenate(([0.0], np.cumsum(losses)))
+    places = mentioned_tokens(found)
     first: dict[str, tuple[float, list[int]] | None] = {}
     last: dict[str, int] = {}
     later: dict[str, list[tuple[int, float]]] = {}
     for mention in found:
         begin, end = np.searchsorted(places, (mention.begin, mention.end))
-        cost, spelt = float(sums[end] - sums[begin]), ids[mention.begin : mention.end].tolist()
+        cost, spelt = float(losses[begin:end].sum()), ids[mention.begin : mention.end].tolist()
         if mention.name not in first:
             first[mention.name] = (cost, spelt) if mention.is_free else None
         elif mention.is_free and (before := first[mention.name]) is not None and spelt == before[1]:
