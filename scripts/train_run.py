@@ -11,15 +11,16 @@ from pathlib import Path
 
 from mamba_narrative.command import command_parser, run_command, settings_argument
 from mamba_narrative.config.runs import RunSettings
-from mamba_narrative.training.processes import start_together
+from mamba_narrative.tokens.staging import staged_tokens
+from mamba_narrative.training.launch import start_together
 from mamba_narrative.training.run_training import train_run
 
 
 def main(arguments: argparse.Namespace) -> int:
-    start_together(arguments.settings.root.training.processes)
-    return train_run(
-        arguments.run, arguments.settings.root, arguments.tokens, arguments.output, arguments.state_directory
-    )
+    run = arguments.settings.root
+    start_together(run.training.processes, run.training.nodes)
+    with staged_tokens(arguments.tokens, ("train", "validation"), arguments.stage_directory) as tokens:
+        return train_run(arguments.run, run, tokens, arguments.output, arguments.state_directory)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--tokens", type=Path, required=True, help="folder of train and validation token files")
     parser.add_argument("--output", type=Path, required=True, help="folder for the results")
     parser.add_argument("--state-directory", type=Path, required=True, help="folder for the state of an unfinished run")
+    parser.add_argument(
+        "--stage-directory", default="", help="folder on a disk of the machine to copy the token files to first"
+    )
     return parser
 
 

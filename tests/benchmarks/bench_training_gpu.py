@@ -10,6 +10,7 @@ are medians over steps, each waiting for its result. The peers are plain loops w
 from __future__ import annotations
 
 import argparse
+import gc
 import statistics
 import sys
 import tempfile
@@ -156,6 +157,9 @@ CANDIDATES: dict[str, Callable[[Path], Result]] = {
     "mamba, without CUDA graphs": lambda folder: train(replace(MAMBA, cuda_graphs=False), folder),
     "mamba, 4 x 8 rows": lambda folder: train(replace(MAMBA, micro_batch_sequences=8), folder),
     "mamba, 2 x 16 rows": lambda folder: train(replace(MAMBA, micro_batch_sequences=16), folder),
+    "mamba, 4 x 8 rows, without CUDA graphs": lambda folder: train(
+        replace(MAMBA, micro_batch_sequences=8, cuda_graphs=False), folder
+    ),
     "mamba, recomputed": lambda folder: train(replace(MAMBA, recompute=True), folder),
     "mamba, stateful": lambda folder: train(replace(MAMBA, order="stateful"), folder),
     "mamba, length 4096": lambda folder: train(replace(MAMBA, **AT_4096), folder),
@@ -178,6 +182,7 @@ def rows(only: str) -> list[Row]:
             except ImportError as error:
                 print(f"{name} skipped: {error}")
                 continue
+            gc.collect()  # models, and the memory of recorded steps
             torch.cuda.empty_cache()
             result = found[name]
             print(f"{name}: {result.tokens_per_second:,.0f} tokens/s, peak {result.peak_gib:.1f} GiB, {result.note}")

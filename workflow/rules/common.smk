@@ -10,6 +10,7 @@ Three conventions keep reruns to what is outdated:
 
 import os
 import re
+import signal
 import sys
 from os import environ
 from pathlib import Path
@@ -77,6 +78,10 @@ if not NOT_ACQUIRED and CATALOGUE is not None and not os.path.isfile(CATALOGUE):
     )
 SHARDS = list(BOOKS)
 
+# SLURM's warning before the run-time limit goes to every process of a job step. Only the training command handles it;
+# snakemake and the shell between it and SLURM would die of it, and the command with them.
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
 # Before Snakemake looks for outdated results: a results folder from elsewhere brings its record along.
 restore_record(Path(".snakemake"), Path(RESULTS))
 
@@ -95,6 +100,31 @@ def code(script: str, *modules: str) -> list[str]:
 def command(script: str) -> str:
     """The beginning of a rule's shell command."""
     return f"python {SCRIPTS / script}.py --log {{log:q}}"
+
+
+def gpu_command(script: str) -> str:
+    """``command`` where GPUs are used; on a machine without scheduler none gets two jobs.
+
+    Shells die of signals that ask the command to save its state, so it takes their place (``exec``).
+    """
+    return (
+        f"exec python {SCRIPTS / 'lease_gpus.py'} --count {{resources.gpu}} "
+        + command(script)
+    )
+
+
+def shard_group(wildcards) -> str | None:
+    """The cluster job that a shard shares with its neighbours: as many as the profile's group-components says.
+
+    Snakemake merges components of a group again each time that it looks at the graph, until all are one. Here a group
+    is no larger than a job may be, so that merging all of it is right.
+    """
+    size = workflow.group_settings.group_components.get("shards")
+    if size is None:
+        return None
+    group = f"shards{int(wildcards.shard) // size}"
+    workflow.parent_groupids[group] = "shards"
+    return group
 
 
 def settings(section):
@@ -149,7 +179,7 @@ def files_of_published(model) -> list[str]:
 
 
 def gpus(device: str, processes: int = 1) -> int:
-    """GPUs to ask a scheduler for; a local run takes what is there."""
+    """GPUs to ask a scheduler for, one a process."""
     return 0 if device == "cpu" else processes
 
 
@@ -189,9 +219,25 @@ def raw_books_of_shard(wildcards) -> list[str]:
     ]
 
 
+def training_of(wildcards):
+    """The training settings of a run."""
+    return RUNS[wildcards.run].training
+
+
+def several_nodes(value):
+    """A resource of runs on several nodes, whose command starts one task a node itself; absent in others."""
+    return lambda wildcards: (
+        value(training_of(wildcards)) if training_of(wildcards).nodes > 1 else None
+    )
+
+
 def settings_of_run(wildcards) -> str:
-    """Everything that defines a run, as one line of JSON."""
-    return canonical_json(RUNS[wildcards.run].model_dump(mode="json"))
+    """Everything that defines a run, as one line of JSON; where its tokens are staged does not."""
+    return canonical_json(
+        RUNS[wildcards.run].model_dump(
+            mode="json", exclude={"training": {"stage_directory"}}
+        )
+    )
 
 
 def trained(wildcards) -> list:

@@ -44,7 +44,7 @@ rule evaluate_likelihood:
         settings=settings(EXPERIMENT.evaluation.likelihood),
         results=results_folder,
     shell:
-        command("evaluate_likelihood")
+        gpu_command("evaluate_likelihood")
         + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
         " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
 
@@ -76,7 +76,7 @@ rule evaluate_context:
         settings=settings(EXPERIMENT.evaluation.context),
         results=results_folder,
     shell:
-        command("evaluate_context")
+        gpu_command("evaluate_context")
         + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
         " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
 
@@ -106,7 +106,7 @@ rule evaluate_generation:
         settings=settings(EXPERIMENT.evaluation.generation),
         results=results_folder,
     shell:
-        command("evaluate_generation")
+        gpu_command("evaluate_generation")
         + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
         " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
 
@@ -137,7 +137,7 @@ rule evaluate_structure:
         settings=settings(EXPERIMENT.evaluation.structure),
         results=results_folder,
     shell:
-        command("evaluate_structure")
+        gpu_command("evaluate_structure")
         + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
         " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
 
@@ -167,7 +167,7 @@ rule evaluate_words:
         settings=settings(EXPERIMENT.evaluation.words),
         results=results_folder,
     shell:
-        command("evaluate_words")
+        gpu_command("evaluate_words")
         + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
         " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
 
@@ -324,7 +324,7 @@ rule evaluate_published:
         settings=settings(EXPERIMENT.evaluation.likelihood),
         results=results_folder,
     shell:
-        command("evaluate_published")
+        gpu_command("evaluate_published")
         + " --model {params.model:q} --tokens {params.results:q}/tokens --settings {params.settings:q}"
         " --output-directory {params.results:q}/evaluation/published/{wildcards.model}"
 
@@ -353,7 +353,7 @@ rule evaluate_tasks:
         settings=settings(EXPERIMENT.evaluation.tasks),
         results=results_folder,
     shell:
-        command("evaluate_tasks")
+        gpu_command("evaluate_tasks")
         + " --run-directory {params.results:q}/runs/{wildcards.run} --settings {params.settings:q}"
         " --output-directory {params.results:q}/evaluation/{wildcards.run}"
 

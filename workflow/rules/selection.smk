@@ -18,6 +18,8 @@ rule select_books:
         f"{RESULTS}/logs/corpus/selection/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/corpus/selection/{{shard}}.tsv"
+    group:
+        shard_group
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -46,6 +48,8 @@ rule sketch_books:
         f"{RESULTS}/logs/corpus/sketches/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/corpus/sketches/{{shard}}.tsv"
+    group:
+        shard_group
     conda:
         "../../envs/cpu.yaml"
     threads: 1

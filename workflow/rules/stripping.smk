@@ -20,6 +20,8 @@ rule strip_books:
         f"{RESULTS}/logs/stripped/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/stripped/{{shard}}.tsv"
+    group:
+        shard_group
     conda:
         "../../envs/cpu.yaml"
     threads: 1

@@ -20,6 +20,8 @@ rule encode_books:
         f"{RESULTS}/logs/tokens/shards/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/tokens/shards/{{shard}}.tsv"
+    group:
+        shard_group
     conda:
         "../../envs/cpu.yaml"
     threads: 1

@@ -34,15 +34,23 @@ rule train_run:
         mem_mb=16000,
         runtime=1440,
         gpu=lambda wildcards: gpus(
-            RUNS[wildcards.run].training.device, RUNS[wildcards.run].training.processes
+            training_of(wildcards).device, training_of(wildcards).processes
         ),
+        # SLURM must neither spread the GPUs over more nodes nor start one task for each.
+        nodes=lambda wildcards: training_of(wildcards).nodes,
+        tasks_per_gpu=0,
+        mpi=several_nodes(lambda training: "srun"),
+        tasks=several_nodes(lambda training: training.nodes),
+        # Not a parameter: another disk is no reason to train again.
+        stage=lambda wildcards: training_of(wildcards).stage_directory or "",
     params:
         settings=settings_of_run,
         results=results_folder,
     shell:
-        command("train_run")
+        gpu_command("train_run")
         + " --run {wildcards.run} --settings {params.settings:q} --tokens {params.results:q}/tokens"
         " --output {params.results:q}/runs/{wildcards.run} --state-directory {params.results:q}/state/{wildcards.run}"
+        " --stage-directory={resources.stage:q}"
 
 
 # The baseline `untrained` is the first run before its first step.

@@ -27,7 +27,12 @@ class TrainingSettings(Section):
     """Windows computed at once; smaller parts of a batch are accumulated, with the same result. null: as many as fit
     into the GPU's memory (found once for a run), on the CPU all."""
     processes: int = Field(default=1, ge=1)
-    """Processes of one machine that share each batch, one a GPU; the results are the same up to rounding."""
+    """Processes that share each batch, one a GPU; the results are the same up to rounding."""
+    nodes: int = Field(default=1, ge=1)
+    """Machines that the processes are spread over evenly; more than one needs SLURM."""
+    stage_directory: str | None = None
+    """Folder on a disk of the machine that trains, such as `$TMPDIR` or `/scratch/$USER` (variables are those of that
+    machine): token arrays are copied there first and removed at the end. null: they are read where they are."""
     cuda_graphs: bool = True
     """On a GPU, record the kernels of a step once and replay them: the same numbers, and a slow processor cannot hold
     the GPU up. Takes the memory of a step for good."""
@@ -81,6 +86,8 @@ class TrainingSettings(Section):
             raise ValueError(
                 f"batch_sequences ({self.batch_sequences}) must be a multiple of processes ({self.processes})"
             )
+        if self.processes % self.nodes:
+            raise ValueError(f"processes ({self.processes}) must be a multiple of nodes ({self.nodes})")
         if self.micro_batch_sequences and self.batch_sequences % self.micro_batch_sequences:
             raise ValueError(
                 f"batch_sequences ({self.batch_sequences}) must be a multiple of "

@@ -2,6 +2,7 @@
 
 One folder a checkpoint, ``step-<number>``: safetensors and text files, and ``manifest.json`` with the SHA-256 of
 each. It is written beside, synced and renamed, and every hash is checked before anything of it is used. No pickle.
+Large groups of tensors are several files, written side by side: training waits meanwhile.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +20,21 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import atomic_directory, read_json, read_text, sha256_file, write_json, write_text
+from mamba_narrative.io import (
+    atomic_directory,
+    read_json,
+    read_text,
+    sha256_file,
+    sync_file,
+    write_json,
+    write_text,
+)
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
 _TENSORS_SUFFIX = ".safetensors"
+_FILE_BYTES, _WRITERS = 256 * 2**20, 4
+"""A file of tensors is closed when it is larger; so many are written at the same time."""
 _FOLDER = re.compile(r"step-(\d{9,})")
 _LOG = logging.getLogger(__name__)
 
@@ -33,7 +45,7 @@ class Checkpoint:
 
     step: int
     tensors: Mapping[str, Mapping[str, Tensor]]
-    """Groups of tensors by name; each becomes one safetensors file."""
+    """Groups of tensors by name, without dots; each becomes one or more safetensors files."""
     texts: Mapping[str, str]
     """Text files by name."""
 
@@ -60,15 +72,14 @@ class CheckpointStore:
 
     def _write(self, checkpoint: Checkpoint, target: Path) -> None:
         with atomic_directory(target) as beside:
-            for name, tensors in checkpoint.tensors.items():
-                # Contiguous, unshared copies on the CPU are what the format takes.
-                save_file(
-                    {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()},
-                    beside / f"{name}{_TENSORS_SUFFIX}",
-                )
+            files = [
+                (beside / name, tensors) for group in checkpoint.tensors.items() for name, tensors in _files(*group)
+            ]
+            with ThreadPoolExecutor(_WRITERS) as writers:
+                hashes = dict(writers.map(_write_tensors, files))
             for name, text in checkpoint.texts.items():
                 write_text(beside / name, text)
-            hashes = {path.name: sha256_file(path) for path in sorted(beside.iterdir())}
+                hashes[name] = sha256_file(beside / name)
             write_json(beside / _MANIFEST, {"format": FORMAT, "step": checkpoint.step, "sha256": hashes})
 
     def newest(self) -> Checkpoint | None:
@@ -113,13 +124,33 @@ def _load(folder: Path, step: int) -> Checkpoint:
     for name, expected in manifest["sha256"].items():
         if sha256_file(folder / name) != expected:
             raise FileFormatError(f"{name} has another sha256 than in the manifest")
-    names = manifest["sha256"]
-    return Checkpoint(
-        step,
-        {
-            name.removesuffix(_TENSORS_SUFFIX): load_file(folder / name)
-            for name in names
-            if name.endswith(_TENSORS_SUFFIX)
-        },
-        {name: read_text(folder / name) for name in names if not name.endswith(_TENSORS_SUFFIX)},
-    )
+    tensors: dict[str, dict[str, Tensor]] = {}
+    texts = {}
+    for name in manifest["sha256"]:
+        if name.endswith(_TENSORS_SUFFIX):
+            tensors.setdefault(name.split(".")[0], {}).update(load_file(folder / name))
+        else:
+            texts[name] = read_text(folder / name)
+    return Checkpoint(step, tensors, texts)
+
+
+def _files(group: str, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """The files of a group: ``<group>.safetensors``, ``<group>.1.safetensors`` ..."""
+    parts, size = [dict[str, Tensor]()], 0
+    for key, tensor in tensors.items():
+        if size > _FILE_BYTES:
+            parts.append({})
+            size = 0
+        parts[-1][key] = tensor
+        size += tensor.numel() * tensor.element_size()
+    for number, part in enumerate(parts):
+        yield f"{group}.{number}{_TENSORS_SUFFIX}" if number else f"{group}{_TENSORS_SUFFIX}", part
+
+
+def _write_tensors(file: tuple[Path, Mapping[str, Tensor]]) -> tuple[str, str]:
+    """Write and sync a file of tensors; returns its name and hash."""
+    path, tensors = file
+    # Contiguous, unshared copies on the CPU are what the format takes.
+    save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, path)
+    sync_file(path)
+    return path.name, sha256_file(path)

@@ -44,8 +44,13 @@ def choose_compute(settings: TrainingSettings) -> Compute:
             "or set training.device to auto or cpu"
         )
     # Of several processes of one machine each has its own GPU.
-    gpu = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-    device = torch.device(gpu if has_gpu and settings.device != "cpu" else "cpu")
+    number = int(os.environ.get("LOCAL_RANK", "0"))
+    device = torch.device(f"cuda:{number}" if has_gpu and settings.device != "cpu" else "cpu")
+    if device.type == "cuda" and number >= torch.cuda.device_count():
+        raise UserError(
+            f"training.processes asks for more GPUs than the {torch.cuda.device_count()} that this job was given; "
+            "lower it, or let Snakemake give out more (--resources gpu=4)"
+        )
     if device.type == "cuda":
         torch.cuda.set_device(device)
     torch.set_float32_matmul_precision("highest")

@@ -1,4 +1,4 @@
-"""One run by several processes, started by ``torchrun``; or by one, for which all of this does nothing.
+"""One run by several processes, which `launch` starts; or by one, for which all of this does nothing.
 
 Every process computes its share of the rows of each batch. Sums of gradients, losses and counts over the processes make
 the update the one that a single process would compute, so any number of them may continue a run. Only the first one
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Iterable
 from datetime import timedelta
 from types import TracebackType
@@ -25,18 +24,6 @@ _LOG = logging.getLogger(__name__)
 _TIMEOUT = timedelta(minutes=10)
 """A process that is lost without a trace ends the others after this long."""
 _BUCKET_BYTES = 64 * 2**20
-
-
-def start_together(count: int) -> None:
-    """Become ``torchrun`` with ``count`` processes of this command; returns where that is not needed or has happened.
-
-    ``torchrun`` takes the place of this process, so signals reach it, and it hands them on.
-    """
-    if count == 1 or "RANK" in os.environ:
-        return
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}"]
-    os.execv(sys.executable, [*launcher, "--", *sys.argv])
 
 
 class Processes:

@@ -30,7 +30,7 @@ from mamba_narrative.training.validation import choose_passages
 _NEUTRAL_SETTINGS = frozenset(
     {
         *("device", "micro_batch_sequences", "recompute", "checkpoint_every_steps", "keep_checkpoints"),
-        *("keep_every_steps", "max_skipped_steps", "processes", "cuda_graphs"),
+        *("keep_every_steps", "max_skipped_steps", "processes", "nodes", "stage_directory", "cuda_graphs"),
     }
 )
 _LOG = logging.getLogger(__name__)

@@ -98,3 +98,8 @@ def test_the_limit_of_tokens_holds_for_all_measurements_that_do_not_set_their_ow
     assert evaluation.likelihood.max_tokens_per_book == 500
     assert evaluation.context.max_tokens_per_book == 100
     assert EvaluationSettings().likelihood.max_tokens_per_book is None
+
+
+def test_processes_that_nodes_cannot_share_evenly_are_refused():
+    message = refused({"training": {"batch_sequences": 6, "processes": 3, "nodes": 2}, "runs": RUNS})
+    assert "processes (3) must be a multiple of nodes (2)" in message

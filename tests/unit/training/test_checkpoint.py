@@ -82,3 +82,16 @@ def test_a_half_written_folder_is_no_checkpoint_and_is_cleared_away(tmp_path: Pa
     assert store.newest() is None
     store.save(checkpoint(5))
     assert folders(store) == ["step-000000005"]
+
+
+def test_large_groups_are_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mamba_narrative.training.checkpoint._FILE_BYTES", 30)
+    tensors = {f"w{n}": torch.full((3,), float(n)) for n in range(7)}
+    path = CheckpointStore(tmp_path, keep=1).save(Checkpoint(3, {"model": tensors, "state": {}}, {}))
+    names = {"model.safetensors", "model.1.safetensors", "model.2.safetensors", "state.safetensors"}
+    assert {file.name for file in path.glob("*.safetensors")} == names
+    loaded = CheckpointStore(tmp_path, keep=1).newest()
+    assert loaded is not None
+    assert list(loaded.tensors["model"]) == list(tensors)
+    assert all(torch.equal(loaded.tensors["model"][name], tensor) for name, tensor in tensors.items())
+    assert loaded.tensors["state"] == {}

@@ -117,6 +117,7 @@ def test_checkpoints_kept_for_good_outlive_the_run_which_may_end_with_its_best_w
         ({"checkpoint_every_steps": 1}, True),
         ({"micro_batch_sequences": 1}, True),
         ({"device": "auto"}, True),
+        ({"processes": 2, "nodes": 2, "stage_directory": "/scratch"}, True),
         ({"learning_rate": 0.02}, False),
         ({"steps": 5}, False),
         ({"seed": 2}, False),
@@ -152,6 +153,14 @@ def test_tokens_of_another_vocabulary_are_refused(tokens: Path, tmp_path: Path) 
 def test_a_missing_gpu_is_named(tokens: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"training\.device is 'cuda'"):
         train_run("tiny", settings_of(device="cuda"), tokens, tmp_path / "output", tmp_path / "state")
+
+
+def test_a_process_without_a_gpu_of_its_own_is_refused(tokens: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(UserError, match="more GPUs than the 1 that this job was given"):
+        train_run("tiny", settings_of(device="cuda"), tokens, tmp_path / "output", tmp_path / "work")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])

@@ -1,0 +1,94 @@
+"""What the profiles ask for, before any job runs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from workflow_project import REPOSITORY, Outcome, Project, copy_sources
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+SLURM = yaml.safe_load((REPOSITORY / "workflow" / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def project(tmp_path) -> Project:
+    project = Project(tmp_path)
+    copy_sources(project.folder)
+    return project
+
+
+def configure(project: Project, **training: Any) -> None:
+    settings = yaml.safe_load((project.folder / "tiny.yaml").read_text(encoding="utf-8"))
+    settings["training"] |= training
+    settings["corpus"]["shards"] = 60
+    (project.folder / "tiny.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+
+
+def plan_on_slurm(project: Project) -> Outcome:
+    return project.snakemake("--workflow-profile", "workflow/profiles/slurm", "--dry-run", "--quiet", "progress")
+
+
+def resources(plan: Outcome, rule: str) -> dict[str, str]:
+    """The resources of the first job of a rule."""
+    found = re.search(rf"^ *rule {rule}:$(?:\n +.*)*?\n +resources: (.*)$", plan.text, re.MULTILINE)
+    assert found, plan.text
+    return dict(entry.split("=", 1) for entry in found[1].split(", "))
+
+
+def test_the_plan_shows_what_slurm_will_be_asked_for(project):
+    configure(project, device="auto", processes=4, nodes=2, batch_sequences=4)
+    plan = plan_on_slurm(project)
+    training = resources(plan, "train_run")
+    asked = {"slurm_partition": "gpu", "runtime": "1440", "mem_mb": "16000", "gpu": "4", "nodes": "2"}
+    asked |= {"mpi": "srun", "tasks": "2", "tasks_per_gpu": "0", "slurm_extra": "--signal=USR1@120"}
+    assert asked.items() <= training.items()
+    assert {"slurm_partition": "cpu", "mem_mb": "2000"}.items() <= resources(plan, "strip_books").items()
+
+
+def test_a_run_on_one_node_is_no_job_of_several_tasks(project):
+    configure(project, device="auto", processes=2)
+    training = resources(plan_on_slurm(project), "train_run")
+    assert (training["gpu"], training["nodes"]) == ("2", "1")
+    assert not training.keys() & {"mpi", "tasks"}
+
+
+def test_shards_share_jobs_of_at_most_the_given_number(project):
+    configure(project)
+    project.edit("workflow/profiles/slurm/config.yaml", lambda text: text.replace("  shards: 25", "  shards: 5"))
+    groups: dict[str, set[str]] = {}
+    for part in plan_on_slurm(project).text.split("Group job ")[1:]:
+        name = part.split()[0]
+        if name.startswith("shards"):
+            groups.setdefault(name, set()).update(re.findall(r"wildcards: shard=(\d+)", part))
+    assert len(groups) > 3
+    assert all(len({int(shard) // 5 for shard in shards}) == 1 for shards in groups.values())
+
+
+def test_the_profile_names_rules_that_exist(project):
+    rules = set(project.snakemake("--list-rules").text.split())
+    assert {*SLURM["set-resources"], *SLURM["groups"], *SLURM["preemptible-rules"]} <= rules
+
+
+def test_commands_that_use_a_gpu_hold_as_many_as_the_rule_asks_for(project):
+    configure(project, device="auto", processes=2)
+    plan = project.snakemake("--dry-run", "--printshellcmds", "train", "results/evaluation/tiny-a/likelihood.json")
+    commands = [line.strip() for line in plan.text.splitlines() if "lease_gpus.py" in line]
+    assert [re.findall(r"--count (\d+) python scripts/(\w+)", command)[0] for command in sorted(set(commands))] == [
+        ("0", "evaluate_likelihood"),
+        ("2", "train_run"),
+        ("2", "train_run"),
+    ]
+
+
+def test_where_tokens_are_staged_is_no_reason_to_train_again(project):
+    configure(project)
+    before = project.snakemake("--dry-run", "--printshellcmds", "train").text
+    configure(project, stage_directory="/scratch/$USER")
+    after = project.snakemake("--dry-run", "--printshellcmds", "train").text
+    assert "--stage-directory='/scratch/$USER'" in after
+    settings = [set(re.findall(r"--settings '(\{\"architecture.*?\})' ", text)) for text in (before, after)]
+    assert settings[0] == settings[1] != set()
