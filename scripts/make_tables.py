@@ -10,7 +10,14 @@ from mamba_narrative.reporting.tables.write import write_tables
 
 
 def main(arguments: argparse.Namespace) -> None:
-    write_tables(arguments.results, arguments.runs, arguments.output, arguments.shards)
+    write_tables(
+        arguments.results,
+        arguments.runs,
+        arguments.output,
+        arguments.shards,
+        arguments.published,
+        arguments.tasks,
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,6 +27,8 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--results", type=Path, required=True, help="results folder that the tables are made from")
     command.add_argument("--runs", nargs="+", required=True, help="runs to compare, in this order")
+    command.add_argument("--published", nargs="*", default=[], help="published models to show beside them")
+    command.add_argument("--tasks", action="store_true", help="show the tasks of lm-eval that the runs were given")
     command.add_argument("--shards", nargs="+", help="shards whose audits count; default: all in the results folder")
     command.add_argument("--output", type=Path, required=True, help="folder to write <table>.csv and <table>.md to")
     return command

@@ -9,6 +9,7 @@ Three conventions keep reruns to what is outdated:
 """
 
 import os
+import re
 import signal
 import sys
 from os import environ
@@ -165,6 +166,16 @@ def chapter_file(wildcards) -> str:
     """Chapter headings of the test books, looked at only when the tokens have been assembled."""
     checkpoints.assemble_tokens.get()
     return f"{RESULTS}/tokens/test.chapters.tsv"
+
+
+def files_of_published(model) -> list[str]:
+    """The files of a published model that lies in a folder here; none of one that has a name on the hub."""
+    folder = Path(model.path)
+    return [
+        str(folder / name)
+        for name in ("config.json", "model.safetensors")
+        if (folder / name).is_file()
+    ]
 
 
 def gpus(device: str, processes: int = 1) -> int:

@@ -4,13 +4,19 @@ Inputs: a trained run, the test tokens. Outputs: evaluation/<run>/*.json and *.c
 definition, n and a 95 % interval over books.
 """
 
-from mamba_narrative.config.evaluation import LikelihoodBaselines
+from mamba_narrative.config.evaluation import LikelihoodBaselines, TaskSettings
 
 # What baselines of the likelihood depend on, and no other group of measurements.
 LIKELIHOOD_AND_BASELINES = LikelihoodBaselines(
     likelihood=EXPERIMENT.evaluation.likelihood,
     baselines=EXPERIMENT.evaluation.baselines,
 )
+
+# The unigram is measured in all groups but these.
+MEASURES = EXPERIMENT.evaluation.model_copy(
+    update={"published": (), "tasks": TaskSettings()}
+)
+PUBLISHED = {model.name: model for model in EXPERIMENT.evaluation.published}
 
 
 rule evaluate_likelihood:
@@ -51,6 +57,7 @@ rule evaluate_context:
         tokens=token_files("test"),
     output:
         metrics=f"{RESULTS}/evaluation/{{run}}/context.json",
+        books=f"{RESULTS}/evaluation/{{run}}/context_books.csv",
         contexts=f"{RESULTS}/evaluation/{{run}}/context.csv",
         resets=f"{RESULTS}/evaluation/{{run}}/resets.csv",
         state=f"{RESULTS}/evaluation/{{run}}/state.csv",
@@ -82,6 +89,7 @@ rule evaluate_generation:
         tokens=token_files("train", "test"),
     output:
         metrics=f"{RESULTS}/evaluation/{{run}}/generation.json",
+        books=f"{RESULTS}/evaluation/{{run}}/generation_books.csv",
         samples=f"{RESULTS}/evaluation/{{run}}/samples.json",
     log:
         f"{RESULTS}/logs/evaluation/{{run}}/evaluate_generation.log",
@@ -175,6 +183,7 @@ rule evaluate_unigram:
         books=f"{RESULTS}/evaluation/unigram/likelihood_books.csv",
         position=f"{RESULTS}/evaluation/unigram/position.csv",
         generation=f"{RESULTS}/evaluation/unigram/generation.json",
+        generation_books=f"{RESULTS}/evaluation/unigram/generation_books.csv",
         samples=f"{RESULTS}/evaluation/unigram/samples.json",
         words=f"{RESULTS}/evaluation/unigram/words.json",
         words_books=f"{RESULTS}/evaluation/unigram/words_books.csv",
@@ -193,7 +202,7 @@ rule evaluate_unigram:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=settings(EXPERIMENT.evaluation),
+        settings=settings(MEASURES),
         results=results_folder,
     shell:
         command("evaluate_unigram")
@@ -265,7 +274,8 @@ rule evaluate_human:
         code=code("evaluate_human"),
         tokens=token_files("train", "test"),
     output:
-        f"{RESULTS}/evaluation/human/generation.json",
+        metrics=f"{RESULTS}/evaluation/human/generation.json",
+        books=f"{RESULTS}/evaluation/human/generation_books.csv",
     log:
         f"{RESULTS}/logs/evaluation/human.log",
     benchmark:
@@ -285,25 +295,91 @@ rule evaluate_human:
         " --output-directory {params.results:q}/evaluation/human"
 
 
+rule evaluate_published:
+    """Bits per byte of a model of others, which may have read the books."""
+    input:
+        code=code("evaluate_published"),
+        tokens=token_files("test"),
+        model=lambda wildcards: files_of_published(PUBLISHED[wildcards.model]),
+    output:
+        metrics=f"{RESULTS}/evaluation/published/{{model}}/likelihood.json",
+        books=f"{RESULTS}/evaluation/published/{{model}}/likelihood_books.csv",
+    log:
+        f"{RESULTS}/logs/evaluation/published/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/published/{{model}}.tsv"
+    wildcard_constraints:
+        model="|".join(map(re.escape, PUBLISHED)) or "[]",
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 8
+    resources:
+        mem_mb=16000,
+        runtime=240,
+        gpu=gpus(EXPERIMENT.evaluation.likelihood.device),
+    params:
+        model=lambda wildcards: canonical_json(
+            PUBLISHED[wildcards.model].model_dump(mode="json")
+        ),
+        settings=settings(EXPERIMENT.evaluation.likelihood),
+        results=results_folder,
+    shell:
+        gpu_command("evaluate_published")
+        + " --model {params.model:q} --tokens {params.results:q}/tokens --settings {params.settings:q}"
+        " --output-directory {params.results:q}/evaluation/published/{wildcards.model}"
+
+
+rule evaluate_tasks:
+    """Tasks of lm-evaluation-harness on the exported model; only where evaluation.tasks names some."""
+    input:
+        code=code("evaluate_tasks"),
+        run=trained,
+        tokenizer=f"{RESULTS}/runs/{{run}}/model/tokenizer.json",
+    output:
+        metrics=f"{RESULTS}/evaluation/{{run}}/tasks.json",
+        table=f"{RESULTS}/evaluation/{{run}}/tasks.csv",
+    log:
+        f"{RESULTS}/logs/evaluation/{{run}}/evaluate_tasks.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/{{run}}/evaluate_tasks.tsv"
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 8
+    resources:
+        mem_mb=16000,
+        runtime=480,
+        gpu=gpus(EXPERIMENT.evaluation.tasks.device),
+    params:
+        settings=settings(EXPERIMENT.evaluation.tasks),
+        results=results_folder,
+    shell:
+        gpu_command("evaluate_tasks")
+        + " --run-directory {params.results:q}/runs/{wildcards.run} --settings {params.settings:q}"
+        " --output-directory {params.results:q}/evaluation/{wildcards.run}"
+
+
 EVALUATIONS = [
     *expand(
         f"{RESULTS}/evaluation/{{run}}/{{name}}.json",
-        run=[*RUNS, "unigram"],
+        run=[*RUNS, "untrained", "unigram"],
         name=["likelihood", "generation", "structure", "words"],
     ),
     f"{RESULTS}/evaluation/human/generation.json",
     *expand(
         f"{RESULTS}/evaluation/{{name}}/likelihood.json",
-        name=["untrained", "ngram", "xz-after-training", "xz"],
-    ),
-    *expand(
-        f"{RESULTS}/evaluation/untrained/{{name}}.json",
-        name=["structure", "words"],
+        name=["ngram", "xz-after-training", "xz"],
     ),
     *expand(
         f"{RESULTS}/evaluation/{{run}}/{{file}}",
         run=[*RUNS, "untrained"],
         file=["context.json", "context.csv", "resets.csv"],
+    ),
+    *expand(
+        f"{RESULTS}/evaluation/published/{{model}}/likelihood.json", model=PUBLISHED
+    ),
+    *expand(
+        f"{RESULTS}/evaluation/{{run}}/tasks.json",
+        run=RUNS if EXPERIMENT.evaluation.tasks.tasks else [],
     ),
 ]
 

@@ -34,7 +34,18 @@ FIGURES = {
     "corpus_composition": CORPUS_FILES,
 }
 
-CONTEXT_TABLES = ["context", "contexts", "resets", "sanity"]
+EVALUATION_TABLES = [
+    "headline",
+    "likelihood",
+    "context",
+    "contexts",
+    "resets",
+    "structure",
+    "words",
+    "generation",
+    "tasks",
+    "sanity",
+]
 
 
 rule make_tables:
@@ -70,16 +81,7 @@ rule make_tables:
             category="Tables",
         ),
         report(
-            expand(f"{RESULTS}/report/tables/{{table}}.csv", table=CONTEXT_TABLES),
-            caption="../report/tables.rst",
-            category="Evaluation",
-        ),
-        expand(f"{RESULTS}/report/tables/{{table}}.md", table=CONTEXT_TABLES),
-        report(
-            expand(
-                f"{RESULTS}/report/tables/{{table}}.csv",
-                table=["likelihood", "generation", "structure", "words"],
-            ),
+            expand(f"{RESULTS}/report/tables/{{table}}.csv", table=EVALUATION_TABLES),
             caption="../report/tables.rst",
             category="Evaluation",
         ),
@@ -92,10 +94,7 @@ rule make_tables:
                 "splits",
                 "composition",
                 "runs",
-                "likelihood",
-                "generation",
-                "structure",
-                "words",
+                *EVALUATION_TABLES,
             ],
         ),
     log:
@@ -112,9 +111,44 @@ rule make_tables:
         results=results_folder,
         runs=list(RUNS),
         shards=SHARDS,
+        published=list(PUBLISHED),
+        tasks="--tasks" if EXPERIMENT.evaluation.tasks.tasks else "",
     shell:
-        command("make_tables") + " --results {params.results:q} --runs {params.runs}"
+        command("make_tables")
+        + " --results {params.results:q} --runs {params.runs} --published {params.published} {params.tasks}"
         " --shards {params.shards} --output {params.results:q}/report/tables"
+
+
+rule compare_runs:
+    """Runs from best to worst in every measure, with differences paired by book."""
+    input:
+        code=code("compare_runs"),
+        evaluations=EVALUATIONS,
+    output:
+        report(
+            f"{RESULTS}/report/tables/comparison.csv",
+            caption="../report/tables.rst",
+            category="Evaluation",
+        ),
+        f"{RESULTS}/report/tables/comparison.md",
+    log:
+        f"{RESULTS}/logs/report/compare_runs.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/report/compare_runs.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        results=results_folder,
+        runs=[*RUNS, *(f"published/{name}" for name in PUBLISHED)],
+        samples=EXPERIMENT.evaluation.likelihood.bootstrap_samples,
+        seed=EXPERIMENT.evaluation.likelihood.seed,
+    shell:
+        command("compare_runs") + " --results {params.results:q} --runs {params.runs}"
+        " --samples {params.samples} --seed {params.seed} --output {params.results:q}/report/tables"
 
 
 for name, inputs in FIGURES.items():
@@ -176,7 +210,7 @@ rule write_report:
         runs=expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),
         evaluations=EVALUATIONS,
         samples=expand(f"{RESULTS}/evaluation/{{run}}/samples.json", run=RUNS),
-        tables=rules.make_tables.output,
+        tables=[rules.make_tables.output, rules.compare_runs.output],
         figures=expand(
             f"{RESULTS}/report/figures/{{figure}}.{{ending}}",
             figure=FIGURES,

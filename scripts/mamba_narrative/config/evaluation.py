@@ -16,8 +16,9 @@ class LikelihoodSettings(Section):
     """Only the beginning of longer books is scored; null: whole books."""
     context_tokens: int = Field(default=2_048, ge=16)
     """Tokens computed at once; the state is carried along the book, so this changes memory, not results."""
-    books_at_once: int = Field(default=4, ge=1)
-    """Books read side by side; more use a GPU better and take more memory, without changing results."""
+    books_at_once: int | None = Field(default=None, ge=1)
+    """Books read side by side; more use a GPU better and take more memory, without changing results. null: 4, 16 on a
+    GPU."""
     bootstrap_samples: int = Field(default=2_000, ge=100)
     """Resamples of books behind each 95 % interval."""
     seed: int = 1
@@ -131,13 +132,43 @@ class WordsSettings(Section):
     max_tokens_per_book: int | None = Field(default=None, ge=64)
     """Only the beginning of longer books is read; null: whole books."""
     last_words_per_book: int = Field(default=40, ge=1)
-    """Passages that each book gives."""
+    """Passages that each book gives for words, and at most as many for names."""
     passage_sentences: int = Field(default=5, ge=2)
     """Sentences of a passage, with the one whose last word is asked for."""
     bootstrap_samples: int = Field(default=2_000, ge=100)
     """Resamples of books behind each 95 % interval."""
     seed: int = 1
     """Seed of the choice of passages and of the bootstrap."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where there is one."""
+
+
+class PublishedModel(Section):
+    """A model of others that scores the same books. It may have read them: published corpora hold Gutenberg books."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    """What tables call it."""
+    path: str = Field(min_length=1)
+    """Folder with config.json, model.safetensors and a tokenizer, or a hub name, such as openai-community/gpt2."""
+    tokenizer: str | None = None
+    """Folder or name of its tokenizer; null: that of `path`."""
+    context_tokens: int | None = Field(default=None, ge=16)
+    """Longest text it reads at once; null: what its configuration says. Without meaning for Mamba, which reads on."""
+
+
+class TaskSettings(Section):
+    """Tasks of lm-evaluation-harness on the exported model; off while no task is named."""
+
+    tasks: tuple[str, ...] = ()
+    """Names of tasks, such as lambada_openai. Needs `pip install -r requirements-lm-eval.txt`, and their data."""
+    task_directory: str | None = None
+    """Folder of task files of one's own."""
+    limit: int | None = Field(default=None, ge=1)
+    """Only the first so many cases of each task, to try it out; null: all."""
+    batch_size: int = Field(default=8, ge=1)
+    """Cases computed side by side."""
+    seed: int = 1
+    """Seed of what tasks draw."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU where there is one."""
 
@@ -159,6 +190,17 @@ class EvaluationSettings(Section):
     """Whether the model knows the true course of a story."""
     words: WordsSettings = WordsSettings()
     """Whether the model remembers words of the story."""
+    published: tuple[PublishedModel, ...] = ()
+    """Models of others, scored on the same books beside the runs."""
+    tasks: TaskSettings = TaskSettings()
+    """Tasks of lm-evaluation-harness."""
+
+    @model_validator(mode="after")
+    def _published_models_have_names_of_their_own(self) -> EvaluationSettings:
+        names = [model.name for model in self.published]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"published: {', '.join(twice)} is there twice; give each model a name of its own")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -64,24 +64,35 @@ def ratio_of_sums(
     if bottoms.sum() == 0:
         return Estimate(None, None, books, "its denominator is 0 in all books")
     value = float(tops.sum() / bottoms.sum())
-    if books < MIN_BOOKS:
-        found = "1 book gives" if books == 1 else f"{books} books give"
-        return Estimate(value, None, books, f"{found} no interval; at least {MIN_BOOKS} are needed")
-    ratios = _resampled_ratios(tops, bottoms, samples, np.random.default_rng(seed))
-    # A resample may consist of books without a denominator: it has no ratio.
-    low, high = np.quantile(ratios[np.isfinite(ratios)], _TAILS)
-    # Rounding may put the ratio of equal books just outside.
-    return Estimate(value, (min(float(low), value), max(float(high), value)), books)
+    (ratios,) = resampled_ratios(tops[None], bottoms[None], samples, seed)
+    return with_resamples(value, ratios, books)
 
 
-def _resampled_ratios(
-    tops: npt.NDArray[np.float64], bottoms: npt.NDArray[np.float64], samples: int, generator: np.random.Generator
+def resampled_ratios(
+    tops: npt.NDArray[np.float64], bottoms: npt.NDArray[np.float64], samples: int, seed: int
 ) -> npt.NDArray[np.float64]:
-    books = len(tops)
-    at_once = max(1, _INDICES_AT_ONCE // books)
+    """Ratios of sums float64 [runs, samples] from [runs, books]; a resample draws the same books for all runs.
+
+    Not finite where a resample consists of books without a denominator.
+    """
+    generator, books = np.random.default_rng(seed), tops.shape[1]
+    at_once = max(1, _INDICES_AT_ONCE // tops.size)
     ratios = []
     for start in range(0, samples, at_once):
         chosen = generator.integers(books, size=(min(at_once, samples - start), books))
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratios.append(tops[chosen].sum(axis=1) / bottoms[chosen].sum(axis=1))
-    return np.concatenate(ratios)
+            ratios.append(tops[:, chosen].sum(axis=2) / bottoms[:, chosen].sum(axis=2))
+    return np.concatenate(ratios, axis=1)
+
+
+def with_resamples(value: float, resampled: npt.NDArray[np.float64], books: int) -> Estimate:
+    """``value`` with its percentile interval from resamples of ``books``, float64 [samples]; none of too few books.
+
+    Resamples that are not finite do not count.
+    """
+    if books < MIN_BOOKS:
+        found = "1 book gives" if books == 1 else f"{books} books give"
+        return Estimate(value, None, books, f"{found} no interval; at least {MIN_BOOKS} are needed")
+    low, high = np.quantile(resampled[np.isfinite(resampled)], _TAILS)
+    # Rounding may put the value of equal books just outside.
+    return Estimate(value, (min(float(low), value), max(float(high), value)), books)

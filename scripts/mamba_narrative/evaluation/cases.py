@@ -53,6 +53,11 @@ def book_rows(metric: str, cases: Sequence[Case]) -> list[Mapping[str, object]]:
     ]
 
 
+def cases_csv(cases: Mapping[str, Sequence[Case]]) -> str:
+    """The sums by book of all metrics as comma-separated text; ``cases`` by definition."""
+    return csv_text(BOOK_COLUMNS, [row for metric, asked in cases.items() for row in book_rows(metric, asked)])
+
+
 def write_cases(
     run: str,
     name: str,
@@ -73,8 +78,7 @@ def write_cases(
         }
         for metric, asked in cases.items()
     }
-    rows = [row for metric, asked in cases.items() for row in book_rows(metric, asked)]
-    write_text(output / f"{name}_books.csv", csv_text(BOOK_COLUMNS, rows))
+    write_text(output / f"{name}_books.csv", cases_csv(cases))
     write_json(
         output / f"{name}.json",
         {

@@ -3,6 +3,7 @@ whole books with and without resets, the size of the state along a book, and boo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +12,22 @@ import torch
 from torch import Tensor
 
 from mamba_narrative.config.evaluation import ContextSettings
-from mamba_narrative.evaluation.book_reading import Floats, Ids, finite_losses, read_book, read_short
+from mamba_narrative.evaluation.book_reading import (
+    BOOKS_AT_ONCE,
+    Floats,
+    Ids,
+    finite_losses,
+    piece_limits,
+    piece_losses,
+    read_books,
+    read_short,
+)
 from mamba_narrative.evaluation.context_report import BookContext, write_context
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.passages import seed_of
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
 from mamba_narrative.model.interface import LanguageModel, State
-from mamba_narrative.progress import track
+from mamba_narrative.progress import Progress
 
 _ROWS_OF_PROBABILITIES = 128
 
@@ -41,24 +51,46 @@ def evaluate_context(run_directory: Path, tokens: Path, settings: ContextSetting
     test, tokenizer = open_tokens(tokens, SPLIT)
     model = load_run(run_directory, tokenizer, choose_device(settings.device))
     books = [book for book in held_out_books(test, tokenizer, settings.max_tokens_per_book) if len(book.ids)]
-    measured = [
-        measure_book(model, book, test.end_of_text_id, settings)
-        for book in track(books, f"{run_directory.name}: context", len(books), "books")
-    ]
+    measured = measure_books(model, books, test.end_of_text_id, settings, f"{run_directory.name}: context")
     write_context(run_directory.name, measured, books, settings, output)
 
 
 @torch.inference_mode()
-def measure_book(
-    model: LanguageModel, book: HeldOutBook, end_of_text_id: int, settings: ContextSettings
+def measure_books(
+    model: LanguageModel, books: Sequence[HeldOutBook], end_of_text_id: int, settings: ContextSettings, title: str
+) -> list[BookContext]:
+    """All measures of each book. A book too short for the targets of the longest context has none."""
+    deepest, at_once = max(settings.context_tokens), BOOKS_AT_ONCE[next(model.parameters()).device.type]
+    starts = [
+        target_starts(book, deepest, settings.spans_per_book, settings.span_tokens, settings.seed) for book in books
+    ]
+    order = sorted(range(len(books)), key=lambda number: -len(books[number].ids))
+    found: dict[int, BookContext] = {}
+    with Progress(title, len(books), "books") as progress:
+        for first in range(0, len(books), at_once):
+            group = order[first : first + at_once]
+            chosen = [books[number] for number in group]
+            wholes = read_whole(model, chosen, end_of_text_id, settings, [_targets(starts[n], settings) for n in group])
+            for number, whole in zip(group, wholes, strict=True):
+                found[number] = _measure_book(model, books[number], end_of_text_id, settings, starts[number], whole)
+                progress.advance(1)
+    return [found[number] for number in range(len(books))]
+
+
+def _targets(starts: np.ndarray, settings: ContextSettings) -> np.ndarray:
+    return (starts[:, None] + np.arange(settings.span_tokens)).ravel()
+
+
+def _measure_book(
+    model: LanguageModel,
+    book: HeldOutBook,
+    end_of_text_id: int,
+    settings: ContextSettings,
+    starts: np.ndarray,
+    whole: WholeBook,
 ) -> BookContext:
-    """All measures of one book. A book too short for the targets of the longest context has none."""
-    starts = target_starts(
-        book, max(settings.context_tokens), settings.spans_per_book, settings.span_tokens, settings.seed
-    )
-    targets = (starts[:, None] + np.arange(settings.span_tokens)).ravel()
-    whole = read_whole(model, book, end_of_text_id, settings, targets)
-    at_once = settings.piece_tokens * settings.rows_at_once
+    """The measures of one book that has been read whole."""
+    targets, at_once = _targets(starts, settings), settings.piece_tokens * settings.rows_at_once
     context_nats, remembrance = {}, {}
     for context in settings.context_tokens if len(targets) else ():
         hidden = hidden_after(model, book.ids, starts, context, settings.span_tokens, at_once)
@@ -97,22 +129,44 @@ def target_starts(book: HeldOutBook, deepest: int, spans: int, span_tokens: int,
 
 
 def read_whole(
-    model: LanguageModel, book: HeldOutBook, end_of_text_id: int, settings: ContextSettings, targets: np.ndarray
-) -> WholeBook:
-    """Read a book once with its state carried, in memory that does not grow with it but for the targets."""
-    nats, opening_nats, target_nats, hidden, state_rms = 0.0, 0.0, [], [], {}
-    for piece in read_book(model, book.ids, end_of_text_id, settings.piece_tokens):
-        losses = finite_losses(model, piece.hidden, piece.targets, book.book_id)
-        nats += float(losses.sum())
-        opening_nats += float(losses[: max(0, settings.shuffled_tokens - piece.start)].sum())
-        end = piece.start + len(losses)
-        here = targets[(targets >= piece.start) & (targets < end)] - piece.start
-        target_nats.append(losses[here])
-        if len(here):
-            hidden.append(piece.hidden[torch.from_numpy(here).to(piece.hidden.device)])
-        if end & (end - 1) == 0:
-            state_rms |= {(end, kind): value for kind, value in rms_by_kind(piece.state).items()}
-    return WholeBook(nats, opening_nats, np.concatenate(target_nats), torch.cat(hidden) if hidden else None, state_rms)
+    model: LanguageModel,
+    books: Sequence[HeldOutBook],
+    end_of_text_id: int,
+    settings: ContextSettings,
+    targets: Sequence[np.ndarray],
+) -> list[WholeBook]:
+    """Read books once, side by side, with their states carried, in memory that does not grow with them but for the
+    ``targets`` of each.
+    """
+    nats, opening_nats = np.zeros(len(books)), np.zeros(len(books))
+    target_nats: list[list[Floats]] = [[] for _ in books]
+    hidden: list[list[Tensor]] = [[] for _ in books]
+    state_rms: list[dict[tuple[int, str], float]] = [{} for _ in books]
+    texts, book_ids = [book.ids for book in books], [book.book_id for book in books]
+    limits = piece_limits(max(map(len, texts)), settings.piece_tokens)
+    for piece in read_books(model, texts, end_of_text_id, limits, len(books)):
+        for row, (number, losses) in enumerate(zip(piece.books, piece_losses(model, piece, book_ids), strict=True)):
+            nats[number] += losses.sum()
+            opening_nats[number] += losses[: max(0, settings.shuffled_tokens - piece.start)].sum()
+            end = piece.start + len(losses)
+            of_book = targets[number]
+            here = of_book[(of_book >= piece.start) & (of_book < end)] - piece.start
+            target_nats[number].append(losses[here])
+            if len(here):
+                hidden[number].append(piece.hidden[row, torch.from_numpy(here).to(piece.hidden.device)])
+            if end & (end - 1) == 0 and len(losses) == max(piece.lengths):
+                own = {name: tensor[row] for name, tensor in piece.state.items()}
+                state_rms[number] |= {(end, kind): value for kind, value in rms_by_kind(own).items()}
+    return [
+        WholeBook(
+            float(nats[number]),
+            float(opening_nats[number]),
+            np.concatenate(target_nats[number]),
+            torch.cat(hidden[number]) if hidden[number] else None,
+            state_rms[number],
+        )
+        for number in range(len(books))
+    ]
 
 
 def hidden_after(
@@ -142,12 +196,12 @@ def reset_nats(
 
 def total_variation(model: LanguageModel, one: Tensor, other: Tensor) -> float:
     """Summed over rows: half the absolute differences between the predictions from hidden states [rows, d_model]."""
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64, device=one.device)
     for first in range(0, len(one), _ROWS_OF_PROBABILITIES):
         rows = slice(first, first + _ROWS_OF_PROBABILITIES)
         difference = model.logits(one[rows]).softmax(-1) - model.logits(other[rows]).softmax(-1)
-        total += float(difference.abs().sum()) / 2
-    return total
+        total += difference.abs().sum(dtype=torch.float64) / 2
+    return float(total)
 
 
 def rms_by_kind(state: State) -> dict[str, float]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mamba_narrative.config.evaluation import ContextSettings
 from mamba_narrative.evaluation.bootstrap import Estimate, ratio_of_sums
+from mamba_narrative.evaluation.cases import Case, cases_csv
 from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook
 from mamba_narrative.io import write_json, write_text
@@ -105,7 +106,9 @@ class ContextMeasures:
 def write_context(
     run: str, measured: Sequence[BookContext], books: Sequence[HeldOutBook], settings: ContextSettings, output: Path
 ) -> None:
-    """Write `context.json` (main numbers), `context.csv`, `resets.csv` and `state.csv` of ``run``."""
+    """Write `context.json` (main numbers) and `context_books.csv` (their sums by book), `context.csv`, `resets.csv` and
+    `state.csv` of ``run``.
+    """
     measures = ContextMeasures(measured, settings.bootstrap_samples, settings.seed)
     contexts, resets = sorted(settings.context_tokens), sorted(settings.reset_tokens)
     metrics = {
@@ -118,6 +121,8 @@ def write_context(
         {"from": shorter, "to": longer, **measures.step(shorter, longer).record("context_step")}
         for shorter, longer in pairwise(contexts)
     ]
+    cases = main_cases(measured, [book.book_id for book in books], contexts, resets[-1])
+    write_text(output / "context_books.csv", cases_csv(cases))
     write_text(output / "context.csv", csv_text(CONTEXT_COLUMNS, _context_rows(measures, contexts)))
     write_text(output / "resets.csv", csv_text(RESET_COLUMNS, _reset_rows(measures, resets)))
     write_text(output / "state.csv", csv_text(STATE_COLUMNS, _state_rows(measures)))
@@ -141,6 +146,25 @@ def write_context(
             },
         },
     )
+
+
+def main_cases(
+    measured: Sequence[BookContext], book_ids: Sequence[str], contexts: Sequence[int], reset: int
+) -> dict[str, list[Case]]:
+    """The main numbers book by book, by definition id; ``contexts`` in rising order."""
+    each = list(zip(book_ids, measured, strict=True))
+    deep = [(name, book) for name, book in each if book.targets]
+    shortest, longest = contexts[0], contexts[-1]
+    return {
+        "context_gain": [
+            Case(name, book.context_nats[shortest] - book.whole_nats, book.targets) for name, book in deep
+        ],
+        "effective_remembrance": [Case(name, book.remembrance[longest], book.targets) for name, book in deep],
+        "reset_excess": [Case(name, book.reset_nats[reset] - book.carried_nats, book.tokens) for name, book in each],
+        "shuffled_gap": [
+            Case(name, book.shuffled_nats - book.ordered_nats, book.shuffled_tokens) for name, book in each
+        ],
+    }
 
 
 def _context_rows(measures: ContextMeasures, contexts: Sequence[int]) -> Iterable[Mapping[str, object]]:

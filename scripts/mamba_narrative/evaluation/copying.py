@@ -1,80 +1,124 @@
-"""Which n-grams of some texts occur in the training tokens, and how long the longest copied runs are.
+"""Where some texts repeat the training tokens word for word.
 
-One pass over the training tokens compares hashes of all their n-grams with those that are looked for. Hashes have 64
-bits: in 3 billion training tokens the chance of one wrong hit among 100,000 n-grams is about 2e-5.
+One pass over the training tokens compares hashes of all their 8-grams with those of the texts; from each place of equal
+hashes on the tokens themselves are compared, so that hashes decide only where to look.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from mamba_narrative.progress import Progress
 
-_CHUNK_TOKENS = 1 << 22
+SHORTEST_COPY = 8
+"""Shorter runs of tokens are everywhere, and are not looked for."""
+
+# Small enough that what is computed of a piece stays in the cache.
+_CHUNK_TOKENS = 1 << 18
 _FILTER_BITS = 22
-_SHORTEST_COPY = 8
 _SEPARATOR = -1
 _FACTOR = 0x9E3779B97F4A7C15
 _TOKEN_HASHES = np.random.default_rng(0).integers(0, 1 << 64, size=1 << 16, dtype=np.uint64)
 
 
-def copied_shares(
-    texts: Sequence[npt.NDArray[np.uint16]], training: npt.NDArray[np.uint16], lengths: Sequence[int]
-) -> dict[int, list[float | None]]:
-    """For each length n, a power of two: by text, the share of its n-grams that occur in ``training`` (uint16).
+@dataclass(frozen=True)
+class CopiedRuns:
+    """The runs of one text that occur in the training tokens and go on nowhere there: first token and length.
 
-    None for a text without n-grams.
+    int64 [runs] each; runs may overlap.
     """
-    wanted = {length: [_gram_hashes(text, length) for text in texts] for length in lengths}
-    searches = {length: _Search(np.concatenate(grams)) for length, grams in wanted.items()}
-    overlap = max(lengths) - 1
-    with Progress("looking for copied n-grams", len(training), "tokens") as progress:
-        for start in range(0, len(training), _CHUNK_TOKENS):
-            # N-grams that begin in this chunk; the overlap holds their ends.
-            chunk = training[start : start + _CHUNK_TOKENS + overlap]
-            for length, search in searches.items():
-                search.look_at(_gram_hashes(chunk, length))
-            progress.advance(min(_CHUNK_TOKENS, len(training) - start))
-    return {
-        length: [float(searches[length].found(grams).mean()) if len(grams) else None for grams in wanted[length]]
-        for length in lengths
-    }
+
+    starts: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
+    tokens: int
+    """Length of the text."""
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest run; 0 where there is none of ``SHORTEST_COPY``."""
+        return int(self.lengths.max(initial=0))
+
+    def share(self, n: int) -> float | None:
+        """Share of the text's n-grams that occur in the training tokens; None for a text without n-grams."""
+        if n < SHORTEST_COPY:
+            raise ValueError(f"n-grams of at least {SHORTEST_COPY} tokens are known, not of {n}")
+        grams = self.tokens - n + 1
+        if grams < 1:
+            return None
+        long = self.lengths >= n
+        # How many runs cover an n-gram: each begins to at its first token and ends after its last whole n-gram.
+        steps = np.zeros(grams + 1, np.int64)
+        np.add.at(steps, self.starts[long], 1)
+        np.add.at(steps, self.starts[long] + self.lengths[long] - n + 1, -1)
+        return float((np.cumsum(steps[:-1]) > 0).mean())
 
 
-def longest_copies(texts: Sequence[npt.NDArray[np.uint16]], training: npt.NDArray[np.uint16]) -> list[int]:
-    """For each text the length in tokens of its longest run that occurs in ``training`` (uint16).
-
-    Runs shorter than 8 tokens, which are everywhere, count as 0. Runs are compared token by token, so hashes decide
-    only where to look.
-    """
-    longest = np.zeros(len(texts), np.int64)
+def copied_runs(texts: Sequence[npt.NDArray[np.uint16]], training: npt.NDArray[np.uint16]) -> list[CopiedRuns]:
+    """The copied runs of each text, from one pass over ``training`` (uint16), on as many threads as torch uses."""
     # A separator that is no token ends each text and begins the first.
     flat = np.concatenate([[_SEPARATOR], *(np.append(text.astype(np.int64), _SEPARATOR) for text in texts)])
-    starts = np.cumsum([1, *(len(text) + 1 for text in texts)])[:-1]
-    grams = [_gram_hashes(text, _SHORTEST_COPY) for text in texts]
-    places = np.concatenate([np.arange(len(found)) + start for found, start in zip(grams, starts, strict=True)])
-    owner = np.repeat(np.arange(len(texts)), [len(found) for found in grams])
+    firsts = np.cumsum([1, *(len(text) + 1 for text in texts)])[:-1]
+    grams = [_gram_hashes(text) for text in texts]
+    places = np.concatenate([np.arange(len(found)) + first for found, first in zip(grams, firsts, strict=True)])
     hashes = np.concatenate(grams)
     order = np.argsort(hashes, kind="stable")
-    hashes, places, owner = hashes[order], places[order], owner[order]
+    search = _search(flat, hashes[order], places[order], training)
+    pieces = range(0, len(training), _CHUNK_TOKENS)
+    found: list[npt.NDArray[np.int64]] = []
+    with (
+        Progress("looking for copied runs", len(training), "tokens") as progress,
+        ThreadPoolExecutor(torch.get_num_threads()) as threads,
+    ):
+        for start, runs in zip(pieces, threads.map(search, pieces), strict=True):
+            found.append(runs)
+            progress.advance(min(_CHUNK_TOKENS, len(training) - start))
+    return list(_by_text(found, firsts, [len(text) for text in texts]))
+
+
+def _search(
+    flat: npt.NDArray[np.int64],
+    hashes: npt.NDArray[np.uint64],
+    places: npt.NDArray[np.int64],
+    training: npt.NDArray[np.uint16],
+) -> Callable[[int], npt.NDArray[np.int64]]:
+    """A function of a place in ``training`` that gives the runs, int64 [2, runs], which begin in the piece there.
+
+    hashes: of the texts' n-grams, sorted, with their ``places`` in ``flat``, the texts between separators. A run is its
+    place in ``flat`` and its length.
+    """
+    # Most n-grams are rejected by their highest bits, without a search in the sorted list.
     wanted = np.zeros(1 << _FILTER_BITS, bool)
     wanted[_high_bits(hashes)] = True
-    with Progress("looking for the longest copies", len(training), "tokens") as progress:
-        for start in range(0, len(training), _CHUNK_TOKENS):
-            found = _gram_hashes(training[start : start + _CHUNK_TOKENS + _SHORTEST_COPY - 1], _SHORTEST_COPY)
-            near = np.flatnonzero(wanted[_high_bits(found)])
-            first, end = (np.searchsorted(hashes, found[near], side=side) for side in ("left", "right"))
-            counts = end - first
-            # Every place in the training tokens with every place in the texts that has the same hash.
-            pairs = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-            there = np.repeat(near + start, counts)
-            lengths = _common_lengths(flat, places[pairs], training, there)
-            np.maximum.at(longest, owner[pairs], np.where(lengths < _SHORTEST_COPY, 0, lengths))
-            progress.advance(min(_CHUNK_TOKENS, len(training) - start))
-    return longest.tolist()
+
+    def runs(start: int) -> npt.NDArray[np.int64]:
+        found = _gram_hashes(training[start : start + _CHUNK_TOKENS + SHORTEST_COPY - 1])
+        near = np.flatnonzero(wanted[_high_bits(found)])
+        first, end = (np.searchsorted(hashes, found[near], side=side) for side in ("left", "right"))
+        counts = end - first
+        # Every place in the training tokens with every place in the texts that has the same hash.
+        pairs = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        here = places[pairs]
+        lengths = _common_lengths(flat, here, training, np.repeat(near + start, counts))
+        long = lengths >= SHORTEST_COPY
+        return np.unique(np.stack((here[long], lengths[long])), axis=1)
+
+    return runs
+
+
+def _by_text(
+    found: Sequence[npt.NDArray[np.int64]], firsts: npt.NDArray[np.int64], sizes: Sequence[int]
+) -> Iterator[CopiedRuns]:
+    starts, lengths = np.concatenate([np.empty((2, 0), np.int64), *found], axis=1)
+    owner = np.searchsorted(firsts, starts, side="right") - 1
+    for number, (first, size) in enumerate(zip(firsts.tolist(), sizes, strict=True)):
+        own = owner == number
+        yield CopiedRuns(starts[own] - first, lengths[own], size)
 
 
 def _common_lengths(
@@ -97,38 +141,16 @@ def _common_lengths(
     return lengths
 
 
-class _Search:
-    def __init__(self, hashes: npt.NDArray[np.uint64]) -> None:
-        self._wanted = np.unique(hashes)
-        self._seen = np.zeros(len(self._wanted), bool)
-        # Most training n-grams are rejected by their highest bits, without a search in the sorted list.
-        self._filter = np.zeros(1 << _FILTER_BITS, bool)
-        self._filter[_high_bits(self._wanted)] = True
-
-    def look_at(self, hashes: npt.NDArray[np.uint64]) -> None:
-        candidates = hashes[self._filter[_high_bits(hashes)]]
-        places = np.searchsorted(self._wanted, candidates)
-        inside = places < len(self._wanted)
-        places, candidates = places[inside], candidates[inside]
-        self._seen[places[self._wanted[places] == candidates]] = True
-
-    def found(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-        return self._seen[np.searchsorted(self._wanted, hashes)]
-
-
 def _high_bits(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     return (hashes >> np.uint64(64 - _FILTER_BITS)).astype(np.int64)
 
 
-def _gram_hashes(ids: npt.NDArray[np.uint16], length: int) -> npt.NDArray[np.uint64]:
-    """Hash of every n-gram: the sum of the tokens' random numbers times powers of an odd factor, modulo 2**64.
-
-    The hash of 2n tokens comes from those of its halves, so ``length`` is a power of two.
+def _gram_hashes(ids: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint64]:
+    """Hash of every run of ``SHORTEST_COPY`` tokens: the sum of the tokens' random numbers times powers of an odd
+    factor, modulo 2**64. The hash of 2n tokens comes from those of its halves.
     """
-    if length < 1 or length & (length - 1):
-        raise ValueError(f"the length of n-grams must be a power of two, not {length}")
     hashes, factor, width = _TOKEN_HASHES[ids], _FACTOR, 1
-    while width < length:
+    while width < SHORTEST_COPY:
         hashes = hashes[:-width] + np.uint64(factor) * hashes[width:]
         factor = factor * factor % (1 << 64)
         width *= 2

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mamba_narrative.config.evaluation import GenerationSettings
-from mamba_narrative.evaluation.bootstrap import Estimate, ratio_of_sums
-from mamba_narrative.evaluation.copying import copied_shares, longest_copies
+from mamba_narrative.evaluation.cases import Case, cases_csv, mean_over_books
+from mamba_narrative.evaluation.copying import copied_runs
 from mamba_narrative.evaluation.names import count_names
 from mamba_narrative.evaluation.passages import Passage
 from mamba_narrative.evaluation.text_statistics import (
@@ -21,7 +21,7 @@ from mamba_narrative.evaluation.text_statistics import (
     ends_in_loop,
     zipf_slope,
 )
-from mamba_narrative.io import write_json
+from mamba_narrative.io import write_json, write_text
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
 _COPIED_LENGTHS = (8, 32)
@@ -35,29 +35,23 @@ class Continuations:
     ids: npt.NDArray[np.uint16]
 
 
-def generation_metrics(
-    continuations: Continuations,
-    training: npt.NDArray[np.uint16],
-    tokenizer: Tokenizer,
-    samples: int,
-    seed: int,
-) -> dict[str, Estimate]:
-    """All statistics of continuations by definition id, with intervals over books."""
-    books = [passage.book_id for passage in continuations.passages]
-    parts = [_parts(passage, row, tokenizer) for passage, row in _each(continuations)]
-    of_book = np.repeat(books, continuations.ids.shape[1])
-    metrics = {name: _over_books(of_book, [part[name] for part in parts], samples, seed) for name in parts[0]}
-    flat = [row for _, row in _each(continuations)]
-    for length, shares in copied_shares(flat, training, _COPIED_LENGTHS).items():
-        if continuations.ids.shape[2] < length:
-            reason = f"continuations of {continuations.ids.shape[2]} tokens have no {length}-grams"
-            metrics[f"copied_{length}_share"] = Estimate(None, None, len(set(books)), reason)
-        else:
-            fractions = [(share or 0.0, 1.0) for share in shares]
-            metrics[f"copied_{length}_share"] = _over_books(of_book, fractions, samples, seed)
-    copies = [(float(length), 1.0) for length in longest_copies(flat, training)]
-    metrics["longest_copy"] = _over_books(of_book, copies, samples, seed)
-    return metrics
+def generation_cases(
+    continuations: Continuations, training: npt.NDArray[np.uint16], tokenizer: Tokenizer
+) -> dict[str, list[Case]]:
+    """All statistics of continuations by definition id, one case a continuation; ``training``: uint16 tokens."""
+    each = [
+        (passage, row) for passage, rows in zip(continuations.passages, continuations.ids, strict=True) for row in rows
+    ]
+    copied = copied_runs([row for _, row in each], training)
+    cases: dict[str, list[Case]] = {}
+    for (passage, row), runs in zip(each, copied, strict=True):
+        fractions = _fractions(passage, row, tokenizer) | {"longest_copy": (runs.longest, 1)}
+        for length in _COPIED_LENGTHS:
+            share = runs.share(length)
+            fractions[f"copied_{length}_share"] = (0, 0) if share is None else (share, 1)
+        for name, (top, bottom) in fractions.items():
+            cases.setdefault(name, []).append(Case(passage.book_id, float(top), float(bottom)))
+    return cases
 
 
 def write_generation(
@@ -68,8 +62,13 @@ def write_generation(
     settings: GenerationSettings,
     output: Path,
 ) -> None:
-    """Write `generation.json` of ``run``."""
-    metrics = generation_metrics(continuations, training, tokenizer, settings.bootstrap_samples, settings.passage_seed)
+    """Write `generation.json` and `generation_books.csv` of ``run``."""
+    cases = generation_cases(continuations, training, tokenizer)
+    metrics = {
+        name: mean_over_books(of_metric, settings.bootstrap_samples, settings.passage_seed, "no continuations")
+        for name, of_metric in cases.items()
+    }
+    write_text(output / "generation_books.csv", cases_csv(cases))
     write_json(
         output / "generation.json",
         {
@@ -102,13 +101,7 @@ def write_samples(continuations: Continuations, tokenizer: Tokenizer, output: Pa
     )
 
 
-def _each(continuations: Continuations) -> list[tuple[Passage, npt.NDArray[np.uint16]]]:
-    return [
-        (passage, row) for passage, rows in zip(continuations.passages, continuations.ids, strict=True) for row in rows
-    ]
-
-
-def _parts(passage: Passage, row: npt.NDArray[np.uint16], tokenizer: Tokenizer) -> dict[str, tuple[float, float]]:
+def _fractions(passage: Passage, row: npt.NDArray[np.uint16], tokenizer: Tokenizer) -> dict[str, tuple[float, float]]:
     """Numerator and denominator of each metric for one continuation; a mean has denominator 1."""
     ids = row.tolist()
     text = tokenizer.decode(ids)
@@ -125,13 +118,3 @@ def _parts(passage: Passage, row: npt.NDArray[np.uint16], tokenizer: Tokenizer) 
         "names_from_prompt": (names.from_prompt, names.all),
         "names_kept": (names.in_both_halves, names.all),
     }
-
-
-def _over_books(
-    books: npt.NDArray[np.str_], fractions: Sequence[tuple[float, float]], samples: int, seed: int
-) -> Estimate:
-    """The ratio of sums of ``fractions``, resampled by the book of each."""
-    names, number = np.unique(books, return_inverse=True)
-    tops, bottoms = np.array(fractions, np.float64).T
-    sums = [np.bincount(number, weights=values, minlength=len(names)) for values in (tops, bottoms)]
-    return ratio_of_sums(sums[0], sums[1], samples, seed)

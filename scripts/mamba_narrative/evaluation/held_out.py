@@ -13,6 +13,10 @@ from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import Tokenizer, load_tokenizer
 
 SPLIT = "test"
+_UNFINISHED = "\N{REPLACEMENT CHARACTER}"
+_MOST_TOKENS_OF_A_CHARACTER = 4
+# Enough to hold the beginning of the last character.
+_TAIL_TOKENS = 8
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ def open_tokens(directory: Path, split: str) -> tuple[TokenFile, Tokenizer]:
 
 
 def held_out_books(tokens: TokenFile, tokenizer: Tokenizer, max_tokens_per_book: int | None) -> list[HeldOutBook]:
-    """What is scored of each book: all of it, or its first tokens with the exact bytes and words of their text.
+    """What is scored of each book: all of it, or its first tokens with the exact bytes and words of their text, which
+    ends with a whole character, so that models with other tokenizers can be given the same text.
 
     Raises UserError where no book has any text.
     """
@@ -56,10 +61,19 @@ def held_out_books(tokens: TokenFile, tokenizer: Tokenizer, max_tokens_per_book:
         if max_tokens_per_book is None or len(text_ids) <= max_tokens_per_book:
             books.append(HeldOutBook(book.book_id, text_ids, book.bytes, book.words, is_cut=False))
         else:
-            ids = text_ids[:max_tokens_per_book]
+            ids = _whole_characters(text_ids[:max_tokens_per_book], tokenizer)
             spelled = ids.tolist()
             words = len(tokenizer.decode(spelled).split())
             books.append(HeldOutBook(book.book_id, ids, tokenizer.count_bytes(spelled), words, is_cut=True))
     if not any(len(book.ids) for book in books):
         raise UserError(f"{tokens.path}: its books have no text; nothing can be scored")
     return books
+
+
+def _whole_characters(ids: npt.NDArray[np.uint16], tokenizer: Tokenizer) -> npt.NDArray[np.uint16]:
+    """``ids`` without the last tokens, at most three, where those are the beginning of a character only."""
+    for cut in range(_MOST_TOKENS_OF_A_CHARACTER):
+        shorter = ids[: len(ids) - cut]
+        if not tokenizer.decode(shorter[-_TAIL_TOKENS:].tolist()).endswith(_UNFINISHED):
+            return shorter
+    return ids

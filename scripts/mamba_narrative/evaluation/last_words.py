@@ -29,8 +29,8 @@ class LastWord:
 
 
 def last_words(book: BookText, count: int, sentences: int, seed: int, tokenizer: Tokenizer) -> list[LastWord]:
-    """Up to ``count`` last words from random places of a book; passages have ``sentences`` sentences, the last one's
-    included, and do not overlap.
+    """Up to ``count`` last words that are names and as many others, from random places of a book; passages have
+    ``sentences`` sentences, the last one's included, and do not overlap.
 
     The word has at least three letters, occurs in the sentences before the last one and nowhere else in the last one.
     A name is a word that the book never spells with a small letter.
@@ -39,13 +39,16 @@ def last_words(book: BookText, count: int, sentences: int, seed: int, tokenizer:
     places = _places(book, sentences)
     order = np.random.default_rng(seed_of(seed, book.book_id, "last words")).permutation(len(places))
     found: list[LastWord] = []
+    # Names are rare: without a share of their own there are too few to tell anything.
+    wanted = {True: count, False: count}
     for place in order.tolist():
-        if len(found) == count:
-            break
         before, sentence, word = places[place]
+        is_name = word[0].isupper() and words[word[0].lower() + word[1:]] == 0
+        if not wanted[is_name]:
+            continue
+        wanted[is_name] -= 1
         target = tokenizer.encode_array(" " + word)
         passage, alone = (tokenizer.encode_array(" " + text) for text in (f"{before} {sentence}", sentence))
-        is_name = word[0].isupper() and words[word[0].lower() + word[1:]] == 0
         found.append(LastWord(Trial(book.book_id, passage, (target,)), Trial(book.book_id, alone, (target,)), is_name))
     return found
 

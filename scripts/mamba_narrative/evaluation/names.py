@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,10 +36,14 @@ class Mention:
 
 @dataclass(frozen=True)
 class Repeat:
-    """A later mention of a name: tokens since the last one, and nats that it costs less than the first one."""
+    """A later mention of a name: tokens since the last one, and nats that it costs less than the first one.
+
+    weight: 1 / the later mentions of the name, so that the cost of one first mention does not count a hundred times.
+    """
 
     distance: int
     gain: float
+    weight: float
 
 
 def mentions(text: str, least: int = 1) -> list[Mention]:
@@ -82,28 +87,56 @@ def _is_inside_sentence(text: str, place: int) -> bool:
     return _INSIDE_SENTENCE.search(text, max(0, place - _CHARACTERS_BEFORE), place) is not None
 
 
-def repeats(text: str, ids: Ids, losses: Losses, tokenizer: Tokenizer) -> list[Repeat]:
-    """Later mentions of the names that ``text`` mentions at least three times, from its tokens' losses in nats.
+@dataclass(frozen=True)
+class TokenMention:
+    """A mention as tokens ``begin`` ... ``end - 1`` of its book."""
 
-    Only mentions inside a sentence count, for elsewhere the capital is a gift; names whose first mention is not such a
-    one are left out. Distances are those to the last mention of any kind.
-    """
+    name: str
+    begin: int
+    end: int
+    is_free: bool
+
+
+def token_mentions(text: str, ids: Ids, tokenizer: Tokenizer) -> list[TokenMention]:
+    """The mentions of the names that ``text`` mentions at least three times, in order."""
     ends = token_ends(ids, tokenizer)
     offsets = np.concatenate(([0], np.cumsum([len(character.encode("utf-8")) for character in text])))
-    sums = np.concatenate(([0.0], np.cumsum(losses)))
-    first: dict[str, float | None] = {}
+    found = mentions(text, least=3)
+    begins = np.searchsorted(ends, offsets[[mention.start for mention in found]], side="right")
+    last = np.searchsorted(ends, offsets[[mention.end for mention in found]] - 1, side="right")
+    return [
+        TokenMention(mention.name, begin, min(end + 1, len(ids)), mention.is_free)
+        for mention, begin, end in zip(found, begins.tolist(), last.tolist(), strict=True)
+    ]
+
+
+def mentioned_tokens(found: Sequence[TokenMention]) -> npt.NDArray[np.int64]:
+    """The places of all tokens of mentions, int64, rising, each once."""
+    places = [np.arange(mention.begin, mention.end) for mention in found]
+    return np.unique(np.concatenate(places)) if places else np.empty(0, np.int64)
+
+
+def repeats(found: Sequence[TokenMention], ids: Ids, losses: Losses) -> list[Repeat]:
+    """Later mentions of names; ``losses``: nats of ``mentioned_tokens(found)`` of the book ``ids``.
+
+    Only mentions inside a sentence count, for elsewhere the capital is a gift; names whose first mention is not such a
+    one are left out. A mention is compared where it has the tokens of the first one, so that token frequencies gain
+    exactly nothing. Distances are those to the last mention of any kind.
+    """
+    places = mentioned_tokens(found)
+    first: dict[str, tuple[float, list[int]] | None] = {}
     last: dict[str, int] = {}
-    found = []
-    for mention in mentions(text, least=3):
-        begin = int(np.searchsorted(ends, offsets[mention.start], side="right"))
-        end = int(np.searchsorted(ends, offsets[mention.end] - 1, side="right")) + 1
-        cost = float(sums[min(end, len(losses))] - sums[begin])
+    later: dict[str, list[tuple[int, float]]] = {}
+    for mention in found:
+        begin, end = np.searchsorted(places, (mention.begin, mention.end))
+        cost, spelt = float(losses[begin:end].sum()), ids[mention.begin : mention.end].tolist()
         if mention.name not in first:
-            first[mention.name] = cost if mention.is_free else None
-        elif mention.is_free and (before := first[mention.name]) is not None:
-            found.append(Repeat(begin - last[mention.name] + 1, before - cost))
-        last[mention.name] = end
-    return found
+            first[mention.name] = (cost, spelt) if mention.is_free else None
+        elif mention.is_free and (before := first[mention.name]) is not None and spelt == before[1]:
+            distance = mention.begin - last[mention.name] + 1
+            later.setdefault(mention.name, []).append((distance, before[0] - cost))
+        last[mention.name] = mention.end
+    return [Repeat(distance, gain, 1 / len(of_name)) for of_name in later.values() for distance, gain in of_name]
 
 
 def token_ends(ids: Ids, tokenizer: Tokenizer) -> npt.NDArray[np.int64]:

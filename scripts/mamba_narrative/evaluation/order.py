@@ -69,13 +69,6 @@ def exchange_win(one: Sequence[Losses], other: Sequence[Losses]) -> float:
     return _win(right, wrong)
 
 
-def choice_win(losses: Sequence[Losses]) -> float:
-    """1 where the first candidate is the most likely of all; as one of k ties, 1/k; else 0."""
-    sums = np.array([candidate.sum() for candidate in losses])
-    best = np.abs(sums - sums.min()) <= _TIE * max(1.0, abs(float(sums.min())))
-    return float(best[0] / best.sum())
-
-
 def _win(loss: float, other: float) -> float:
     if abs(loss - other) <= _TIE * max(1.0, abs(loss)):
         return 0.5

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mamba_narrative.errors import UserError
-from mamba_narrative.evaluation.likelihood import ROWS_OF_LOGITS
+from mamba_narrative.evaluation.book_reading import BOOKS_AT_ONCE, even_limits, piece_losses, predict, read_books
 from mamba_narrative.model.interface import LanguageModel, State
 from mamba_narrative.progress import Progress
 
@@ -58,8 +58,11 @@ class Scorer(Protocol):
         """How the first candidate of each trial is predicted after its prefix."""
         ...
 
-    def read(self, ids: Ids) -> Losses:
-        """-ln p in nats of every token of a long text, float64 [tokens], read from the empty state to its end."""
+    def read(self, texts: Sequence[Ids], wanted: Sequence[npt.NDArray[np.int64]]) -> list[Losses]:
+        """-ln p in nats of the ``wanted`` tokens of long texts, float64, each read from the empty state to its end.
+
+        wanted: by text the places of its tokens that are looked at, rising.
+        """
         ...
 
 
@@ -88,18 +91,23 @@ class ModelScorer:
         return results
 
     @torch.inference_mode()
-    def read(self, ids: Ids) -> Losses:
-        """See ``Scorer``; in pieces with carried state, in constant memory."""
-        text = torch.from_numpy(np.concatenate(([self._end_of_text_id], ids)).astype(np.int64)).to(self._device)
-        state: State | None = None
-        losses = []
-        with Progress(self._title, len(ids), "tokens") as progress:
-            for start in range(0, len(ids), _PIECE_TOKENS):
-                piece = text[start : start + _PIECE_TOKENS + 1]
-                hidden, state = self._model(piece[None, :-1], state)
-                losses.append(_predict(self._model, hidden[0], piece[1:])[0])
-                progress.advance(len(piece) - 1)
-        return np.concatenate(losses) if losses else np.empty(0)
+    def read(self, texts: Sequence[Ids], wanted: Sequence[npt.NDArray[np.int64]]) -> list[Losses]:
+        """See ``Scorer``; side by side in pieces with carried state, in constant memory."""
+        found: list[list[Losses]] = [[] for _ in texts]
+        limits = even_limits(max(map(len, texts), default=0), _PIECE_TOKENS)
+        at_once = BOOKS_AT_ONCE.get(self._device.type, BOOKS_AT_ONCE["cpu"])
+        names = [f"number {number}" for number in range(1, len(texts) + 1)]
+        with Progress(self._title, sum(map(len, texts)), "tokens") as progress:
+            for piece in read_books(self._model, texts, self._end_of_text_id, limits, at_once):
+                here = [
+                    places[np.searchsorted(places, piece.start) : np.searchsorted(places, piece.start + length)]
+                    for places, length in zip((wanted[n] for n in piece.books), piece.lengths, strict=True)
+                ]
+                inside = [places - piece.start for places in here]
+                for number, losses in zip(piece.books, piece_losses(self._model, piece, names, inside), strict=True):
+                    found[number].append(losses)
+                progress.advance(sum(piece.lengths))
+        return [np.concatenate(parts) if parts else np.empty(0) for parts in found]
 
     @torch.inference_mode()
     def _predictions(self, trials: Sequence[Trial]) -> Iterator[tuple[list[int], list[Prediction]]]:
@@ -187,30 +195,20 @@ class TokenScorer:
         words = [self._losses_of[trial.candidates[0]] for trial in trials]
         return [Recall(float(losses.sum()), bool((losses == least).all())) for losses in words]
 
-    def read(self, ids: Ids) -> Losses:
+    def read(self, texts: Sequence[Ids], wanted: Sequence[npt.NDArray[np.int64]]) -> list[Losses]:
         """See ``Scorer``."""
-        return self._losses_of[ids]
+        return [self._losses_of[text[places]] for text, places in zip(texts, wanted, strict=True)]
 
 
 def _predict(model: LanguageModel, hidden: Tensor, targets: Tensor) -> Prediction:
-    """-ln p(target) in nats and whether it is the most likely token, from hidden states [tokens, d_model].
-
-    Logits are never whole in memory. Raises UserError where they are not finite.
-    """
-    losses, best = [], []
-    rows = ROWS_OF_LOGITS.get(hidden.device.type, ROWS_OF_LOGITS["cpu"])
-    for start in range(0, len(targets), rows):
-        scores = model.logits(hidden[start : start + rows])
-        chosen = scores.gather(1, targets[start : start + rows, None]).squeeze(1)
-        losses.append((scores.logsumexp(dim=1) - chosen).double())
-        best.append(chosen >= scores.amax(dim=1))
-    nats = torch.cat(losses).cpu().numpy()
+    """See ``predict``. Raises UserError where a probability is not finite."""
+    nats, best = predict(model, hidden, targets)
     if not np.isfinite(nats).all():
         raise UserError(
             "the model gives a token no finite probability; its training diverged: train it again, "
             "with a lower learning rate"
         )
-    return nats, torch.cat(best).cpu().numpy()
+    return nats, best
 
 
 def _size(trial: Trial) -> int:

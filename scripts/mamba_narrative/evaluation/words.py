@@ -10,7 +10,7 @@ from mamba_narrative.evaluation.cases import Case, mean_over_books, write_cases
 from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.last_words import LastWord, last_words
-from mamba_narrative.evaluation.names import Repeat, repeats
+from mamba_narrative.evaluation.names import Repeat, mentioned_tokens, repeats, token_mentions
 from mamba_narrative.evaluation.scoring import ModelScorer, Scorer
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
 from mamba_narrative.evaluation.windows import book_texts
@@ -52,10 +52,16 @@ def word_cases(scorer: Scorer, words: Sequence[LastWord]) -> dict[str, list[Case
 
 def book_repeats(scorer: Scorer, books: Sequence[HeldOutBook], tokenizer: Tokenizer) -> list[tuple[str, Repeat]]:
     """Later mentions of names in all books, each with its book."""
-    found = []
-    for book, text in zip(books, book_texts(books, tokenizer), strict=True):
-        found += [(book.book_id, repeat) for repeat in repeats(text.text, book.ids, scorer.read(book.ids), tokenizer)]
-    return found
+    found = [
+        token_mentions(text.text, book.ids, tokenizer)
+        for book, text in zip(books, book_texts(books, tokenizer), strict=True)
+    ]
+    losses = scorer.read([book.ids for book in books], [mentioned_tokens(of_book) for of_book in found])
+    return [
+        (book.book_id, repeat)
+        for book, of_book, nats in zip(books, found, losses, strict=True)
+        for repeat in repeats(of_book, book.ids, nats)
+    ]
 
 
 def write_words(
@@ -74,7 +80,7 @@ def write_words(
     ]
     again = book_repeats(scorer, books, tokenizer)
     cases = word_cases(scorer, words)
-    cases["name_recall_gain"] = [Case(book, repeat.gain) for book, repeat in again]
+    cases["name_recall_gain"] = [_recall(book, repeat) for book, repeat in again]
     write_text(output / "name_recall.csv", csv_text(RECALL_COLUMNS, recall_rows(again, settings)))
     columns = {"name_recall.csv": {"gain_nats": "name_recall_gain"}}
     write_cases(run, "words", cases, settings, dict.fromkeys(cases, _NONE), columns, output)
@@ -85,7 +91,7 @@ def recall_rows(again: Sequence[tuple[str, Repeat]], settings: WordsSettings) ->
     rows: list[Mapping[str, object]] = []
     for first, end in zip(_DISTANCES, (*_DISTANCES[1:], None), strict=True):
         cases = [
-            Case(book, repeat.gain)
+            _recall(book, repeat)
             for book, repeat in again
             if first <= repeat.distance and (end is None or repeat.distance < end)
         ]
@@ -94,3 +100,7 @@ def recall_rows(again: Sequence[tuple[str, Repeat]], settings: WordsSettings) ->
         values = (first, end, len(cases), gain.n, gain.value, low, high)
         rows.append(dict(zip(RECALL_COLUMNS, values, strict=True)))
     return rows
+
+
+def _recall(book: str, repeat: Repeat) -> Case:
+    return Case(book, repeat.gain * repeat.weight, repeat.weight)

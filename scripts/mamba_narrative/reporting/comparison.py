@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mamba_narrative.evaluation.definitions import DEFINITIONS, Definition
 from mamba_narrative.reporting.formatting import with_interval
-from mamba_narrative.reporting.sources import BASELINES
+from mamba_narrative.reporting.sources import PUBLISHED, is_run
 
 _ROW_LABELS = {
     "untrained": "untrained model",
@@ -65,11 +65,16 @@ class Comparison:
 
 def row_label(run: str) -> str:
     """What people call a run or a baseline."""
+    if run.startswith(PUBLISHED):
+        return f"{run.removeprefix(PUBLISHED)} (published; may have read these books)"
     return _ROW_LABELS.get(run, run)
 
 
-def compare(measured: Iterable[Mapping[str, Any]]) -> Comparison:
-    """Arrange the rows of the likelihood or generation table; order of runs and metrics as they come."""
+def compare(measured: Iterable[Mapping[str, Any]], best: Collection[tuple[str, str]] = ()) -> Comparison:
+    """Arrange the rows of a table of measured values; order of runs and metrics as they come.
+
+    best: runs and metrics that are marked.
+    """
     by_run: dict[str, dict[str, Mapping[str, Any]]] = {}
     headings: dict[str, Heading] = {}
     for row in measured:
@@ -89,14 +94,14 @@ def compare(measured: Iterable[Mapping[str, Any]]) -> Comparison:
         Row(
             run,
             row_label(run),
-            run in BASELINES,
-            tuple(_cell(values[metric]) if metric in values else None for metric in headings),
+            not is_run(run),
+            tuple(_cell(values[metric], (run, metric) in best) if metric in values else None for metric in headings),
         )
         for run, values in by_run.items()
     )
     return Comparison(tuple(headings.values()), rows)
 
 
-def _cell(row: Mapping[str, Any]) -> Cell:
+def _cell(row: Mapping[str, Any], is_best: bool) -> Cell:
     value, interval = with_interval(row["value"], row["interval_low"], row["interval_high"])
-    return Cell(value, interval or "no interval", f"{row['n']:,.0f}")
+    return Cell(value, (interval or "no interval") + ", best" * is_best, f"{row['n']:,.0f}")

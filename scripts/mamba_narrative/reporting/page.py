@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from mamba_narrative.config.report import ReportSettings
 from mamba_narrative.errors import UserError
-from mamba_narrative.evaluation.definitions import Definition
+from mamba_narrative.evaluation.definitions import DEFINITIONS, HEADLINE, UNSEPARATED, Definition
 from mamba_narrative.io import read_json
 from mamba_narrative.reporting.comparison import Comparison, compare, row_label
 from mamba_narrative.reporting.definitions import definitions_behind, find_definition
@@ -23,7 +23,7 @@ from mamba_narrative.reporting.environment import read_environment
 from mamba_narrative.reporting.formatting import amount, duration, flattened, plural, visible, with_interval
 from mamba_narrative.reporting.overlap import duplicate_pairs, leak_test, moved_books, overlap_between_splits
 from mamba_narrative.reporting.samples import Sample, choose_samples
-from mamba_narrative.reporting.sources import BASELINES, book_titles, optional_json
+from mamba_narrative.reporting.sources import BASELINES, PUBLISHED, book_titles, is_run, optional_json
 from mamba_narrative.reporting.summary import (
     corpus_sentences,
     likelihood_sentences,
@@ -33,7 +33,9 @@ from mamba_narrative.reporting.summary import (
 from mamba_narrative.reporting.tables.composition import COMPOSITION
 from mamba_narrative.reporting.tables.context import CONTEXT, CONTEXTS, RESETS
 from mamba_narrative.reporting.tables.corpus import CORPUS, SELECTION, SPLITS_SCHEMA
-from mamba_narrative.reporting.tables.evaluation import GENERATION, LIKELIHOOD, STRUCTURE, WORDS
+from mamba_narrative.reporting.tables.evaluation import GENERATION, LIKELIHOOD, STRUCTURE, TASKS, WORDS
+from mamba_narrative.reporting.tables.headline import HEADLINE_TABLE
+from mamba_narrative.reporting.tables.paired import PAIRED, best_of
 from mamba_narrative.reporting.tables.runs import RUNS
 from mamba_narrative.reporting.tables.sanity import SANITY, failed
 from mamba_narrative.reporting.tables.stripping import STRIPPING
@@ -47,13 +49,15 @@ _SCHEMAS: tuple[Schema, ...] = (
     SPLITS_SCHEMA,
     COMPOSITION,
     RUNS,
+    HEADLINE_TABLE,
+    PAIRED,
     LIKELIHOOD,
     GENERATION,
     STRUCTURE,
     WORDS,
 )
 _FIGURES = ("training_curve", "loss_by_position", "next_chapter", "name_recall", "corpus_composition")
-_CONTEXT_SCHEMAS = (CONTEXT, CONTEXTS, RESETS, SANITY)
+_CONTEXT_SCHEMAS = (CONTEXT, CONTEXTS, RESETS, SANITY, TASKS)
 _DEFINED_IN = {
     "likelihood": ("likelihood", "loss_by_position", "context", "use_of_context", "contexts", "resets", "sanity"),
     "structure": ("structure", "next_chapter"),
@@ -111,6 +115,9 @@ def build_page(results: Path, runs: Sequence[str], settings: ReportSettings, con
             moves=moved_books(results),
             run_columns=_told(tables["runs"]),
             run_details=[_run_details(record) for record in records],
+            headline=_headline(tables["headline"], tables["comparison"]),
+            headline_reasons={DEFINITIONS[key].name: reason for key, reason in HEADLINE.items()},
+            unseparated={DEFINITIONS[key].name: reason for key, reason in UNSEPARATED.items()},
             likelihood=_comparison(tables["likelihood"]),
             generation=_comparison(tables["generation"]),
             context=_comparison(tables["context"]),
@@ -118,7 +125,7 @@ def build_page(results: Path, runs: Sequence[str], settings: ReportSettings, con
             shown_definitions=_definitions(tables),
             definitions_behind=definitions_behind,
             likelihood_scope=_likelihood_scope(results, runs),
-            baseline_facts=_baseline_facts(results),
+            baseline_facts=_baseline_facts(results, rows["likelihood"]),
             structure=_comparison(tables["structure"]),
             structure_settings=_settings_of(results, runs, "structure"),
             words=_comparison(tables["words"]),
@@ -188,7 +195,7 @@ def _subtitle(records: Sequence[Mapping[str, Any]]) -> str:
 def _tiles(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Tile]:
     tiles = []
     bits = {row["run"]: row for row in rows["likelihood"] if row["metric"] == "bits_per_byte"}
-    own = [row for run, row in bits.items() if run not in BASELINES]
+    own = [row for run, row in bits.items() if is_run(run)]
     if own:
         best = min(own, key=lambda row: row["value"])
         value, interval = _value(best)
@@ -214,7 +221,7 @@ def _value(row: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _caution(likelihood: Sequence[Mapping[str, Any]]) -> str:
-    cases = [row["n"] for row in likelihood if row["metric"] == "bits_per_byte" and row["run"] not in BASELINES]
+    cases = [row["n"] for row in likelihood if row["metric"] == "bits_per_byte" and is_run(row["run"])]
     return sample_size_note(min(cases), "test book") if cases else ""
 
 
@@ -229,6 +236,11 @@ def _missing(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
 
 def _comparison(table: Table | None) -> Comparison | None:
     return None if table is None else compare(table.rows)
+
+
+def _headline(table: Table | None, ranked: Table | None) -> Comparison | None:
+    """The main table; a best run is marked where the comparison says so."""
+    return None if table is None else compare(table.rows, best_of(ranked))
 
 
 def _definitions(tables: Mapping[str, Table | None]) -> dict[str, dict[str, Definition | None]]:
@@ -308,10 +320,11 @@ def _context_scope(results: Path, runs: Sequence[str]) -> str:
     return ""
 
 
-def _baseline_facts(results: Path) -> list[str]:
+def _baseline_facts(results: Path, likelihood: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the baselines of the likelihood have read, one sentence each."""
     sentences = []
-    for name in BASELINES:
+    published = dict.fromkeys(row["run"] for row in likelihood if row["run"].startswith(PUBLISHED))
+    for name in (*published, *BASELINES):
         report = optional_json(results / "evaluation" / name / "likelihood.json") or {}
         if facts := flattened(report.get("model") or {}):
             sentences.append(f"{row_label(name)}: " + ", ".join(f"{fact} {value}" for fact, value in facts) + ".")

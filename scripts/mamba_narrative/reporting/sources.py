@@ -15,6 +15,19 @@ from mamba_narrative.io import read_json, read_table, read_text
 BASELINES = ("untrained", "ngram", "xz-after-training", "xz", "unigram", "human")
 """Names under `evaluation/` that are no runs: initial weights, models that count, xz, the books themselves."""
 
+PUBLISHED = "published/"
+"""What the names of published models begin with, as their folders do under `evaluation/`."""
+
+
+def is_run(name: str) -> bool:
+    """Whether ``name`` is a run of this project, not a baseline or a published model."""
+    return name not in BASELINES and is_contender(name)
+
+
+def is_contender(name: str) -> bool:
+    """Whether a good number of ``name`` counts: published models may have read the test books."""
+    return not name.startswith(PUBLISHED)
+
 
 def read_csv(path: Path, required: Sequence[str] = ()) -> list[dict[str, str]]:
     """Rows of a comma-separated file with a header line, as dicts of strings.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mamba_narrative.reporting.formatting import amount, listing, percent, plural, with_interval
-from mamba_narrative.reporting.sources import BASELINES
+from mamba_narrative.reporting.sources import is_run
 
 Rows = Sequence[Mapping[str, Any]]
 _FEW, _SOME = 5, 30
@@ -40,7 +40,7 @@ def corpus_sentences(corpus: Rows, selection: Rows, splits: Rows) -> list[str]:
 def likelihood_sentences(likelihood: Rows) -> list[str]:
     """How well each run predicts the held-out books, beside the baseline, and whether the runs can be told apart."""
     measured = {row["run"]: row for row in likelihood if row["metric"] == "bits_per_byte"}
-    runs = [row for run, row in measured.items() if run not in BASELINES]
+    runs = [row for run, row in measured.items() if is_run(run)]
     baseline = measured.get("unigram")
     sentences = [f"{_measured(row)}{_against(row, baseline)}" for row in runs]
     if len(runs) > 1:
@@ -52,7 +52,7 @@ def repetition_sentences(generation: Rows) -> list[str]:
     """How much the runs repeat themselves, beside the authors."""
     measured = {row["run"]: row for row in generation if row["metric"] == "seq_rep_4"}
     human = measured.get("human")
-    runs = [row for run, row in measured.items() if run not in BASELINES]
+    runs = [row for run, row in measured.items() if is_run(run)]
     if not runs or human is None:
         return []
     shares = listing([f"{percent(row['value'])} ({row['run']})" for row in runs])

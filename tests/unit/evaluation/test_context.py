@@ -12,8 +12,8 @@ from table_models import BigramModel, CountingModel
 
 from mamba_narrative.config.evaluation import ContextSettings
 from mamba_narrative.errors import UserError
-from mamba_narrative.evaluation.book_reading import piece_limits, read_book
-from mamba_narrative.evaluation.context import measure_book, reset_nats, rms_by_kind, target_starts
+from mamba_narrative.evaluation.book_reading import even_limits, piece_limits, read_books
+from mamba_narrative.evaluation.context import measure_books, reset_nats, rms_by_kind, target_starts
 from mamba_narrative.evaluation.context_report import ContextMeasures
 from mamba_narrative.evaluation.held_out import HeldOutBook
 from mamba_narrative.evaluation.likelihood import score_books
@@ -25,6 +25,11 @@ SETTINGS = ContextSettings(
     context_tokens=(1, 4, 16), spans_per_book=3, span_tokens=2, reset_tokens=(1, 5), shuffled_tokens=20,
     piece_tokens=16, bootstrap_samples=100,
 )  # fmt: skip
+
+
+def measure_book(model, book, end_of_text_id, settings):
+    (found,) = measure_books(model, [book], end_of_text_id, settings, "measuring")
+    return found
 
 
 def book_of(ids, name="b"):
@@ -137,8 +142,8 @@ def test_whole_books_do_not_depend_on_the_pieces_in_single_precision():
 @torch.inference_mode()
 def test_what_is_kept_of_a_book_does_not_grow_with_it():
     model, sizes = small_model().float(), set()
-    for piece in read_book(model, random_book(2_000, 49).ids, 49, 64):
-        assert len(piece.hidden) <= 64
+    for piece in read_books(model, [random_book(2_000, 49).ids], 49, even_limits(2_000, 64), 1):
+        assert piece.hidden.shape[1] <= 64
         sizes.add(sum(tensor.numel() for tensor in piece.state.values()))
     assert len(sizes) == 1
 
@@ -157,6 +162,18 @@ def test_a_novel_of_500_000_tokens_takes_no_more_memory_than_one_of_50_000():
     assert grown_mib < 40
     other = measure_book(model, novel, 49, settings.model_copy(update={"piece_tokens": 777}))
     assert found.carried_nats / 500_000 == pytest.approx(other.carried_nats / 500_000, abs=1e-5)
+
+
+def test_what_is_measured_of_a_book_does_not_depend_on_the_books_read_beside_it():
+    model, books = small_model(), [random_book(length, 49, seed=length) for length in (30, 61, 64, 17, 61, 150)]
+    together = measure_books(model, books, 49, SETTINGS, "measuring")
+    for book, found in zip(books, together, strict=True):
+        alone = measure_book(model, book, 49, SETTINGS)
+        assert (found.tokens, found.targets) == (alone.tokens, alone.targets)
+        assert found.carried_nats == pytest.approx(alone.carried_nats)
+        assert found.whole_nats == pytest.approx(alone.whole_nats)
+        assert dict(found.remembrance) == pytest.approx(alone.remembrance)
+        assert dict(found.state_rms) == pytest.approx(alone.state_rms)
 
 
 def test_resets_throw_the_state_away_and_nothing_else():

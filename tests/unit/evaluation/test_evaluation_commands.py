@@ -68,12 +68,12 @@ def test_all_files_of_the_contract_are_written(results):
     files = {
         "likelihood.json", "likelihood_books.csv", "position.csv", "generation.json", "samples.json",
         "structure.json", "structure_books.csv", "chapters.csv", "words.json", "words_books.csv",
-        "name_recall.csv",
+        "name_recall.csv", "generation_books.csv",
     }  # fmt: skip
-    of_context = {"context.json", "context.csv", "resets.csv", "state.csv"}
+    of_context = {"context.json", "context_books.csv", "context.csv", "resets.csv", "state.csv"}
     assert {path.name for path in (results / "small").iterdir()} == files | of_context
     assert {path.name for path in (results / "unigram").iterdir()} == files
-    assert {path.name for path in (results / "human").iterdir()} == {"generation.json"}
+    assert {path.name for path in (results / "human").iterdir()} == {"generation.json", "generation_books.csv"}
     two = {"likelihood.json", "likelihood_books.csv"}
     assert {path.name for path in (results / "ngram").iterdir()} == {*two, "position.csv"}
     for name in ("xz", "xz-after-training"):

@@ -7,11 +7,13 @@ from evaluation_inputs import random_text, small_model, write_split
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mamba_narrative.config.evaluation import GenerationSettings
 from mamba_narrative.errors import UserError
-from mamba_narrative.evaluation.copying import copied_shares, longest_copies
-from mamba_narrative.evaluation.generation_report import Continuations, generation_metrics
+from mamba_narrative.evaluation.copying import copied_runs
+from mamba_narrative.evaluation.generation_report import Continuations, write_generation
 from mamba_narrative.evaluation.passages import Passage, choose_passages
 from mamba_narrative.evaluation.sampling import continue_passages, draw, random_numbers
+from mamba_narrative.io import read_json
 from mamba_narrative.progress import Progress
 from mamba_narrative.tokens.reader import TokenFile
 
@@ -118,52 +120,52 @@ def test_passages_come_from_as_many_books_as_possible(tmp_path, tokenizer):
 
 
 @given(
-    training=st.lists(st.integers(0, 2), min_size=0, max_size=80),
-    texts=st.lists(st.lists(st.integers(0, 2), min_size=0, max_size=30), min_size=1, max_size=3),
-)
-def test_copied_n_grams_are_those_that_a_plain_search_finds(training, texts):
-    found = copied_shares([np.array(t, np.uint16) for t in texts], np.array(training, np.uint16), (4, 8))
-    for n in (4, 8):
-        known = {tuple(training[i : i + n]) for i in range(len(training) - n + 1)}
-        for text, share in zip(texts, found[n], strict=True):
-            grams = [tuple(text[i : i + n]) for i in range(len(text) - n + 1)]
-            assert share == (pytest.approx(sum(g in known for g in grams) / len(grams)) if grams else None)
-
-
-def test_copies_across_the_pieces_of_the_training_tokens_are_found(monkeypatch):
-    training = np.random.default_rng(1).integers(0, 60_000, 100).astype(np.uint16)
-    monkeypatch.setattr("mamba_narrative.evaluation.copying._CHUNK_TOKENS", 16)
-    assert copied_shares([training], training, (8, 32)) == {8: [1.0], 32: [1.0]}
-
-
-@given(
     training=st.lists(st.integers(0, 1), min_size=0, max_size=80),
     texts=st.lists(st.lists(st.integers(0, 1), min_size=0, max_size=30), min_size=1, max_size=3),
+    n=st.integers(8, 12),
 )
-def test_the_longest_copy_is_the_one_that_a_plain_search_finds(training, texts):
-    found = longest_copies([np.array(t, np.uint16) for t in texts], np.array(training, np.uint16))
+def test_copied_runs_are_those_that_a_plain_search_finds(training, texts, n):
+    found = copied_runs([np.array(t, np.uint16) for t in texts], np.array(training, np.uint16))
+    known = {tuple(training[i : i + n]) for i in range(len(training) - n + 1)}
     spelt = "".join(map(str, training))
-    for text, length in zip(texts, found, strict=True):
+    for text, copied in zip(texts, found, strict=True):
+        grams = [tuple(text[i : i + n]) for i in range(len(text) - n + 1)]
+        assert copied.share(n) == (pytest.approx(sum(g in known for g in grams) / len(grams)) if grams else None)
         own = "".join(map(str, text))
         runs = (own[i:j] for i in range(len(own)) for j in range(i + 8, len(own) + 1))
-        assert length == max((len(run) for run in runs if run in spelt), default=0)
+        assert copied.longest == max((len(run) for run in runs if run in spelt), default=0)
 
 
-def test_a_copy_across_the_pieces_of_the_training_tokens_is_whole(monkeypatch):
+def test_copies_across_the_pieces_of_the_training_tokens_are_whole(monkeypatch):
     training = np.random.default_rng(1).integers(0, 60_000, 100).astype(np.uint16)
     monkeypatch.setattr("mamba_narrative.evaluation.copying._CHUNK_TOKENS", 16)
     other = np.concatenate((training[20:70], [0], training[5:40])).astype(np.uint16)
-    assert longest_copies([training, other, other[:7]], training) == [100, 50, 0]
+    whole, parts, short = copied_runs([training, other, other[:7]], training)
+    assert (whole.share(8), whole.share(32), whole.longest) == (1.0, 1.0, 100)
+    assert (parts.longest, parts.share(32)) == (50, (19 + 4) / (86 - 31))
+    assert (short.longest, short.share(8)) == (0, None)
 
 
-def test_metrics_have_intervals_over_books_and_a_reason_where_they_are_missing(tokenizer):
+def test_shorter_n_grams_than_are_looked_for_are_refused():
+    (copied,) = copied_runs([np.arange(20, dtype=np.uint16)], np.arange(9, dtype=np.uint16))
+    assert copied.share(8) == pytest.approx(2 / 13)
+    with pytest.raises(ValueError, match="at least 8"):
+        copied.share(4)
+
+
+def test_metrics_have_intervals_over_books_and_a_reason_where_they_are_missing(tokenizer, tmp_path):
     ids = np.array(tokenizer.encode(" the end. The end" * 8)[:16], np.uint16)
     passages = [Passage(str(n), 0, ids, ids) for n in (1, 1, 2)]
-    metrics = generation_metrics(Continuations(passages, np.stack([ids[None]] * 3)), ids, tokenizer, 100, 1)
-    assert metrics["seq_rep_4"].n == 2
-    assert metrics["copied_8_share"].value == 1.0
-    assert metrics["loop_share"].value == 1.0
-    assert metrics["longest_copy"].value == 16
-    assert metrics["names_kept"].reason
-    assert metrics["copied_32_share"].value is None
-    assert metrics["copied_32_share"].reason
+    continuations = Continuations(passages, np.stack([ids[None]] * 3))
+    settings = GenerationSettings(bootstrap_samples=100)
+    write_generation("small", continuations, ids, tokenizer, settings, tmp_path)
+    metrics = read_json(tmp_path / "generation.json")["metrics"]
+    assert metrics["seq_rep_4"]["n"] == 2
+    assert metrics["copied_8_share"]["value"] == 1.0
+    assert metrics["loop_share"]["value"] == 1.0
+    assert metrics["longest_copy"]["value"] == 16
+    assert metrics["names_kept"]["reason"]
+    assert metrics["copied_32_share"]["value"] is None
+    assert metrics["copied_32_share"]["reason"]
+    lines = (tmp_path / "generation_books.csv").read_text().splitlines()
+    assert "longest_copy,1,2,2,32" in lines

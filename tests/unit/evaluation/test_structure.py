@@ -12,8 +12,8 @@ from table_models import BigramModel
 
 from mamba_narrative.config.evaluation import StructureSettings
 from mamba_narrative.evaluation.cases import Case, mean_over_books
-from mamba_narrative.evaluation.chapters import chapter_trials
-from mamba_narrative.evaluation.order import choice_win, exchange_win, exchanges, pairwise_wins, shuffles
+from mamba_narrative.evaluation.chapters import chapter_trials, choose
+from mamba_narrative.evaluation.order import exchange_win, exchanges, pairwise_wins, shuffles
 from mamba_narrative.evaluation.scoring import ModelScorer, TokenScorer, Trial
 from mamba_narrative.evaluation.structure import build_trials, chapter_cases, structure_cases
 from mamba_narrative.evaluation.text_statistics import split_sentences
@@ -90,12 +90,26 @@ def test_a_bigram_model_scores_what_is_computed_on_paper():
 def test_wins_count_ties_as_their_chance():
     losses = [np.array([1.0, 2.0]), np.array([2.0, 1.0]), np.array([2.0, 2.0]), np.array([1.0, 1.0])]
     assert pairwise_wins(losses) == pytest.approx((0.5 + 1 + 0) / 3)
-    assert choice_win(losses) == 0
-    assert choice_win(losses[:3]) == 0.5
-    assert choice_win([losses[3], *losses[:3]]) == 1
     # 3 + 5 nats in place against 4 + 4 exchanged: a tie.
     assert exchange_win([np.array([3.0]), np.array([4.0])], [np.array([5.0]), np.array([4.0])]) == 0.5
     assert exchange_win([np.array([3.0]), np.array([4.0])], [np.array([4.0]), np.array([4.0])]) == 1
+
+
+def test_an_opening_is_chosen_by_what_the_prefix_gains_it_not_by_what_it_costs():
+    def group(gains):
+        # Openings cost 100, 110, 120 ... by themselves; trial i lists its own opening first.
+        return [
+            [np.array([100.0 + 10 * other - gains.get((place, other), 0)]) for other in order]
+            for place in range(6)
+            for order in [[place, *(number for number in range(6) if number != place)]]
+        ]
+
+    assert choose(group({})) == pytest.approx([1 / 6] * 6)
+    assert choose(group({(place, place): 1.0 for place in range(6)})) == [1.0] * 6
+    # The prefix of chapter 2 makes opening 5 likelier instead; those of the others say nothing of the rest.
+    wrong = choose(group({(2, 5): 3.0}))
+    assert wrong[2] == 0
+    assert wrong[0] == pytest.approx(1 / 5)
 
 
 @pytest.mark.parametrize("seed", [None, 1, 2])

@@ -11,7 +11,16 @@ from table_models import BigramModel
 from mamba_narrative.config.evaluation import WordsSettings
 from mamba_narrative.evaluation.held_out import HeldOutBook
 from mamba_narrative.evaluation.last_words import LastWord, last_words
-from mamba_narrative.evaluation.names import NameCounts, Repeat, count_names, mentions, repeats, token_ends
+from mamba_narrative.evaluation.names import (
+    NameCounts,
+    Repeat,
+    count_names,
+    mentioned_tokens,
+    mentions,
+    repeats,
+    token_ends,
+    token_mentions,
+)
 from mamba_narrative.evaluation.scoring import ModelScorer, TokenScorer, Trial
 from mamba_narrative.evaluation.windows import BookText
 from mamba_narrative.evaluation.words import book_repeats, recall_rows, word_cases
@@ -46,7 +55,8 @@ def test_a_last_word_occurs_before_in_the_passage_and_not_in_its_sentence(tokeni
 
 
 def test_passages_are_as_many_as_wanted_and_the_same_every_time(tokenizer):
-    assert len(found(tokenizer, count=1)) == 1
+    # As many names as other words.
+    assert sorted(word.is_name for word in found(tokenizer, count=1)) == [False, True]
     first, second = ([word.alone.prefix.tolist() for word in found(tokenizer, count=2)] for _ in range(2))
     assert first == second
 
@@ -79,7 +89,17 @@ def test_a_long_text_is_read_with_carried_state(monkeypatch, piece):
     model, text = small_model(), np.random.default_rng(1).integers(0, 49, 40).astype(np.uint16)
     whole = ModelScorer(model, 49).score([Trial("b", ids(), (text,))])[0][0]
     monkeypatch.setattr("mamba_narrative.evaluation.scoring._PIECE_TOKENS", piece)
-    np.testing.assert_allclose(ModelScorer(model, 49).read(text), whole, rtol=1e-9)
+    # Beside other texts, and looking at some tokens alone.
+    texts, wanted = [text[:9], text, text[:30]], [np.arange(9), np.arange(40), np.array([0, 7, 29])]
+    found = ModelScorer(model, 49).read(texts, wanted)
+    for losses, places in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(losses, whole[places], rtol=1e-9)
+
+
+def test_nothing_is_read_of_no_text():
+    assert ModelScorer(small_model(), 49).read([], []) == []
+    (none,) = ModelScorer(small_model(), 49).read([ids(1, 2, 3)], [np.empty(0, np.int64)])
+    assert none.size == 0
 
 
 def test_names_are_capitalised_words_inside_sentences_that_are_never_small():
@@ -105,10 +125,21 @@ def test_a_later_mention_gains_what_it_costs_less_than_the_first(tokenizer):
         first = int(np.searchsorted(ends, offset, side="right"))
         losses[first] = next(costs)
         places.append((first, int(np.searchsorted(ends, offset + len("Hendrik") - 1, side="right")) + 1))
-    found = repeats(text, tokens, losses, tokenizer)
+    mentioned = token_mentions(text, tokens, tokenizer)
+    found = repeats(mentioned, tokens, losses[mentioned_tokens(mentioned)])
     # The third mention begins its sentence: it counts as a mention, and not as a case.
     distances = [places[1][0] - places[0][1] + 1, places[3][0] - places[2][1] + 1]
-    assert found == [Repeat(distances[0], 5.0), Repeat(distances[1], 8.0)]
+    assert found == [Repeat(distances[0], 5.0, 1 / 2), Repeat(distances[1], 8.0, 1 / 2)]
+
+
+def test_a_mention_in_other_tokens_is_not_compared_but_is_a_mention(tokenizer):
+    text = "Then Hendrik came. They saw Hendrik. The (Hendrik, that is) and Hendrik left."
+    tokens = tokenizer.encode_array(text)
+    mentioned = token_mentions(text, tokens, tokenizer)
+    assert len(mentioned) == 4
+    found = repeats(mentioned, tokens, np.ones(len(mentioned_tokens(mentioned))))
+    assert [repeat.gain for repeat in found] == [0.0, 0.0]
+    assert found[-1].distance == mentioned[3].begin - mentioned[2].end + 1
 
 
 def test_token_frequencies_recall_no_name(tokenizer):
@@ -121,12 +152,15 @@ def test_token_frequencies_recall_no_name(tokenizer):
 
 
 def test_rows_of_distances_hold_every_repeat_once():
-    again = [("a", Repeat(distance, float(distance))) for distance in (1, 15, 16, 300, 100_000)]
+    again = [("a", Repeat(distance, float(distance), 1.0)) for distance in (1, 15, 16, 300, 100_000)]
     rows = recall_rows(again, WordsSettings(bootstrap_samples=100))
     assert sum(row["mentions"] for row in rows) == len(again)
     assert [row["mentions"] for row in rows] == [2, 1, 0, 1, 0, 0, 1]
     assert rows[0]["gain_nats"] == 8
     assert rows[2]["gain_nats"] is None
+    # A name that is met often counts as much as one that is met once.
+    often = [("a", Repeat(1, 3.0, 1 / 3))] * 3 + [("a", Repeat(1, 1.0, 1.0))]
+    assert recall_rows(often, WordsSettings(bootstrap_samples=100))[0]["gain_nats"] == pytest.approx(2)
 
 
 def test_names_of_a_continuation_are_told_by_where_they_were_before():

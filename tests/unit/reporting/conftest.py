@@ -6,6 +6,8 @@ import pytest
 from synthetic_results import RUNS, write_results
 
 from mamba_narrative.reporting.drawing import draw_figure, figure_names
+from mamba_narrative.reporting.measured_books import find_entries
+from mamba_narrative.reporting.tables.paired import write_comparison
 from mamba_narrative.reporting.tables.write import write_tables
 
 
@@ -19,6 +21,7 @@ def results(tmp_path: Path) -> Path:
 def reported(results: Path) -> Path:
     """``results`` with tables, and with small stand-ins for the figures, which are tested by themselves."""
     write_tables(results, RUNS, results / "report" / "tables")
+    write_comparison(find_entries([results], RUNS), 200, 1, results / "report" / "tables")
     folder = results / "report" / "figures"
     folder.mkdir(parents=True)
     for name in figure_names():

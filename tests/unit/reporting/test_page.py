@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_results import HOSTILE, RUNS, write_environment, write_generation, write_likelihood
+from synthetic_results import HOSTILE, RUNS, write_environment, write_generation, write_likelihood, write_results
 
 from mamba_narrative.config.experiment import resolve_experiment
 from mamba_narrative.config.report import ReportSettings
 from mamba_narrative.errors import UserError
+from mamba_narrative.evaluation.definitions import DEFINITIONS, HEADLINE, UNSEPARATED
 from mamba_narrative.io import read_json, write_json
+from mamba_narrative.reporting.measured_books import find_entries
 from mamba_narrative.reporting.page import build_page
+from mamba_narrative.reporting.tables.paired import write_comparison
 from mamba_narrative.reporting.tables.write import write_tables
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -24,7 +27,8 @@ OPTIONAL = [
     "report/tables/composition.csv", "report/figures/training_curve.svg",
     "report/figures/loss_by_position.svg", "report/figures/corpus_composition.svg", "report/tables/corpus.csv",
     "report/tables/selection.csv", "report/tables/splits.csv", "report/tables/runs.csv", "report/tables/stripping.csv",
-    "report/tables/likelihood.csv", "report/tables/generation.csv",
+    "report/tables/likelihood.csv", "report/tables/generation.csv", "report/tables/headline.csv",
+    "report/tables/comparison.csv",
 ]  # fmt: skip
 
 
@@ -69,8 +73,8 @@ def test_the_page_is_well_formed_and_complete(reported: Path) -> None:
     page = Page(build(reported, {"runs": {"small": None}}))
     headings = [attributes.get("id") for attributes in page.all("h2")][1:]
     assert headings == [
-        "summary", "corpus", "splits", "runs", "likelihood", "structure", "words", "generation", "samples",
-        "environment", "reproduce",
+        "summary", "corpus", "splits", "runs", "results", "likelihood", "structure", "words", "generation", "samples",
+        "environment", "reproduce", "appendix",
     ]  # fmt: skip
     assert "Not available" not in page.text
 
@@ -270,3 +274,23 @@ def test_books_that_were_scored_in_part_are_said_beside_the_numbers(reported: Pa
         path = reported / "evaluation" / run / "likelihood.json"
         write_json(path, read_json(path) | {"books_cut_short": 2, "settings": {"max_tokens_per_book": 8192}})
     assert "of 2 longer books only the first 8,192 tokens" in " ".join(Page(rebuild(reported)).text.split())
+
+
+def test_the_main_table_has_at_most_eight_measures_each_with_a_reason_and_marks_the_best(tmp_path: Path) -> None:
+    results = write_results(tmp_path, test_books=8)
+    write_tables(results, RUNS, results / "report" / "tables")
+    write_comparison(find_entries([results], RUNS), 200, 1, results / "report" / "tables")
+    html = build(results)
+    main = html[html.index('id="results"') : html.index('id="likelihood"')]
+    assert 1 < main.count('href="#definition-') <= 8
+    assert "may have" not in main
+    assert main.count(", best, n = ") == 1  # wide, in bits per byte; nothing else has sums by book here
+    assert all(reason in main for reason in HEADLINE.values())
+    assert "token_perplexity" not in main
+    assert "token_perplexity" in html[html.index('id="appendix"') :]
+
+
+def test_at_most_eight_metrics_are_headline_and_all_are_defined() -> None:
+    assert len(HEADLINE) <= 8
+    assert set(HEADLINE) <= set(DEFINITIONS)
+    assert set(UNSEPARATED) <= set(DEFINITIONS) - set(HEADLINE)

@@ -20,19 +20,22 @@ from mamba_narrative.reporting.tables.stripping import stripping_table
 from mamba_narrative.reporting.tables.table import Column, Schema, Table, read_csv_table, to_csv, to_markdown
 from mamba_narrative.reporting.tables.write import make_tables, write_tables
 
-CONTEXT_NAMES = ["context", "contexts", "resets", "sanity"]
+CONTEXT_NAMES = ["contexts", "resets", "sanity"]
 NAMES = [
     "stripping",
     "corpus",
     "selection",
     "splits",
     "composition",
-    *CONTEXT_NAMES,
     "runs",
+    "headline",
     "likelihood",
-    "generation",
+    "context",
     "structure",
     "words",
+    "generation",
+    *CONTEXT_NAMES,
+    "tasks",
 ]
 TEXT = Schema("text", "A caption.", (Column("name", "Name"), Column("size", "Size", "count")))
 

@@ -52,6 +52,23 @@ def test_the_untrained_model_must_be_blind_to_order() -> None:
     assert verdicts({"untrained": report(0.3, [])}) == ["fails"]
 
 
+def test_a_baseline_that_knows_nothing_must_be_at_chance_in_every_question_of_structure() -> None:
+    def structure(value: float, half: float | None) -> dict[str, Any]:
+        measured = {**metric("sentence_order", value, 9, "share", half), "reason": "few books"}
+        return {"metrics": {"sentence_order": measured, "chapter_suffix": {**measured, "value": value - 1 / 3}}}
+
+    blind = {"untrained": structure(0.53, 0.025), "unigram": structure(0.5, None)}
+    rows = sanity_table({}, {}, blind | {"small": structure(0.9, 0.01)}).rows
+    assert [(row["run"], row["verdict"]) for row in rows] == [
+        ("untrained", "holds"),  # within three standard errors of one half
+        ("untrained", "fails"),  # the interval of sentence order, about a value far from one sixth
+        ("unigram", "not judged"),
+        ("unigram", "not judged"),
+    ]
+    assert "at chance in sentence order" in rows[0]["check"]
+    assert "chance 0.500" in rows[0]["detail"]
+
+
 def test_a_failed_check_is_told_in_the_summary(tmp_path: Path) -> None:
     rows = sanity_table({"small": report(0.0, [(16, 64, -0.3)])}, {"small": 256}).rows
     (sentence,) = failed(rows)

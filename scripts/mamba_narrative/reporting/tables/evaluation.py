@@ -24,6 +24,21 @@ GENERATION = Schema("generation", "Continuations of passages from held-out books
 STRUCTURE = Schema("structure", "The true course of held-out books against another.", COLUMNS)
 WORDS = Schema("words", "Words that need the story, in held-out books.", COLUMNS)
 
+TASKS = Schema(
+    "tasks",
+    "Tasks of lm-evaluation-harness on the exported models. Standard errors are over the cases of a task.",
+    (
+        Column("run", "Run"),
+        Column("task", "Task"),
+        Column("version", "Version"),
+        Column("metric", "Metric"),
+        Column("better", "Better"),
+        Column("value", "Value", "number"),
+        Column("standard_error", "Standard error", "number"),
+        Column("n", "n", "count"),
+    ),
+)
+
 
 def likelihood_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
     """How surprising the held-out books are, by run (and baselines), in the order given."""
@@ -43,6 +58,11 @@ def structure_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
 def words_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
     """Last words and names met again, by run (and baselines), in the order given."""
     return measured_table(WORDS, reports)
+
+
+def tasks_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Values of tasks, by run in the order given; ``reports``: `tasks.json` by run."""
+    return Table(TASKS, tuple({"run": run, **row} for run, report in reports.items() for row in report["tasks"]))
 
 
 def measured_table(schema: Schema, reports: Mapping[str, Mapping[str, Any]]) -> Table:

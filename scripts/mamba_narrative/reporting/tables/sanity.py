@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mamba_narrative.evaluation.definitions import DEFINITIONS
 from mamba_narrative.reporting.formatting import significant, with_interval
 from mamba_narrative.reporting.tables.table import Column, Schema, Table
+
+_ROUNDING = 1e-6
 
 SANITY = Schema(
     "sanity",
@@ -15,10 +18,20 @@ SANITY = Schema(
 )
 HOLDS, FAILS, OPEN = "holds", "fails", "not judged"
 UNTRAINED = "untrained"
+BLIND = (UNTRAINED, "unigram")
+"""Baselines that know nothing of order or of what came before."""
+CHANCE = {"sentence_order": 1 / 2, "paragraph_order": 1 / 2, "foreign_sentence": 1 / 2, "chapter_suffix": 1 / 6}
 
 
-def sanity_table(contexts: Mapping[str, Mapping[str, Any]], training_lengths: Mapping[str, int]) -> Table:
-    """Checks of ``contexts``, the reports `context.json` by run; training_lengths: tokens of a sequence by run."""
+def sanity_table(
+    contexts: Mapping[str, Mapping[str, Any]],
+    training_lengths: Mapping[str, int],
+    structures: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Table:
+    """Checks of ``contexts``, the reports `context.json` by run, and of ``structures``, those of `structure.json`.
+
+    training_lengths: tokens of a sequence by run.
+    """
     rows = []
     for run, report in contexts.items():
         if run == UNTRAINED:
@@ -29,6 +42,12 @@ def sanity_table(contexts: Mapping[str, Mapping[str, Any]], training_lengths: Ma
             length = training_lengths.get(run, 0)
             label = f"more context does no harm, up to the training length of {length:,} tokens"
             rows.append(_row(run, label, *_more_context(report.get("steps", ()), length)))
+    for run in BLIND:
+        rows += [
+            _row(run, f"at chance in {DEFINITIONS[metric].name.lower()}", *_at_chance(measured, chance))
+            for metric, chance in CHANCE.items()
+            if (measured := (structures or {}).get(run, {}).get("metrics", {}).get(metric))
+        ]
     return Table(SANITY, tuple(rows))
 
 
@@ -58,18 +77,28 @@ def _more_context(steps: Sequence[Mapping[str, Any]], longest: int) -> tuple[str
     return verdict, "; ".join(f"{step['from']} to {step['to']} tokens: {_measured(step)}" for step in within)
 
 
+def _at_chance(measured: Mapping[str, Any], chance: float) -> tuple[str, str]:
+    """Within three standard errors: with several questions, one interval of 95 % misses chance now and then."""
+    value = measured["value"]
+
+    def holds(low: float, high: float) -> bool:
+        return value - 1.5 * (value - low) - _ROUNDING <= chance <= value + 1.5 * (high - value) + _ROUNDING
+
+    return _verdict(measured, holds), f"{_measured(measured, 'of cases')}; chance {significant(chance, 3)}"
+
+
 def _verdict(measured: Mapping[str, Any], holds: Any) -> str:
     interval = measured.get("interval_95")
     return OPEN if interval is None else HOLDS if holds(*interval) else FAILS
 
 
-def _measured(measured: Mapping[str, Any]) -> str:
+def _measured(measured: Mapping[str, Any], unit: str = "nats/token") -> str:
     if measured["value"] is None:
         return str(measured.get("reason", "not measured"))
     if measured.get("interval_95") is None:
-        return f"{significant(measured['value'], 3)} nats/token, n = {measured['n']} ({measured.get('reason')})"
+        return f"{significant(measured['value'], 3)} {unit}, n = {measured['n']} ({measured.get('reason')})"
     value, interval = with_interval(measured["value"], *measured["interval_95"])
-    return f"{value} nats/token ({interval}, n = {measured['n']})"
+    return f"{value} {unit} ({interval}, n = {measured['n']})"
 
 
 def _row(run: str, check: str, verdict: str, detail: str) -> dict[str, str]:

@@ -7,37 +7,59 @@ from pathlib import Path
 from typing import Any
 
 from mamba_narrative.io import read_json, read_json_lines, read_table, write_text
-from mamba_narrative.reporting.sources import BASELINES, read_csv
+from mamba_narrative.reporting.sources import BASELINES, PUBLISHED, read_csv
 from mamba_narrative.reporting.tables.composition import composition_table
 from mamba_narrative.reporting.tables.context import CONTEXTS, RESETS, context_table, detail_table, keys_of
 from mamba_narrative.reporting.tables.corpus import REQUIRED, corpus_table, selection_table, splits_table
-from mamba_narrative.reporting.tables.evaluation import generation_table, likelihood_table, structure_table, words_table
+from mamba_narrative.reporting.tables.evaluation import (
+    generation_table,
+    likelihood_table,
+    structure_table,
+    tasks_table,
+    words_table,
+)
+from mamba_narrative.reporting.tables.headline import headline_table
 from mamba_narrative.reporting.tables.runs import runs_table
 from mamba_narrative.reporting.tables.sanity import UNTRAINED, sanity_table, training_length
 from mamba_narrative.reporting.tables.stripping import stripping_table
 from mamba_narrative.reporting.tables.table import Table, to_csv, to_markdown
 
 
-def make_tables(results: Path, runs: Sequence[str], shards: Sequence[str] | None = None) -> list[Table]:
-    """The tables of ``results`` for ``runs``, in that order.
+def make_tables(
+    results: Path,
+    runs: Sequence[str],
+    shards: Sequence[str] | None = None,
+    published: Sequence[str] = (),
+    with_tasks: bool = False,
+) -> list[Table]:
+    """The tables of ``results`` for ``runs`` and ``published`` models, in that order.
+
+    with_tasks: whether `tasks.json` of the runs is shown too.
 
     Reads `stripped/<shard>.audit.jsonl` (of all shards there where ``shards`` is None), `corpus/books.tsv`,
     `runs/<run>/run.json` and `evaluation/<run>/*.json` of the runs and baselines. Raises UserError where a file of a
     run or the corpus is missing; a baseline may be absent.
     """
     books = read_table(results / "corpus" / "books.tsv", REQUIRED)
+    context, *context_details = _context_tables(results, runs)
+    measured = [
+        likelihood_table(_reports(results, [*runs, *(PUBLISHED + name for name in published)], "likelihood")),
+        context,
+        structure_table(_reports(results, runs, "structure")),
+        words_table(_reports(results, runs, "words")),
+        generation_table(_reports(results, runs, "generation")),
+    ]
     return [
         stripping_table(_audits(results, shards)),
         corpus_table(books),
         selection_table(books),
         splits_table(books),
         composition_table(books),
-        *_context_tables(results, runs),
         runs_table([read_json(results / "runs" / run / "run.json") for run in runs]),
-        likelihood_table(_reports(results, runs, "likelihood")),
-        generation_table(_reports(results, runs, "generation")),
-        structure_table(_reports(results, runs, "structure")),
-        words_table(_reports(results, runs, "words")),
+        headline_table(measured),
+        *measured,
+        *context_details,
+        tasks_table({run: read_json(results / "evaluation" / run / "tasks.json") for run in runs if with_tasks}),
     ]
 
 
@@ -55,13 +77,24 @@ def _context_tables(results: Path, runs: Sequence[str]) -> list[Table]:
             )
             for schema, name in ((CONTEXTS, "context.csv"), (RESETS, "resets.csv"))
         ),
-        sanity_table(reports, {run: training_length(record) for run, record in lengths.items()}),
+        sanity_table(
+            reports,
+            {run: training_length(record) for run, record in lengths.items()},
+            _reports(results, [], "structure"),
+        ),
     ]
 
 
-def write_tables(results: Path, runs: Sequence[str], output: Path, shards: Sequence[str] | None = None) -> None:
+def write_tables(
+    results: Path,
+    runs: Sequence[str],
+    output: Path,
+    shards: Sequence[str] | None = None,
+    published: Sequence[str] = (),
+    with_tasks: bool = False,
+) -> None:
     """Write every table as ``output/<name>.csv`` and ``output/<name>.md`` (see ``make_tables``)."""
-    for table in make_tables(results, runs, shards):
+    for table in make_tables(results, runs, shards, published, with_tasks):
         write_text(output / f"{table.schema.name}.csv", to_csv(table))
         write_text(output / f"{table.schema.name}.md", to_markdown(table))
 
