@@ -12,6 +12,7 @@ import torch
 
 from mamba_narrative.config.runs import MambaRun
 from mamba_narrative.cuda.products import add_product_over_rows
+from mamba_narrative.io import read_json
 from mamba_narrative.training.run_training import train_run
 from unit.training.tiny_run import write_tokens
 
@@ -21,6 +22,7 @@ import os, signal, sys
 from pathlib import Path
 from mamba_narrative.training.loop import Trainer
 from gpu.test_training_cuda import run_of
+from mamba_narrative.io import read_json
 from mamba_narrative.training.run_training import train_run
 update = Trainer._update
 def update_or_die(trainer):
@@ -80,6 +82,7 @@ def test_recorded_steps_and_killed_runs_end_with_the_same_weights(order: str, to
         assert dead.returncode == -9, dead.stderr
         assert train_run("run", run_of(order, graphs), tokens, killed, state) == 0
         assert (killed / "train.csv").read_text().count("\n") == STEPS + 1
+        assert read_json(killed / "run.json")["energy_kwh"] > 0
         ends |= {weights(straight), weights(killed)}
     assert len(ends) == 1
 

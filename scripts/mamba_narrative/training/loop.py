@@ -22,6 +22,7 @@ from mamba_narrative.tokens.windows import IGNORED_TARGET
 from mamba_narrative.training import micro_batch, throughput
 from mamba_narrative.training.checkpoint import Checkpoint, CheckpointStore
 from mamba_narrative.training.compute import Compute
+from mamba_narrative.training.energy import EnergyMeter
 from mamba_narrative.training.gradients import Accumulated, GradientSum
 from mamba_narrative.training.metrics_log import TRAIN_COLUMNS, VALIDATION_COLUMNS, MetricsLog
 from mamba_narrative.training.optimizer import (
@@ -72,6 +73,9 @@ class Trainer:
         self.step = self.tokens = self.resumed = self.skipped = 0
         self.seconds = 0.0
         """Time spent in updates, over all that took part in the run."""
+        self.joules: float | None = 0.0
+        """Energy of the GPUs over the whole run; None where they do not tell."""
+        self._meter = EnergyMeter(compute.device)
         self._state: State | None = None
         self._skipped_in_a_row = 0
         self._micro_batch = settings.micro_batch_sequences
@@ -292,7 +296,10 @@ class Trainer:
         random = {"cpu": torch.get_rng_state()}
         if self.compute.device.type == "cuda":
             random["cuda"] = torch.cuda.get_rng_state(self.compute.device)
-        counts = {name: getattr(self, name) for name in ("step", "tokens", "seconds", "resumed", "skipped")}
+        spent = self._meter.since_last()
+        of_all = self.processes.total(spent or 0.0)
+        self.joules = None if spent is None or self.joules is None else self.joules + of_all
+        counts = {name: getattr(self, name) for name in ("step", "tokens", "seconds", "joules", "resumed", "skipped")}
         state = self.processes.gathered(self._state)
         if self.processes.first:
             self.store.save(
@@ -316,6 +323,7 @@ class Trainer:
     def _restore(self, checkpoint: Checkpoint) -> None:
         counts = json.loads(checkpoint.texts["state.json"])
         self.step, self.tokens, self.seconds = counts["step"], counts["tokens"], counts["seconds"]
+        self.joules = counts.get("joules")
         self.skipped, self._skipped_in_a_row = counts["skipped"], counts["skipped_in_a_row"]
         self.resumed = counts["resumed"] + 1
         self._load_model(checkpoint)

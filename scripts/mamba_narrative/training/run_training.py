@@ -162,6 +162,7 @@ def _write_results(
         "seconds": round(trainer.seconds, 3),
         "tokens_per_second": round(trainer.tokens / trainer.seconds, 1),
         "share_of_peak_flops": trainer.share_of_peak,
+        "energy_kwh": None if trainer.joules is None else trainer.joules / 3.6e6,
         "peak_memory_gib": peak_memory_gib(compute.device),
         "processes": trainer.processes.count,
         "micro_batch_sequences": trainer.micro_batch_sequences,
