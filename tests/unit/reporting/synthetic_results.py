@@ -86,6 +86,7 @@ def write_corpus(results: Path) -> None:
     audits = [
         {
             "book_id": book["book_id"], "path": f"{book['book_id']}.txt", "bytes": book["characters"],
+            "sha256": sha256_text(book["book_id"]),
             "status": "stripped" if book["words"] else "failed", "reason": None if book["words"] else "empty_file",
             "detail": None, "warnings": ["no_end_marker: no footer found"] * (number == 2),
             "removed": [{"rule": "header_start_marker", "offset": 0, "length": 640, "start": "The <b>header</b>"}],
