@@ -28,6 +28,9 @@ class TrainingSettings(Section):
     into the GPU's memory (found once for a run), on the CPU all."""
     processes: int = Field(default=1, ge=1)
     """Processes that share each batch, one a GPU; the results are the same up to rounding."""
+    gradient_reduction: Literal["float32", "bfloat16"] = "float32"
+    """Type in which several processes exchange and add up their gradients; bfloat16 halves what travels and rounds the
+    sums, so use it where the connection between GPUs is slow. Without effect for one process."""
     nodes: int = Field(default=1, ge=1)
     """Machines that the processes are spread over evenly; more than one needs SLURM."""
     stage_directory: str | None = None

@@ -152,7 +152,7 @@ class Trainer:
         batch = self._batch()
         tokens = int((batch.targets != IGNORED_TARGET).sum())
         result = self._gradients(batch.part(self.rows), tokens)
-        self.processes.sum_gradients(self.model.parameters())
+        self.processes.sum_gradients(self.model.parameters(), getattr(torch, settings.gradient_reduction))
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_grad_norm)
         if self.compute.device.type == "cuda":
             self._upcoming = (self.step + 1, self.batches.batch(self.step + 1))  # while the GPU computes

@@ -60,8 +60,11 @@ class Processes:
         share = sequences // self.count
         return slice(self.rank * share, (self.rank + 1) * share)
 
-    def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Replace the gradient of each parameter by the sum over the processes, in few large exchanges."""
+    def sum_gradients(self, parameters: Iterable[Tensor], dtype: torch.dtype = torch.float32) -> None:
+        """Replace the gradient of each parameter by the sum over the processes, in few large exchanges.
+
+        ``dtype`` is what travels and is added up; the result has the parameter's own.
+        """
         if self.count == 1:
             return
         bucket: list[Tensor] = []
@@ -72,9 +75,9 @@ class Processes:
             bucket.append(parameter.grad)
             size += parameter.grad.numel() * parameter.grad.element_size()
             if size >= _BUCKET_BYTES:
-                _sum_together(bucket)
+                _sum_together(bucket, dtype)
                 bucket, size = [], 0
-        _sum_together(bucket)
+        _sum_together(bucket, dtype)
 
     def total(self, value: float) -> float:
         """The sum over the processes, in float64."""
@@ -113,10 +116,10 @@ class Processes:
             dist.barrier()
 
 
-def _sum_together(gradients: list[Tensor]) -> None:
+def _sum_together(gradients: list[Tensor], dtype: torch.dtype) -> None:
     if not gradients:
         return
-    joined = torch.cat([gradient.flatten() for gradient in gradients])
+    joined = torch.cat([gradient.flatten().to(dtype) for gradient in gradients])
     dist.all_reduce(joined)
     for gradient, part in zip(gradients, joined.split([gradient.numel() for gradient in gradients]), strict=True):
         gradient.copy_(part.view_as(gradient))

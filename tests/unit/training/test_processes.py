@@ -28,13 +28,13 @@ def by_two_processes(tokens: Path, root: Path, order: str, event: str = "none") 
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
+def losses_of(folder: Path) -> list[float]:
+    with (folder / "train.csv").open(encoding="utf-8", newline="") as stream:
+        return [float(row["loss_nats"]) for row in csv.DictReader(stream)]
+
+
 def assert_same_run(found: Path, expected: Path) -> None:
-    losses = []
-    for folder in (found, expected):
-        with (folder / "train.csv").open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        losses.append([float(row["loss_nats"]) for row in rows])
-    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert losses_of(found) == pytest.approx(losses_of(expected), rel=1e-5)
     one, other = (load_file(folder / "model" / "model.safetensors") for folder in (found, expected))
     for name, tensor in one.items():
         assert (tensor - other[name]).abs().max() < 1e-4, name
@@ -70,16 +70,26 @@ def test_two_processes_train_as_one_and_one_continues_what_two_left(
     assert_same_run(tmp_path / "output", alone)
 
 
-def test_the_command_starts_as_many_processes_as_the_settings_say(tokens: Path, tmp_path: Path) -> None:
-    run = settings_of(batch_sequences=2, processes=2)
+def by_the_command(tokens: Path, output: Path, **settings: object) -> list[float]:
+    """The losses of a run of ``scripts/train_run.py``."""
+    run = settings_of(batch_sequences=2, processes=2, **settings)
     command = [sys.executable, str(ROOT / "scripts" / "train_run.py"), "--run", "tiny"]
     command += ["--settings", run.model_dump_json(), "--tokens", str(tokens)]
-    command += ["--output", str(tmp_path / "output"), "--state-directory", str(tmp_path / "state")]
+    command += ["--output", str(output), "--state-directory", str(output.with_name(f"{output.name}-state"))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+    return losses_of(output)
+
+
+def test_the_command_starts_as_many_processes_as_the_settings_say(tokens: Path, tmp_path: Path) -> None:
+    exact = by_the_command(tokens, tmp_path / "output")
     assert json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))["processes"] == 2
     assert train_run("tiny", settings_of(batch_sequences=2), tokens, tmp_path / "alone", tmp_path / "alone-state") == 0
     assert_same_run(tmp_path / "output", tmp_path / "alone")
+    # Gradients may travel in bfloat16, which rounds their sums.
+    rounded = by_the_command(tokens, tmp_path / "rounded", gradient_reduction="bfloat16")
+    assert rounded == pytest.approx(exact, rel=1e-2)
+    assert rounded != exact
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
