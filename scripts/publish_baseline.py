@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
         "--output workflow/baselines/gutenberg-697",
     )
     command.add_argument("--results", type=Path, required=True, help="results folder of a finished experiment")
-    command.add_argument("--runs", nargs="+", required=True, help="runs to publish")
+    command.add_argument("--runs", nargs="*", default=[], help="runs to publish; none: the corpus only")
     command.add_argument("--output", type=Path, required=True, help="folder to write; what is there is replaced")
     return command
 

@@ -43,6 +43,8 @@ _WITH_TEXT = {"samples.json", "stripping.csv", "stripping.md", "leaks.csv", "lea
 def publish_baseline(results: Path, runs: Sequence[str], output: Path) -> None:
     """Write the published part of ``results`` to the folder ``output``, all or nothing; what was there is replaced.
 
+    Without ``runs`` it is what describes the corpus.
+
     Raises UserError where the corpus, a run or its measures are missing.
     """
     required = [results / "corpus" / "books.tsv", *(results / name for name in CORPUS_FILES)]
@@ -50,7 +52,7 @@ def publish_baseline(results: Path, runs: Sequence[str], output: Path) -> None:
     required += [results / "evaluation" / run / "likelihood.json" for run in runs]
     if missing := [path for path in required if not path.is_file()]:
         raise UserError(
-            f"{missing[0]}: not there, and needed for a baseline of {', '.join(runs)}; "
+            f"{missing[0]}: not there, and needed for {', '.join(['the corpus', *runs])}; "
             "finish the experiment first (`snakemake --cores all --configfile ...`)"
         )
     with atomic_directory(output) as beside:
@@ -60,10 +62,8 @@ def publish_baseline(results: Path, runs: Sequence[str], output: Path) -> None:
         for run in runs:
             for name in RUN_FILES:
                 _copy(results / "runs" / run / name, beside / "runs" / run / name)
-        for folder in ("evaluation", "report/tables", "report/figures"):
-            _copy_folder(results / folder, beside / folder)
-        for path in sorted((results / "evaluation").rglob("samples.json")):
-            write_json(beside / path.relative_to(results), without_text(read_json(path)))
+        if runs:
+            _copy_measures(results, beside)
         write_hashes(beside / "sha256", sorted(path for path in beside.rglob("*") if path.is_file()))
 
 
@@ -101,6 +101,13 @@ def without_text(samples: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for sample in samples
     ]
+
+
+def _copy_measures(results: Path, target: Path) -> None:
+    for folder in ("evaluation", "report/tables", "report/figures"):
+        _copy_folder(results / folder, target / folder)
+    for path in sorted((results / "evaluation").rglob("samples.json")):
+        write_json(target / path.relative_to(results), without_text(read_json(path)))
 
 
 def _copy_folder(source: Path, target: Path) -> None:

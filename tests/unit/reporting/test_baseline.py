@@ -66,3 +66,9 @@ def test_an_unfinished_experiment_is_named_and_nothing_is_written(results, tmp_p
     with pytest.raises(UserError, match=name):
         publish_baseline(results, RUNS, tmp_path / "baseline")
     assert not (tmp_path / "baseline").exists()
+
+
+def test_without_runs_only_the_corpus_is_described(results, tmp_path):
+    publish_baseline(results, [], tmp_path / "corpus")
+    names = {str(path.relative_to(tmp_path / "corpus")) for path in (tmp_path / "corpus").rglob("*") if path.is_file()}
+    assert names == {"manifest.tsv", "sha256", *CORPUS_FILES}
