@@ -1,11 +1,11 @@
 """Training Mamba-130M on one and on several GPUs of this machine, by the command that the workflow calls.
 
-Each run is ``scripts/train_run.py`` on the tokens of a results folder; speeds are medians over its steps. Efficiency is
+Each run is ``scripts/train_run.py`` on the token files of an experiment; speeds are medians over its steps. Efficiency is
 the speed over that of one GPU times their number, once with the same batch in all, once with the same batch a GPU. Then
 the losses of one GPU beside those of several, with gradients added up in float32 and in bfloat16, and of a run that was
 stopped twice and went on with another number of GPUs.
 
-    python tests/benchmarks/bench_processes_gpu.py --results results/baseline-697 [--gpus 2] [--steps 60]
+    python tests/benchmarks/bench_processes_gpu.py --tokens results/baseline-697/tokens [--gpus 2] [--steps 60]
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def train(arguments: argparse.Namespace, folder: Path, processes: Sequence[int],
     for number, count in enumerate(processes):
         settings = settings_of(arguments, processes=count, **training)
         command = [sys.executable, str(ROOT / "scripts" / "train_run.py"), "--run", "bench", "--settings", settings]
-        command += ["--tokens", str(arguments.results), "--output", str(folder / "output")]
+        command += ["--tokens", str(arguments.tokens), "--output", str(folder / "output")]
         command += ["--state-directory", str(folder / "state")]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
             assert process.stderr is not None
@@ -101,7 +101,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, required=True, help="results folder with tokens")
+    parser.add_argument("--tokens", type=Path, required=True, help="folder of token files")
     parser.add_argument("--gpus", type=int, default=2, help="processes beside one (default: 2)")
     parser.add_argument("--steps", type=int, default=60, help="updates of a run (default: 60)")
     parser.add_argument("--batch", type=int, default=32, help="windows of an update (default: 32)")
