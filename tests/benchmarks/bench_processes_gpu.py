@@ -1,7 +1,7 @@
 """Training Mamba-130M on one and on several GPUs of this machine, by the command that the workflow calls.
 
-Each run is ``scripts/train_run.py`` on the token files of an experiment; speeds are medians over its steps. Efficiency is
-the speed over that of one GPU times their number, once with the same batch in all, once with the same batch a GPU. Then
+Each run is ``scripts/train_run.py`` on the token files of an experiment; speeds are medians over its steps. Efficiency
+is the speed over that of one GPU times their number, once with the same batch in all, once with the same batch a GPU. Then
 the losses of one GPU beside those of several, with gradients added up in float32 and in bfloat16, and of a run that was
 stopped twice and went on with another number of GPUs.
 
@@ -58,6 +58,9 @@ def train(arguments: argparse.Namespace, folder: Path, processes: Sequence[int],
                     stopped = True
         if number == len(processes) - 1 and process.returncode:
             raise SystemExit(f"{' '.join(command)}\nended with {process.returncode}:\n{log[-4000:]}")
+    resumed = json.loads((folder / "output" / "run.json").read_text(encoding="utf-8"))["resumed"]
+    if resumed != len(processes) - 1:
+        print(f"a run that was to go on {len(processes) - 1} times did so {resumed} times: take more steps")
     with (folder / "output" / "train.csv").open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 
