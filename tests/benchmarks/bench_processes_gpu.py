@@ -1,7 +1,8 @@
 """Training Mamba-130M on one and on several GPUs of this machine, by the command that the workflow calls.
 
 Each run is ``scripts/train_run.py`` on the token files of an experiment; speeds are medians over its steps. Efficiency
-is the speed over that of one GPU times their number, once with the same batch in all, once with the same batch a GPU. Then
+is the speed over that of one GPU times their number, once with the same batch in all, once with the same batch a GPU.
+Then
 the losses of one GPU beside those of several, with gradients added up in float32 and in bfloat16, and of a run that was
 stopped twice and went on with another number of GPUs.
 
