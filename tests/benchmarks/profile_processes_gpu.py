@@ -119,6 +119,8 @@ def main(arguments: argparse.Namespace) -> None:
         for _ in range(arguments.warm_up):
             trainer._update()
         seconds, found = profiled(trainer, arguments.steps, Path(folder) / "trace.json")
+        recorder = trainer._gradient_sum._recorder
+        how = "recorded" if recorder and recorder._recorded else "not recorded"
         trainer._gradient_sum.forget_recorded()
         step, exchange, hidden = (
             processes.total(value) / processes.count / arguments.steps
@@ -127,8 +129,8 @@ def main(arguments: argparse.Namespace) -> None:
         if processes.first:
             left = exchange - hidden
             print(
-                f"{processes.count} processes, {trainer.compute.device.type}, "
-                f"{'recorded' if run.training.cuda_graphs else 'not recorded'}, {run.training.gradient_reduction}: "
+                f"{processes.count} processes, {trainer.compute.device.type}, {how}, "
+                f"{run.training.gradient_reduction}: "
                 f"step {step:.2f} ms, exchange {exchange:.2f} ms in {found.exchanges / arguments.steps:.0f} kernels, "
                 f"{hidden / exchange if exchange else 0:.1%} of it beside computing; "
                 f"not hidden {left:.2f} ms, {left / step:.1%} of the step",

@@ -99,7 +99,8 @@ def compute(processes: Counted, users: str, micro_batch: int, reduction: str, ou
 if __name__ == "__main__":
     torch.set_num_threads(1)
     flat_gradients.BUCKET_BYTES = 512
-    with Counted(CPU.device) as processes:
+    processes = Counted(CPU.device)
+    with processes:
         for argument in sys.argv[2:]:
             users, micro_batch, reduction = argument.split("-")
             compute(processes, users, int(micro_batch), reduction, Path(sys.argv[1]) / argument)
