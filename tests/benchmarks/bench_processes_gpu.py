@@ -2,9 +2,11 @@
 
 Each run is ``scripts/train_run.py`` on the token files of an experiment; speeds are medians over its steps. Efficiency
 is the speed over that of one GPU times their number, once with the same batch in all, once with the same batch a GPU.
-Then
-the losses of one GPU beside those of several, with gradients added up in float32 and in bfloat16, and of a run that was
-stopped twice and went on with another number of GPUs.
+Then the losses of one GPU beside those of several, with gradients added up in float32 and in bfloat16, and of a run
+that was stopped twice and went on with another number of GPUs.
+
+With ``--profile`` instead: how much of the exchange of gradients lies beside the backward pass
+(``profile_processes_gpu.py``), with and without recorded steps.
 
     python tests/benchmarks/bench_processes_gpu.py --tokens results/baseline-697/tokens [--gpus 2] [--steps 60]
 """
@@ -66,6 +68,17 @@ def train(arguments: argparse.Namespace, folder: Path, processes: Sequence[int],
         return list(csv.DictReader(stream))
 
 
+def profile(arguments: argparse.Namespace) -> None:
+    """Print the overlap of exchange and computing, a line for each way to train."""
+    print(machine(), flush=True)
+    for training in ({}, {"cuda_graphs": False}, {"gradient_reduction": "bfloat16"}):
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
+        command += [str(arguments.gpus), str(Path(__file__).with_name("profile_processes_gpu.py"))]
+        command += ["--tokens", str(arguments.tokens)]
+        command += ["--settings", settings_of(arguments, processes=arguments.gpus, **training)]
+        subprocess.run(command, check=True)
+
+
 def speed(log: Sequence[Mapping[str, str]]) -> float:
     """Median tokens a second."""
     return statistics.median(float(row["tokens_per_second"]) for row in log[WARM_UP_STEPS:])
@@ -112,4 +125,6 @@ if __name__ == "__main__":
     parser.add_argument("--length", type=int, default=2048, help="tokens of a window (default: 2048)")
     parser.add_argument("--precision", default="bfloat16", help="float32 or bfloat16 (default)")
     parser.add_argument("--model", default='{"d_model": 768, "n_layer": 24}', help="size as JSON")
-    main(parser.parse_args())
+    parser.add_argument("--profile", action="store_true", help="only the overlap of exchange and computing")
+    given = parser.parse_args()
+    (profile if given.profile else main)(given)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +14,9 @@ from torch import Tensor
 from mamba_narrative.model.interface import LanguageModel, State, detach_state
 from mamba_narrative.tokens.batches import Rows
 from mamba_narrative.training.compute import Compute
+from mamba_narrative.training.flat_gradients import FlatGradients
 from mamba_narrative.training.loss import summed_cross_entropy
+from mamba_narrative.training.processes import Processes
 from mamba_narrative.training.recorded import PartInputs, Recorder
 
 
@@ -41,32 +45,51 @@ class GradientSum:
         z_loss: float = 0.0,
         keep_state: bool = True,
         record: bool = False,
+        processes: Processes | None = None,
+        reduction: torch.dtype = torch.float32,
     ) -> None:
-        """keep_state: whether the state after the rows is wanted; record: replay a GPU's kernels from CUDA graphs."""
+        """keep_state: whether the state after the rows is wanted; record: replay a GPU's kernels from CUDA graphs.
+
+        reduction: the type in which gradients travel between several processes.
+        """
         self._model, self._compute, self._z_loss, self._keep_state = model, compute, z_loss, keep_state
-        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self._recorder = Recorder(self._part, trained) if record and compute.device.type == "cuda" else None
+        self._processes, self._reduction = processes or Processes(compute.device), reduction
+        self._recorder = Recorder(self._part) if record and compute.device.type == "cuda" else None
 
     def add(
-        self, rows: Rows, state: State | None, targets_of_batch: int, micro_batch: int, record: bool = True
+        self, rows: Rows, state: State | None, targets_of_batch: int, micro_batch: int, trial: bool = False
     ) -> Accumulated:
         """Add up ``rows``, which are the whole batch or some of it, ``micro_batch`` of them at a time.
 
         ``state`` is theirs, ``targets_of_batch`` the number of targets in the whole batch: every part is divided by it,
-        so the sum is the full batch's gradient however padding falls. No parameter has a gradient before.
+        so the sum is the full batch's gradient however padding falls. No parameter has a gradient before. Of several
+        processes each adds up its own rows, and all get the gradient of all; not so in a ``trial``, which only shows
+        whether memory suffices: it needs no other process, and nothing is recorded.
         """
-        recorder = self._recorder if record else None
-        if recorder:
-            recorder.begin()
+        recorder = None if trial else self._recorder
+        several = self._processes.count > 1 and not trial
+        if recorder or several:
+            self._gradients.begin()
         share = torch.tensor(1 / targets_of_batch).to(self._compute.device, non_blocking=True)
         losses, states = [], []
         for first in range(0, len(rows.inputs), micro_batch):
             inputs = self._inputs(rows, state, slice(first, first + micro_batch), share)
-            loss, after = (recorder or self._part)(inputs)
+            summing = several and first + micro_batch >= len(rows.inputs)
+            loss, after = (recorder or self._part)(inputs, summing)
             losses.append(loss)
             states.append(after)
         joined = {name: torch.cat([part[name] for part in states]) for name in states[0]}
         return Accumulated(torch.stack(losses), targets_of_batch, joined)
+
+    def forget_recorded(self) -> None:
+        """Free what was recorded, which must precede the end of ``processes``."""
+        if self._recorder:
+            self._recorder.forget()
+
+    @cached_property
+    def _gradients(self) -> FlatGradients:
+        trained = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
+        return FlatGradients(trained, self._processes, self._reduction)
 
     def _inputs(self, rows: Rows, state: State | None, chosen: slice, share: Tensor) -> PartInputs:
         part, device = rows.part(chosen), self._compute.device
@@ -75,7 +98,7 @@ class GradientSum:
         before = None if state is None else {name: tensor[chosen] for name, tensor in state.items()}
         return PartInputs(_on(part.inputs, device), _on(part.targets, device), resets, before, share)
 
-    def _part(self, inputs: PartInputs) -> tuple[Tensor, State]:
+    def _part(self, inputs: PartInputs, summing: bool) -> tuple[Tensor, State]:
         with self._compute.autocast():
             hidden, after = self._model(inputs.ids, inputs.state, inputs.resets)
         total, _ = summed_cross_entropy(
@@ -86,7 +109,8 @@ class GradientSum:
             self._compute.dtype,
             z_loss=self._z_loss,
         )
-        (total * inputs.share).backward()
+        with self._gradients.summed() if summing else nullcontext():
+            (total * inputs.share).backward()
         return total.detach(), (detach_state(after) or {}) if self._keep_state else {}
 
 

@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -65,7 +66,13 @@ class Trainer:
         self.model.recompute = settings.recompute
         self.optimizer = build_optimizer(self.model, settings)
         self._gradient_sum = GradientSum(
-            self.model, compute, settings.z_loss, keep_state=batches.carries_state, record=settings.cuda_graphs
+            self.model,
+            compute,
+            settings.z_loss,
+            keep_state=batches.carries_state,
+            record=settings.cuda_graphs,
+            processes=self.processes,
+            reduction=getattr(torch, settings.gradient_reduction),
         )
         self.folder = folder
         self.store = CheckpointStore(folder / "checkpoints", settings.keep_checkpoints, settings.keep_every_steps)
@@ -110,7 +117,8 @@ class Trainer:
             return self.processes.any(should_stop())
 
         saved_step = self.step if self.resumed else -1
-        with Progress(title, self.settings.steps, "steps", done=self.step) as progress:
+        with Progress(title, self.settings.steps, "steps", done=self.step) as progress, ExitStack() as end:
+            end.callback(self._gradient_sum.forget_recorded)
             while True:
                 if self._validation_is_due() and not stop_requested():
                     self._validate(stop_requested)
@@ -152,7 +160,6 @@ class Trainer:
         batch = self._batch()
         tokens = int((batch.targets != IGNORED_TARGET).sum())
         result = self._gradients(batch.part(self.rows), tokens)
-        self.processes.sum_gradients(self.model.parameters(), getattr(torch, settings.gradient_reduction))
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_grad_norm)
         if self.compute.device.type == "cuda":
             self._upcoming = (self.step + 1, self.batches.batch(self.step + 1))  # while the GPU computes
@@ -221,13 +228,13 @@ class Trainer:
     def _gradients(self, rows: Rows, tokens: int) -> Accumulated:
         """Raises UserError where the GPU's memory is too small for the parts that were asked for."""
 
-        def attempt(size: int, record: bool = False) -> Accumulated:
-            return self._gradient_sum.add(rows, self._state, tokens, size, record)
+        def attempt(size: int, trial: bool = True) -> Accumulated:
+            return self._gradient_sum.add(rows, self._state, tokens, size, trial)
 
         if self._micro_batch is None:
             self._micro_batch = self._find_micro_batch(len(rows.inputs), attempt)
         try:
-            return attempt(min(self._micro_batch, len(rows.inputs)), record=True)
+            return attempt(min(self._micro_batch, len(rows.inputs)), trial=False)
         except torch.OutOfMemoryError as error:
             raise UserError(
                 "the GPU's memory is too small for this step: lower training.micro_batch_sequences (now "

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
 from datetime import timedelta
 from types import TracebackType
 
@@ -23,7 +22,6 @@ from mamba_narrative.model.interface import State
 _LOG = logging.getLogger(__name__)
 _TIMEOUT = timedelta(minutes=10)
 """A process that is lost without a trace ends the others after this long."""
-_BUCKET_BYTES = 64 * 2**20
 
 
 class Processes:
@@ -40,6 +38,8 @@ class Processes:
 
     def __enter__(self) -> Processes:
         if self.count > 1:
+            # Each process records its steps (`recorded`) when it comes to it, so that must not wait for the others.
+            os.environ.setdefault("NCCL_GRAPH_REGISTER", "0")
             dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo", timeout=_TIMEOUT)
             _LOG.info("process %d of %d on %s", self.rank + 1, self.count, self.device)
         return self
@@ -60,24 +60,15 @@ class Processes:
         share = sequences // self.count
         return slice(self.rank * share, (self.rank + 1) * share)
 
-    def sum_gradients(self, parameters: Iterable[Tensor], dtype: torch.dtype = torch.float32) -> None:
-        """Replace the gradient of each parameter by the sum over the processes, in few large exchanges.
+    def start_sum(self, values: Tensor) -> dist.Work:
+        """Begin to replace ``values`` by their sum over the processes, beside what is computed meanwhile.
 
-        ``dtype`` is what travels and is added up; the result has the parameter's own.
+        Nothing may touch them until ``wait()`` of what is returned. All processes must start the same sums in the same
+        order. On a GPU start and wait can be recorded as part of a CUDA graph.
         """
-        if self.count == 1:
-            return
-        bucket: list[Tensor] = []
-        size = 0
-        for parameter in parameters:
-            if parameter.grad is None:
-                continue
-            bucket.append(parameter.grad)
-            size += parameter.grad.numel() * parameter.grad.element_size()
-            if size >= _BUCKET_BYTES:
-                _sum_together(bucket, dtype)
-                bucket, size = [], 0
-        _sum_together(bucket, dtype)
+        work = dist.all_reduce(values, async_op=True)
+        assert work is not None, "a process that is not of the run"
+        return work
 
     def total(self, value: float) -> float:
         """The sum over the processes, in float64."""
@@ -114,12 +105,3 @@ class Processes:
         """Until all processes are here."""
         if self.count > 1:
             dist.barrier()
-
-
-def _sum_together(gradients: list[Tensor], dtype: torch.dtype) -> None:
-    if not gradients:
-        return
-    joined = torch.cat([gradient.flatten().to(dtype) for gradient in gradients])
-    dist.all_reduce(joined)
-    for gradient, part in zip(gradients, joined.split([gradient.numel() for gradient in gradients]), strict=True):
-        gradient.copy_(part.view_as(gradient))

@@ -16,8 +16,6 @@ from torch import Tensor
 from mamba_narrative.model.interface import State
 
 _LOG = logging.getLogger(__name__)
-_ALIGNED = 64
-"""Elements; kernels read several at once."""
 
 
 @dataclass(frozen=True)
@@ -49,62 +47,44 @@ class PartInputs:
         return PartInputs(self.ids.clone(), self.targets.clone(), resets, state, self.share.clone())
 
 
-PartGradient = Callable[[PartInputs], tuple[Tensor, State]]
-"""Adds the gradient of a part to ``grad`` of each parameter; returns the sum of its losses and the state after it."""
-
-
-class Gradients:
-    """The gradients of all parameters in one tensor, so that zeros are one kernel."""
-
-    def __init__(self, parameters: list[torch.nn.Parameter]) -> None:
-        self._parameters = parameters
-        sizes = [-(-parameter.numel() // _ALIGNED) * _ALIGNED for parameter in parameters]
-        self._all = parameters[0].new_zeros(sum(sizes))
-        self._parts = [
-            part[: parameter.numel()].view_as(parameter)
-            for parameter, part in zip(parameters, self._all.split(sizes), strict=True)
-        ]
-
-    def begin(self) -> None:
-        """Give every parameter a gradient of zeros."""
-        self._all.zero_()
-        for parameter, part in zip(self._parameters, self._parts, strict=True):
-            parameter.grad = part
+PartGradient = Callable[[PartInputs, bool], tuple[Tensor, State]]
+"""Adds the gradient of a part to ``grad`` of each parameter, and then, where that is true, adds up the gradients of all
+processes. Returns the sum of its losses and the state after it."""
 
 
 class Recorder:
     """A ``PartGradient`` that records what it sees a second time, by the shapes of the inputs.
 
-    Recorded kernels write to the same gradients every time, so these stay: ``begin`` sets them to zero.
+    Recorded kernels write to the same gradients every time: ``grad`` of each parameter must stay where it is.
+    Recorded sums over the processes are their connection's: ``forget`` them before it is closed, which waits for that.
     """
 
-    def __init__(self, compute: PartGradient, parameters: list[torch.nn.Parameter]) -> None:
-        self._compute, self._parameters = compute, parameters
-        self._gradients: Gradients | None = None
+    def __init__(self, compute: PartGradient) -> None:
+        self._compute = compute
         self._seen: set[tuple[object, ...]] = set()
         self._recorded: dict[tuple[object, ...], _Recorded] = {}
         self._pool: Any = None
         self._works = True
 
-    def begin(self) -> None:
-        """Zero gradients for a new batch."""
-        if self._gradients is None:
-            self._gradients = Gradients(self._parameters)
-        self._gradients.begin()
-
-    def __call__(self, inputs: PartInputs) -> tuple[Tensor, State]:
+    def __call__(self, inputs: PartInputs, summing: bool) -> tuple[Tensor, State]:
         """See ``PartGradient``; what is returned is valid until the next call."""
-        key = tuple((name, tensor.shape) for name, tensor in inputs.tensors().items())
+        key = (summing, *((name, tensor.shape) for name, tensor in inputs.tensors().items()))
         if key in self._seen and key not in self._recorded and self._works:
-            self._record(key, inputs)
+            self._record(key, inputs, summing)
         self._seen.add(key)
         if key in self._recorded:
             return self._recorded[key].replay(inputs)
-        return self._compute(inputs)
+        return self._compute(inputs, summing)
 
-    def _record(self, key: tuple[object, ...], inputs: PartInputs) -> None:
+    def forget(self) -> None:
+        """Free what was recorded; it will be recorded again when it is seen again."""
+        self._recorded.clear()
+        self._pool = None
+
+    def _record(self, key: tuple[object, ...], inputs: PartInputs, summing: bool) -> None:
+        # Nothing is computed or exchanged by recording: where it fails, other processes may record and replay.
         try:
-            recorded = _Recorded(self._compute, inputs, self._pool)
+            recorded = _Recorded(self._compute, inputs, summing, self._pool)
         except RuntimeError as error:  # memory, or an architecture that waits for the GPU
             self._works = False
             _LOG.warning(
@@ -118,11 +98,11 @@ class Recorder:
 
 
 class _Recorded:
-    def __init__(self, compute: PartGradient, inputs: PartInputs, pool: Any) -> None:
+    def __init__(self, compute: PartGradient, inputs: PartInputs, summing: bool, pool: Any) -> None:
         self._inputs = inputs.copied()
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph, pool=pool):
-            self._result = compute(self._inputs)
+            self._result = compute(self._inputs, summing)
         self.pool = self._graph.pool()
 
     def replay(self, inputs: PartInputs) -> tuple[Tensor, State]:

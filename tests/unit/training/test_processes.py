@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,16 +15,7 @@ from mamba_narrative.errors import UserError
 from mamba_narrative.training.processes import Processes
 from mamba_narrative.training.run_training import train_run
 from unit.training.tiny_run import settings_of
-
-ROOT = Path(__file__).parents[3]
-
-
-def by_two_processes(tokens: Path, root: Path, order: str, event: str = "none") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command += [str(Path(__file__).with_name("torchrun_worker.py")), str(tokens), str(root), order, event]
-    path = os.pathsep.join(str(ROOT / folder) for folder in ("scripts", "tests"))
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+from unit.training.torchrun import ROOT, by_two_processes
 
 
 def losses_of(folder: Path) -> list[float]:
@@ -56,7 +46,7 @@ def alone(order: str, tokens: Path, tmp_path: Path) -> Path:
 def test_two_processes_train_as_one_and_one_continues_what_two_left(
     order: str, event: str, alone: Path, tokens: Path, tmp_path: Path
 ) -> None:
-    done = by_two_processes(tokens, tmp_path, order, event)
+    done = by_two_processes("torchrun_worker.py", str(tokens), str(tmp_path), order, event)
     if event == "none":
         assert done.returncode == 0, done.stderr
     else:
@@ -68,6 +58,18 @@ def test_two_processes_train_as_one_and_one_continues_what_two_left(
         run = settings_of(steps=6, batch_sequences=4, order=order)
         assert train_run("tiny", run, tokens, tmp_path / "output", tmp_path / "state") == 0
     assert_same_run(tmp_path / "output", alone)
+
+
+@pytest.mark.slow
+def test_two_processes_continue_what_two_left_to_the_bit(tokens: Path, tmp_path: Path) -> None:
+    ends = []
+    for events in (["none"], ["stop", "none"]):
+        root = tmp_path / events[0]
+        for event in events:
+            done = by_two_processes("torchrun_worker.py", str(tokens), str(root), "stateful", event)
+            assert (done.returncode == 0) == (event == "none"), done.stderr
+        ends.append((losses_of(root / "output"), (root / "output" / "model" / "model.safetensors").read_bytes()))
+    assert ends[0] == ends[1]
 
 
 def by_the_command(tokens: Path, output: Path, **settings: object) -> list[float]:

@@ -1,0 +1,104 @@
+"""Sums over processes that start before the backward pass ends are those that start after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mamba_narrative.io import read_json
+from mamba_narrative.tokens.batches import ShuffledBatches
+from mamba_narrative.training import flat_gradients, gradients
+from mamba_narrative.training.compute import Compute
+from mamba_narrative.training.flat_gradients import FlatGradients
+from unit.training.stand_in import recurrent_model
+from unit.training.torchrun import by_two_processes
+
+ROWS = 4
+# What uses a parameter (both processes, none, the first), rows computed at once, what travels.
+CASES = ["both-4-float32", "both-1-float32", "both-3-bfloat16", "none-2-float32", "first-4-float32"]
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sums")
+    done = by_two_processes("sums_worker.py", str(folder), *CASES)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_are_those_summed_after_the_backward_pass(case: str, computed: Path) -> None:
+    users, micro_batch, _ = case.split("-")
+    folder = computed / case
+    results = [load_file(folder / f"{rank}-found.safetensors") for rank in range(2)]
+    for rank, found in enumerate(results):
+        for name, expected in load_file(folder / f"{rank}-expected.safetensors").items():
+            assert torch.equal(found[name], expected), (rank, name)
+            assert torch.equal(found[name], results[0][name]), name
+    assert results[0]["mixing.extra"].any() == (users != "none")
+    assert results[0]["embedding.weight"].any()
+    for rank in range(2):
+        counts = read_json(folder / f"{rank}.json")
+        parts = -(-ROWS // int(micro_batch))
+        buckets = counts["started"] // 2
+        assert buckets > 3
+        before_last = counts["seen"][parts - 1]  # when the backward pass comes to its last gradient
+        assert counts["seen"][: parts - 1] == [0] * (parts - 1), "sums begin with the last part"
+        assert len(counts["seen"]) == 2 * parts
+        # What lies behind a parameter without gradient waits for the end.
+        assert before_last == (buckets - 1 if users == "both" or (users == "first" and rank == 0) else 1)
+
+
+class Noted:
+    """In place of the processes: what was summed, in their order."""
+
+    def __init__(self) -> None:
+        self.sums: list[Tensor] = []
+
+    def start_sum(self, values: Tensor) -> Noted:
+        self.sums.append(values)
+        return self
+
+    def wait(self) -> None:
+        pass
+
+
+@pytest.fixture
+def parameters() -> list[torch.nn.Parameter]:
+    return [torch.nn.Parameter(torch.ones(size)) for size in (600, 5, 70, 64, 1)]
+
+
+def test_buckets_hold_every_gradient_once_and_keep_large_ones_apart(
+    parameters: list[torch.nn.Parameter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flat_gradients, "BUCKET_BYTES", 256 * 4)
+    processes = Noted()
+    flat = FlatGradients(parameters, processes)  # type: ignore[arg-type]
+    flat.begin()
+    with flat.summed():
+        pass
+    assert [len(values) for values in processes.sums] == [64 + 64 + 128, 64, 640]
+    for values in processes.sums:
+        values.add_(1)
+    assert all(parameter.grad is not None and parameter.grad.eq(1).all() for parameter in parameters)
+
+
+def test_a_gradient_that_changes_after_its_sum_has_started_is_an_error(parameters: list[torch.nn.Parameter]) -> None:
+    flat = FlatGradients(parameters, Noted())  # type: ignore[arg-type]
+    flat.begin()
+    with pytest.raises(RuntimeError, match="changed after its sum"), flat.summed():
+        for _ in range(2):
+            torch.cat(tuple(parameters)).sum().backward()
+    with flat.summed():  # the hooks of before are gone
+        torch.cat(tuple(parameters)).sum().backward()
+
+
+def test_one_process_needs_none_of_this(batches: ShuffledBatches, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(gradients, "FlatGradients")
+    gradients.GradientSum(recurrent_model(), Compute(torch.device("cpu"), torch.float32)).add(
+        batches.batch(0), None, 40, micro_batch=1
+    )
