@@ -69,7 +69,7 @@ class TrainingSettings(Section):
     validate_every_steps: int = Field(default=500, ge=1)
     """Steps between validations; one more at the end."""
     validation_tokens: int = Field(default=200_000, ge=1)
-    """Tokens of the validation books that one validation reads (the same ones each time)."""
+    """Tokens that one validation reads, from the beginnings of all validation books alike (the same ones each time)."""
     checkpoint_every_steps: int = Field(default=500, ge=1)
     """Steps between checkpoints."""
     keep_checkpoints: int = Field(default=2, ge=1)

@@ -1,12 +1,8 @@
-"""Reading a text from the empty state: whole books in pieces with the state carried, or many short texts at once.
-
-Memory does not depend on the length of a book: what is kept is the state and one piece of some books.
-"""
+"""Scores of what ``model.reading`` reads, and many short texts read at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,80 +10,15 @@ import torch
 from torch import Tensor
 
 from mamba_narrative.errors import UserError
-from mamba_narrative.model.interface import LanguageModel, State
+from mamba_narrative.model.interface import LanguageModel
+from mamba_narrative.model.reading import Piece, device_of
 
 Ids = npt.NDArray[np.uint16]
 Floats = npt.NDArray[np.float64]
 
 
-BOOKS_AT_ONCE = {"cpu": 4, "cuda": 16}
-"""Books read side by side: a matter of memory and speed, and of the result by rounding only."""
 # Rows of logits at once, float32 [rows, vocabulary].
 ROWS_OF_LOGITS = {"cpu": 128, "cuda": 4096}
-
-
-@dataclass(frozen=True)
-class Piece:
-    """The tokens of some books from ``start`` on, a row a book, and the state after them.
-
-    hidden: [rows, longest, d_model], from which each token is predicted. targets: int64 [rows, longest]. Of a row only
-    its ``lengths`` first tokens belong to its book; the state of a row is that of its book where its length is that of
-    the longest.
-    """
-
-    books: list[int]
-    """Which book each row is."""
-    start: int
-    lengths: list[int]
-    hidden: Tensor
-    targets: Tensor
-    state: State
-
-
-def device_of(model: LanguageModel) -> torch.device:
-    """Where the model computes."""
-    return next(model.parameters()).device
-
-
-def piece_limits(tokens: int, piece_tokens: int) -> list[int]:
-    """Ends of pieces: all powers of two up to ``piece_tokens``, its multiples, and the end of the book."""
-    doubling = [1 << power for power in range(piece_tokens.bit_length()) if 1 << power < piece_tokens]
-    return [end for end in (*doubling, *range(piece_tokens, tokens, piece_tokens)) if end < tokens] + [tokens]
-
-
-def read_books(
-    model: LanguageModel, texts: Sequence[Ids], end_of_text_id: int, limits: Sequence[int], books_at_once: int
-) -> Iterator[Piece]:
-    """The pieces of whole books, ``books_at_once`` side by side, each read from an end of text with its state carried.
-
-    limits: ends of the pieces in tokens, rising to at least the longest book (see ``piece_limits``).
-    """
-    device = device_of(model)
-    # Books of similar length side by side; as the longest comes first, those that go on are the first rows.
-    by_length = sorted(range(len(texts)), key=lambda number: -len(texts[number]))
-    for first in range(0, len(texts), books_at_once):
-        group, state, start = by_length[first : first + books_at_once], None, 0
-        for end in limits:
-            group = [number for number in group if len(texts[number]) > start]
-            if not group:
-                break
-            if state is not None:
-                state = {name: tensor[: len(group)] for name, tensor in state.items()}
-            lengths = [min(len(texts[number]), end) - start for number in group]
-            # The token before each piece, then the piece.
-            rows = np.full((len(group), max(lengths) + 1), end_of_text_id, np.int64)
-            for row, number in enumerate(group):
-                begin = 1 if start == 0 else 0
-                rows[row, begin : lengths[row] + 1] = texts[number][start - 1 + begin : start + lengths[row]]
-            tokens = torch.from_numpy(rows).to(device)
-            hidden, state = model(tokens[:, :-1], state)
-            yield Piece(group, start, lengths, hidden, tokens[:, 1:], state)
-            start = end
-
-
-def even_limits(tokens: int, piece_tokens: int) -> list[int]:
-    """Ends of pieces of equal length that cover ``tokens``."""
-    return list(range(piece_tokens, tokens + piece_tokens, piece_tokens))
 
 
 def piece_losses(

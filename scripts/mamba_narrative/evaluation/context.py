@@ -12,21 +12,13 @@ import torch
 from torch import Tensor
 
 from mamba_narrative.config.evaluation import ContextSettings
-from mamba_narrative.evaluation.book_reading import (
-    BOOKS_AT_ONCE,
-    Floats,
-    Ids,
-    finite_losses,
-    piece_limits,
-    piece_losses,
-    read_books,
-    read_short,
-)
+from mamba_narrative.evaluation.book_reading import Floats, Ids, finite_losses, piece_losses, read_short
 from mamba_narrative.evaluation.context_report import BookContext, write_context
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.passages import seed_of
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
 from mamba_narrative.model.interface import LanguageModel, State
+from mamba_narrative.model.reading import BOOKS_AT_ONCE, piece_limits, read_books
 from mamba_narrative.progress import Progress
 
 _ROWS_OF_PROBABILITIES = 128

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 
 from mamba_narrative.config.evaluation import LikelihoodSettings
-from mamba_narrative.evaluation.book_reading import BOOKS_AT_ONCE, even_limits, piece_losses, read_books
+from mamba_narrative.evaluation.book_reading import piece_losses
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.likelihood_report import BookLosses, write_likelihood
 from mamba_narrative.evaluation.position import range_count, sum_by_range
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
 from mamba_narrative.model.interface import LanguageModel
+from mamba_narrative.model.reading import BOOKS_AT_ONCE, even_limits, read_books
 from mamba_narrative.progress import Progress
 
 

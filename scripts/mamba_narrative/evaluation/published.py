@@ -18,12 +18,12 @@ import torch
 
 from mamba_narrative.config.evaluation import LikelihoodSettings, PublishedModel
 from mamba_narrative.errors import UserError
-from mamba_narrative.evaluation.book_reading import BOOKS_AT_ONCE
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.likelihood import score_books
 from mamba_narrative.evaluation.likelihood_report import BookLosses, likelihood_metrics, write_books
 from mamba_narrative.evaluation.trained_run import choose_device
 from mamba_narrative.io import read_json
+from mamba_narrative.model.reading import BOOKS_AT_ONCE
 from mamba_narrative.model.storage import load_model
 from mamba_narrative.progress import Progress
 

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from mamba_narrative.errors import UserError
-from mamba_narrative.evaluation.book_reading import BOOKS_AT_ONCE, even_limits, piece_losses, predict, read_books
+from mamba_narrative.evaluation.book_reading import piece_losses, predict
 from mamba_narrative.model.interface import LanguageModel, State
+from mamba_narrative.model.reading import BOOKS_AT_ONCE, even_limits, read_books
 from mamba_narrative.progress import Progress
 
 Ids = npt.NDArray[np.uint16]

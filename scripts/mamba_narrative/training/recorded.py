@@ -55,6 +55,8 @@ processes. Returns the sum of its losses and the state after it."""
 class Recorder:
     """A ``PartGradient`` that records what it sees a second time, by the shapes of the inputs.
 
+    What it sees first is computed as usual, which takes as much memory as what is recorded keeps: that is freed before,
+    and recorded again later. So one part's memory is enough, however many shapes there are.
     Recorded kernels write to the same gradients every time: ``grad`` of each parameter must stay where it is.
     Recorded sums over the processes are their connection's: ``forget`` them before it is closed, which waits for that.
     """
@@ -69,7 +71,9 @@ class Recorder:
     def __call__(self, inputs: PartInputs, summing: bool) -> tuple[Tensor, State]:
         """See ``PartGradient``; what is returned is valid until the next call."""
         key = (summing, *((name, tensor.shape) for name, tensor in inputs.tensors().items()))
-        if key in self._seen and key not in self._recorded and self._works:
+        if key not in self._seen:
+            self.forget()
+        elif key not in self._recorded and self._works:
             self._record(key, inputs, summing)
         self._seen.add(key)
         if key in self._recorded:

@@ -1,28 +1,30 @@
-"""How well a model predicts the beginning of the validation books, read with carried state."""
+"""How well a model predicts the beginnings of the validation books, read with carried state."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from mamba_narrative.errors import UserError
-from mamba_narrative.model.interface import LanguageModel, State
+from mamba_narrative.model.interface import LanguageModel
+from mamba_narrative.model.reading import BOOKS_AT_ONCE, even_limits, read_books
 from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import Tokenizer
+from mamba_narrative.tokens.windows import IGNORED_TARGET
 from mamba_narrative.training.compute import Compute
 from mamba_narrative.training.loss import summed_cross_entropy
 
-# Tokens computed at once. The state is carried on, so this is a matter of memory and speed only.
+# Tokens of a book computed at once. The state is carried on, so this is a matter of memory and speed only.
 _PIECE_TOKENS = 2048
 
 
 @dataclass(frozen=True)
 class Passage:
-    """The first ids of a book's text, and the UTF-8 bytes that they stand for."""
+    """The first ids of a book's text, uint16, and the UTF-8 bytes that they stand for."""
 
     ids: np.ndarray
     bytes: int
@@ -37,20 +39,31 @@ class ValidationResult:
 
 
 def choose_passages(tokens: TokenFile, tokenizer: Tokenizer, limit: int) -> list[Passage]:
-    """The first ``limit`` tokens of the validation books' texts, in the order of the file.
+    """The beginnings of all validation books, together ``limit`` tokens, in the order of the file.
 
-    Raises UserError where no book has any text.
+    All are of one length, but for books that end before it: no long book decides alone when training stops. Raises
+    UserError where no book has any text.
     """
+    texts = [tokens.book_ids(book)[:-1] for book in tokens.books]
     passages = []
-    for book in tokens.books:
-        text_ids = tokens.book_ids(book)[:-1]
-        if ids := text_ids[:limit].tolist():
-            whole = len(ids) == len(text_ids)
-            passages.append(Passage(np.asarray(ids), book.bytes if whole else tokenizer.count_bytes(ids)))
-            limit -= len(ids)
+    for book, text, share in zip(tokens.books, texts, shares([len(text) for text in texts], limit), strict=True):
+        if share:
+            ids = np.asarray(text[:share])
+            whole = share == len(text)
+            passages.append(Passage(ids, book.bytes if whole else tokenizer.count_bytes(ids.tolist())))
     if not passages:
         raise UserError(f"{tokens.path}: its books have no text; validation needs some")
     return passages
+
+
+def shares(lengths: Sequence[int], limit: int) -> list[int]:
+    """Of each length as much as of the others, or all of it: together ``limit``, or everything there is."""
+    taken = [0] * len(lengths)
+    shortest_first = sorted(range(len(lengths)), key=lambda number: lengths[number])
+    for position, number in enumerate(shortest_first):
+        taken[number] = min(lengths[number], limit // (len(lengths) - position))
+        limit -= taken[number]
+    return taken
 
 
 def validate(
@@ -60,31 +73,29 @@ def validate(
     compute: Compute,
     should_stop: Callable[[], bool],
 ) -> ValidationResult | None:
-    """Score ``passages``; None where ``should_stop`` became true meanwhile.
+    """Score ``passages``, some books side by side; None where ``should_stop`` became true meanwhile.
 
     Each book starts from the empty state and an end-of-text token; the one that closes it is not scored.
     """
     was_training = model.training
     model.eval()
-    nats, tokens = 0.0, 0
+    texts = [passage.ids for passage in passages]
+    limits = even_limits(max(map(len, texts)), _PIECE_TOKENS)
+    nats = torch.zeros((), dtype=torch.float64, device=compute.device)
     try:
-        with torch.no_grad():
-            for passage in passages:
-                state: State | None = None
-                ids = torch.from_numpy(np.concatenate(([end_of_text_id], passage.ids)).astype(np.int64))
-                for start in range(0, len(ids) - 1, _PIECE_TOKENS):
-                    if should_stop():
-                        return None
-                    end = min(start + _PIECE_TOKENS, len(ids) - 1)
-                    inputs, targets = (ids[start + shift : end + shift].to(compute.device)[None] for shift in (0, 1))
-                    with compute.autocast():
-                        hidden, state = model(inputs, state)
-                    total, count = summed_cross_entropy(
-                        hidden, model.head_weight(), model.vocab_size, targets, compute.dtype
-                    )
-                    nats += total.item()
-                    tokens += int(count)
+        with torch.no_grad(), compute.autocast():
+            for piece in read_books(model, texts, end_of_text_id, limits, BOOKS_AT_ONCE[compute.device.type]):
+                if should_stop():
+                    return None
+                lengths = torch.tensor(piece.lengths, device=compute.device)
+                after = torch.arange(piece.targets.shape[1], device=compute.device) >= lengths[:, None]
+                targets = piece.targets.masked_fill(after, IGNORED_TARGET)
+                total, _ = summed_cross_entropy(
+                    piece.hidden, model.head_weight(), model.vocab_size, targets, compute.dtype
+                )
+                nats += total
     finally:
         model.train(was_training)
-    total_bytes = sum(passage.bytes for passage in passages)
-    return ValidationResult(nats / tokens, nats / math.log(2) / total_bytes)
+    in_all = float(nats.item())
+    tokens, total_bytes = sum(map(len, texts)), sum(passage.bytes for passage in passages)
+    return ValidationResult(in_all / tokens, in_all / math.log(2) / total_bytes)

@@ -12,11 +12,11 @@ from table_models import BigramModel, CountingModel
 
 from mamba_narrative.config.evaluation import ContextSettings
 from mamba_narrative.errors import UserError
-from mamba_narrative.evaluation.book_reading import even_limits, piece_limits, read_books
 from mamba_narrative.evaluation.context import measure_books, reset_nats, rms_by_kind, target_starts
 from mamba_narrative.evaluation.context_report import ContextMeasures
 from mamba_narrative.evaluation.held_out import HeldOutBook
 from mamba_narrative.evaluation.likelihood import score_books
+from mamba_narrative.model.reading import even_limits, piece_limits, read_books
 from mamba_narrative.progress import Progress
 
 END = 2

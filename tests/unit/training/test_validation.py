@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import Tokenizer, load_tokenizer
 from mamba_narrative.training import validation as module
 from mamba_narrative.training.compute import Compute
-from mamba_narrative.training.validation import Passage, choose_passages, validate
+from mamba_narrative.training.validation import Passage, choose_passages, shares, validate
 from unit.training.stand_in import END_OF_TEXT, recurrent_model
 from unit.training.tiny_run import encode_texts
 
@@ -62,7 +64,8 @@ def test_a_uniform_model_needs_the_logarithm_of_the_vocabulary(passages: list[Pa
     assert result.loss_nats == pytest.approx(math.log(50), rel=1e-6)
 
 
-def test_a_stop_ends_a_validation_without_a_result(passages: list[Passage]) -> None:
+def test_a_stop_ends_a_validation_without_a_result(passages: list[Passage], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PIECE_TOKENS", 2)
     calls = iter([False, False, True])
     assert validate(recurrent_model(), passages, END_OF_TEXT, CPU, lambda: next(calls)) is None
 
@@ -75,6 +78,21 @@ def test_whole_books_count_the_bytes_of_their_text(tokens: TokenFile, gpt2: Toke
 
 def test_a_cut_book_counts_the_bytes_of_what_is_scored(tokens: TokenFile, gpt2: Tokenizer) -> None:
     whole = tokens.books[0].tokens - 1
-    passages = choose_passages(tokens, gpt2, whole + 4)
-    assert [len(passage.ids) for passage in passages] == [whole, 4]
+    passages = choose_passages(tokens, gpt2, whole + 6)
+    assert [len(passage.ids) for passage in passages] == [whole, 6]
     assert passages[1].bytes == len(gpt2.decode(passages[1].ids.tolist()).encode("utf-8"))
+
+
+def test_every_book_has_the_same_share_and_short_ones_leave_theirs_to_the_others() -> None:
+    assert shares([100, 3, 50, 50], 63) == [20, 3, 20, 20]
+    assert shares([100, 3, 50], 13) == [5, 3, 5]
+    assert shares([2, 3], 100) == [2, 3]
+    assert shares([5, 5, 5], 2) == [0, 1, 1]
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=30), st.integers(1, 10_000))
+def test_shares_fill_the_limit_and_differ_by_one_where_books_go_on(lengths: list[int], limit: int) -> None:
+    found = shares(lengths, limit)
+    assert sum(found) == min(limit, sum(lengths))
+    cut = [share for share, length in zip(found, lengths, strict=True) if share < length]
+    assert not cut or max(found) - min(cut) <= 1
