@@ -131,6 +131,13 @@ inline void __syncwarp(unsigned = 0xffffffffu) { emulator::wait(emulator::warps[
 inline float __shfl_xor_sync(unsigned, float v, int mask) {
   return __uint_as_float(emulator::exchange(__float_as_uint(v), emulator::current % 32 ^ mask));
 }
+inline float __shfl_sync(unsigned, float v, int from) {
+  return __uint_as_float(emulator::exchange(__float_as_uint(v), from));
+}
+inline float __shfl_up_sync(unsigned, float v, int distance) {
+  const int lane = emulator::current % 32;
+  return __uint_as_float(emulator::exchange(__float_as_uint(v), lane < distance ? lane : lane - distance));
+}
 inline unsigned __ballot_sync(unsigned, bool v) {
   unsigned bits = 0;
   for (int i = 0; i < 32; i++) bits |= emulator::exchange(v, i) << i;

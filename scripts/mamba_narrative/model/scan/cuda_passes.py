@@ -9,12 +9,22 @@ import torch
 from torch import Tensor
 
 from mamba_narrative.cuda import elements, runtime
-from mamba_narrative.model.scan.kernels import scan_backward, scan_backward_carry, scan_common, scan_forward
+from mamba_narrative.model.scan.kernels import (
+    scan_backward,
+    scan_backward_carry,
+    scan_common,
+    scan_forward,
+    scan_whole,
+)
 
 CHUNK, TILE = 32, 4
 """Steps of which segments are multiples, and steps between saved states; as in the kernels."""
 _CARRY_BLOCKS = {False: 8, True: 9}
 """Blocks of the kernels that only carry states (forward, backward) that fit on a multiprocessor."""
+_WHOLE_WARPS = 12
+"""Warps of a block of the forward that needs no segments."""
+_WHOLE_FROM = 0.6
+"""Share of the multiprocessors from which that forward is faster than one in segments."""
 
 Tensors = dict[str, Tensor | None]
 
@@ -34,20 +44,28 @@ class Plan:
     parts: int
     """Pieces of a segment in the pass that only carries states."""
     part_length: int
+    whole: bool = False
+    """One block walks a whole sequence for a few channels (``scan_whole``): there are no segments."""
 
 
 @cache
 def plan(backward: bool, batch: int, length: int, channels: int, d_state: int, device: int) -> Plan:
-    """The division for a size: as many segments as run at the same time, and no more."""
+    """The division for a size: as many segments as run at the same time, and no more; a forward may need none."""
     lane_channels = 4 if d_state == 32 else 2
     warps = (2 if d_state == 32 else 4) if backward else 4
     min_blocks = (3 if d_state == 16 else 2) if backward else 4
     block_channels = warps * lane_channels * 32 // (d_state // 4)
     rows = batch * -(-channels // block_channels)
-    processors = torch.cuda.get_device_properties(device).multi_processor_count
+    properties = torch.cuda.get_device_properties(device)
+    processors = properties.multi_processor_count
     segments = max(1, min(min_blocks * processors // rows, length // (4 * CHUNK)))
     if not backward and rows >= processors:
         segments = 1  # what idles costs less than carrying states
+    shared = getattr(properties, "shared_memory_per_block_optin", 0)
+    if not backward and segments > 1 and shared >= _whole_shared_bytes(d_state):
+        blocks = batch * -(-channels // _whole_channels(d_state))
+        if blocks / (-(-blocks // processors) * processors) >= _WHOLE_FROM:
+            return undivided(length, d_state)
     parts = max(1, min(_CARRY_BLOCKS[backward] * processors // (rows * segments), length // (segments * 4 * CHUNK)))
     return divided(lane_channels, warps, min_blocks, segments, parts, length)
 
@@ -57,6 +75,24 @@ def divided(lane_channels: int, warps: int, min_blocks: int, segments: int, part
     parts = parts if segments > 1 else 1
     part_length = -(-length // (segments * parts * CHUNK)) * CHUNK
     return Plan(lane_channels, warps, min_blocks, -(-length // (part_length * parts)), parts, part_length)
+
+
+def undivided(length: int, d_state: int) -> Plan:
+    """The plan of a forward in which one block walks a whole sequence."""
+    return Plan(4 if d_state == 32 else 2, _WHOLE_WARPS, 1, 1, 1, -(-length // CHUNK) * CHUNK, whole=True)
+
+
+def _whole_channels(d_state: int) -> int:
+    """Channels of a block of the forward that needs no segments."""
+    return 2 * _WHOLE_WARPS // min(2, d_state // 8)
+
+
+def _whole_shared_bytes(d_state: int) -> int:
+    """What ``scan_whole`` counts as VECTORS_AT, and the vectors."""
+    channels = _whole_channels(d_state)
+    scalars = channels // 4 * (2 * 4 * 72 + 4)
+    parts = 2 * min(2, d_state // 8) * ((scalars + 15) // 32 * 32 + 16)
+    return 4 * (2 * (2 * scalars + 2 * d_state * (4 * 36 + 4) + parts) + 2 * channels)
 
 
 _PARAMETERS = runtime.Layout(
@@ -71,6 +107,7 @@ _PARAMETERS = runtime.Layout(
 """The structure ``Params`` of the kernels."""
 
 _FORWARD_SOURCE = elements.SOURCE + scan_common.SOURCE + scan_forward.SOURCE
+_WHOLE_SOURCE = elements.SOURCE + scan_common.SOURCE + scan_whole.SOURCE
 _BACKWARD_SOURCE = elements.SOURCE + scan_common.SOURCE + scan_backward.SOURCE + scan_backward_carry.SOURCE
 
 
@@ -90,7 +127,8 @@ def _module(
         "WARPS": division.warps,
     }
     named = tuple((name, int(value)) for name, value in macros.items())
-    return runtime.Module(_BACKWARD_SOURCE if backward else _FORWARD_SOURCE, named, device)
+    forward_source = _WHOLE_SOURCE if division.whole else _FORWARD_SOURCE
+    return runtime.Module(_BACKWARD_SOURCE if backward else forward_source, named, device)
 
 
 class _Pass:
@@ -106,7 +144,8 @@ class _Pass:
         z, resets = tensors["z"] is not None, tensors["resets"] is not None
         self._module = _module(backward, u.dtype, self._d_state, resets, z, softplus, division, u.device.index)
         self._stream = torch.cuda.current_stream(u.device).cuda_stream
-        self.blocks = -(-channels // (division.warps * division.lane_channels * 32 // (self._d_state // 4)))
+        block_channels = division.warps * division.lane_channels * 32 // (self._d_state // 4)
+        self.blocks = -(-channels // (_whole_channels(self._d_state) if division.whole else block_channels))
         self._sizes = {
             "batch": batch,
             "length": length,
@@ -127,6 +166,7 @@ class _Pass:
     def scan(self, name: str, tensors: Tensors) -> None:
         """Launch a kernel over blocks of channels, segments and batch."""
         shared = self._backward_shared_bytes() if name == "scan_backward" else 0
+        shared = _whole_shared_bytes(self._d_state) if self.division.whole else shared
         self._launch(name, (self.blocks, self.division.segments, self._batch), self._sizes, tensors, shared)
 
     def carry(self, name: str, join: str, tensors: Tensors) -> None:
@@ -184,7 +224,8 @@ def run_forward(
         carried: Tensors = {"last": ends, "decay": decay, "joined": joined}
         work.carry("scan_forward_carry", "scan_join_forward", carried)
         start = joined
-    work.scan("scan_forward", {"y": y, "last": last, "states": states if save else None, "start": start})
+    name = "scan_forward_whole" if division.whole else "scan_forward"
+    work.scan(name, {"y": y, "last": last, "states": states if save else None, "start": start})
     return y, last, states
 
 
