@@ -68,6 +68,70 @@ def test_scan_in_segments(kernels, monkeypatch, with_resets):
     assert difference < TOLERANCE[torch.float32], name
 
 
+@pytest.fixture
+def whole(kernels, monkeypatch):
+    """The forward that needs no segments, whatever the size; the backward has three."""
+    plan = cuda_passes.plan
+
+    def chosen(backward, batch, length, channels, d_state, device):
+        if not backward:
+            return cuda_passes.undivided(length, d_state)
+        usual = plan(backward, batch, length, channels, d_state, device)
+        return cuda_passes.divided(usual.lane_channels, usual.warps, usual.min_blocks, 3, 1, length)
+
+    monkeypatch.setattr(cuda_passes, "plan", chosen)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(("length", "channels", "d_state", "with_resets"), [
+    (1, 4, 16, True), (300, 20, 16, True), (257, 28, 8, False), (131, 12, 32, True),
+])  # fmt: skip
+def test_scan_of_a_whole_sequence(whole, length, channels, d_state, with_resets, dtype):
+    case = rounded(scan_case(length, batch=2, channels=channels, d_state=d_state, with_resets=with_resets), dtype)
+    found = outputs_and_gradients(case, "cuda", dtype)
+    expected = outputs_and_gradients(case, "reference", torch.float64)
+    difference, name = largest_relative_difference(found, expected)
+    assert difference < TOLERANCE[dtype], name
+
+
+@pytest.mark.parametrize("reset", [15, 128, 140])
+def test_nothing_crosses_a_reset_of_a_whole_sequence(whole, reset):
+    case = rounded(scan_case(150, with_resets=False, batch=1, channels=8, d_state=16), torch.float32)
+    inputs = {name: tensor.float().requires_grad_() for name, tensor in case.inputs.items()}
+    resets = torch.zeros(1, 150, dtype=torch.bool)
+    resets[:, reset] = True
+    y, last = dispatch.selective_scan(**inputs, softplus=True, resets=resets, backend="cuda")
+    gradients = torch.autograd.grad(y[:, reset:].sum() + last.sum(), list(inputs.values()))
+    for name, gradient in zip(inputs, gradients, strict=True):
+        assert name not in ("u", "delta", "B", "C", "z") or not gradient[:, :reset].any(), name
+    changed = {name: tensor.detach().clone() for name, tensor in inputs.items()}
+    for name in ("u", "delta", "B"):
+        changed[name][:, :reset] += 1.0
+    other, other_last = dispatch.selective_scan(**changed, softplus=True, resets=resets, backend="cuda")
+    assert torch.equal(other[:, reset:], y[:, reset:])
+    assert torch.equal(other_last, last)
+    assert not torch.equal(other[:, :reset], y[:, :reset])
+
+
+@pytest.mark.parametrize("softplus", [True, False])
+def test_gradients_carried_over_segments_in_which_states_are_forgotten(whole, softplus):
+    case = scan_case(600, delta_scale=6.0, with_resets=False, batch=1, channels=8, d_state=16)
+    inputs = {name: tensor.float() for name, tensor in case.inputs.items()}
+    inputs["delta"] = inputs["delta"] if softplus else inputs["delta"].abs()
+    inputs["delta_bias"] = inputs["delta_bias"].abs()
+
+    def gradients(backend, dtype):
+        leaves = {name: tensor.to(dtype).requires_grad_() for name, tensor in inputs.items()}
+        y, last = dispatch.selective_scan(**leaves, softplus=softplus, backend=backend)
+        found = torch.autograd.grad(y.sum() + last.sum(), list(leaves.values()))
+        return {name: one.double() for name, one in zip(leaves, found, strict=True)}
+
+    difference, name = largest_relative_difference(
+        gradients("cuda", torch.float32), gradients("reference", torch.double)
+    )
+    assert difference < TOLERANCE[torch.float32], name
+
+
 def test_scan_without_what_may_be_left_out(kernels):
     case = rounded(scan_case(11, with_state=False, with_resets=False, batch=1, channels=4, d_state=16), torch.float32)
     inputs = {name: tensor for name, tensor in case.inputs.items() if name not in ("D", "z", "delta_bias")}
