@@ -14,7 +14,7 @@ import torch
 COMPILER = shutil.which("g++")
 WHY_NOT = None if COMPILER else "g++ is not installed"
 _HEADER = Path(__file__).with_name("emulator.h")
-_ENTRY = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(')
+_ENTRY = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s)?(\w+)\(')
 _REPLACED = {
     'asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));': "r = emulated_exp2(x);",
     'asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));': "r = 1.0f / x;",

@@ -1,9 +1,9 @@
 """CUDA C++ of what carries gradients back from segment to segment, where the backward scan is cut into segments.
 
 The gradient of the state before a segment is a sum over its steps, each with the decay up to it: an exponential of the
-summed step sizes. So steps need no order: lanes stand side by side in time, the sum ends at the first reset, and a state
-is left where its decay has become 0 in float32 (with softplus: step sizes are not negative), which most states reach
-long before the end of a segment.
+summed step sizes. So steps need no order: lanes stand side by side in time, the sum ends at the first reset, and a
+state is left where its decay has become 0 in float32 (with softplus: step sizes are not negative), which many states
+reach long before the end of a segment.
 """
 
 SOURCE = r"""
@@ -16,7 +16,8 @@ constexpr int STATE_QUAD = 4 * SLOTS + 4, STATE = STEPS / 4 * STATE_QUAD + 4;
 constexpr int CARRY_FITTING = N == 32 ? 3 : 5;  // that fit on a multiprocessor
 constexpr float NOTHING = -127.0f;  // 2 to this is 0, as it is not a normal number
 
-extern "C" __global__ void __launch_bounds__(CARRY_THREADS, CARRY_FITTING) scan_backward_carry(const __grid_constant__ Params p) {
+extern "C" __global__ void __launch_bounds__(CARRY_THREADS, CARRY_FITTING)
+scan_backward_carry(const __grid_constant__ Params p) {
   __shared__ __align__(16) float sizes[QUADS * QUAD];
   __shared__ __align__(16) float grads[QUADS * QUAD];
   __shared__ __align__(16) float Cs[N * STATE];
@@ -24,7 +25,7 @@ extern "C" __global__ void __launch_bounds__(CARRY_THREADS, CARRY_FITTING) scan_
   // Nothing is before the first segment.
   const int segment = blockIdx.y + 1;
   const int begin = segment * p.segment_length, end = min(begin + p.segment_length, p.length);
-  const int first_channel = blockIdx.x * 4 * QUADS, channel = first_channel + threadIdx.x / 32 * 4 + lane % 4;
+  const int first_channel = blockIdx.x * 4 * QUADS, channel = first_channel + warp * 4 + lane % 4;
   const bool live = channel < p.channels;
 
   // Scalars: this thread computes those of 4 channels every 32 steps.

@@ -5,9 +5,9 @@ Where batch x channels does not fill the device, one block walks all of a sequen
 with the ``SLOTS`` lanes of the same channel that gives the state before its steps, and the steps once more from there,
 with the decays still in registers. So no kernel has to find first what segments do to the state.
 
-Step sizes, inputs, B and C of a chunk, and parts of y (the sums over a lane's states), go through shared memory, each in
-two versions: while a chunk is walked, the scalars of the next are computed and the y of the one before are finished, and
-one barrier a chunk is enough. In shared memory time is ordered so that lanes read four steps each without conflicts.
+Step sizes, inputs, B and C of a chunk, and parts of y (the sums over a lane's states), go through shared memory, each
+in two versions: while a chunk is walked, the scalars of the next are computed and the y of the one before are finished,
+and one barrier a chunk is enough. There, time is ordered so that lanes read four steps each without conflicts.
 """
 
 SOURCE = r"""
@@ -17,8 +17,8 @@ constexpr int SIDES = N == 8 ? 1 : 2, ROUNDS = N / (8 * SIDES), QUADS = W / (2 *
 constexpr int TASKS = WALK * QUADS / THREADS;  // (step, 4 channels) whose scalars a thread computes
 // B and C are loaded by 4 warps each: 16 steps x 2 quads of states at a time.
 constexpr int COLUMNS = N / 8, BC_LOADS = N / 4, BC_STEPS = STEPS * 4 / COLUMNS;
-// Floats: 4 steps of all lanes of a warp, a pair of channels, 4 channels, all channels, a state of B or C. Quads of floats
-// are left over to put neighbours into other banks.
+// Floats: 4 steps of all lanes of a warp, a pair of channels, 4 channels, all channels, a state of B or C. Some are left
+// over to put neighbours into other banks.
 constexpr int STEP_QUAD = 2 * 4 * SLOTS + 8, PAIR = STEPS / 4 * STEP_QUAD, QUAD = 2 * PAIR + 4, SCALAR = QUADS * QUAD;
 constexpr int STATE_QUAD = 4 * SLOTS + 4, STATE = STEPS / 4 * STATE_QUAD + 4;
 constexpr int PART = (SCALAR + 15) / 32 * 32 + 16, PARTS = 2 * SIDES;
@@ -64,7 +64,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) scan_forward_whole(cons
   const bool loads_bc = warp < 8, of_C = warp >= 4;
   const Rows bc_stride = of_C ? p.C_stride : p.B_stride;
   const int bc_column = warp % COLUMNS * 8 + (lane & 1) * 4, bc_t = warp % 4 / COLUMNS * STEPS + lane / 2;
-  const int bc_at = BC_AT + ((of_C ? N : 0) + bc_column) * STATE + bc_t / 4 % 4 * STATE_QUAD + bc_t / STEPS * 4 + bc_t % 4;
+  int bc_at = BC_AT + ((of_C ? N : 0) + bc_column) * STATE + bc_t / 4 % 4 * STATE_QUAD + bc_t / STEPS * 4 + bc_t % 4;
+  keep(bc_at);
   const element *bc = row_of(of_C ? p.C : p.B, bc_stride, batch, bc_t, bc_column);
 
   Raw<4> next_delta[TASKS], next_u[TASKS], now_u[TASKS], old_u[TASKS], old_z[TASKS], next_bc[BC_LOADS];
@@ -89,7 +90,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) scan_forward_whole(cons
       bc += WALK * bc_stride.row;
     }
   };
-  auto share = [&](int left, float *to) {
+  auto share = [&](int left, int version) {
+    float *const to = shared + version;
 #pragma unroll
     for (int k = 0; k < TASKS; k++) {
       float bias[4];
@@ -115,7 +117,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) scan_forward_whole(cons
         z[k] += WALK * p.z_stride.row;
       }
   };
-  auto finish = [&](int left, const float *from) {
+  auto finish = [&](int left, int version) {
+    const float *const from = shared + version;
 #pragma unroll
     for (int k = 0; k < TASKS; k++) {
       float y[4], D[4];
@@ -143,12 +146,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) scan_forward_whole(cons
   }
   element *states = p.states + ((i64)batch * p.tiles + slot * STEPS / T) * size + (live ? channel / CH * CH : 0) * N +
       (side * 2 + half) * (CH * ST) + channel % CH * ST;
-  const bool saves = p.states && live;
-  const int scalars_at = pair / 2 * QUAD + pair % 2 * PAIR + (slot * 2 + c) * 4;
-  const int state_at = BC_AT + (side * 8 + half * ST) * STATE + slot * 4;
+  int saved_t = p.states && live ? slot * STEPS : 1 << 30;  // after the end: none are saved
+  int scalars_at = pair / 2 * QUAD + pair % 2 * PAIR + (slot * 2 + c) * 4;
+  int state_at = BC_AT + (side * 8 + half * ST) * STATE + slot * 4;
   const int part_at = PARTS_AT + (side * 2 + half) * PART + scalars_at;
+  keep(scalars_at); keep(state_at); keep(saved_t);
 
-  auto walk = [&](int left, float *chunk, u32 resets) {
+  auto walk = [&](int left, int version, u32 resets) {
+    float *const chunk = shared + version;
     float s[STEPS], x[STEPS], y[STEPS], total = 0.0f;
 #pragma unroll
     for (int q = 0; q < STEPS / 4; q++) {
@@ -208,10 +213,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) scan_forward_whole(cons
           }
         }
       }
-      if (saves)
 #pragma unroll
-        for (int q = 0; q < STEPS / 4; q++)
-          if (slot * STEPS + q * T < left) store<ST>(states + q * size + r * SIDES * 2 * (CH * ST), saved[q]);
+      for (int q = 0; q < STEPS / 4; q++)
+        if (saved_t + q * T < left) store<ST>(states + q * size + r * SIDES * 2 * (CH * ST), saved[q]);
     }
     states += WALK / T * size;
 #pragma unroll
@@ -228,7 +232,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) scan_forward_whole(cons
 #pragma unroll
       for (int k = 0; k < WALK / 32; k++) next_reset[k] = t0 + 32 * k + lane < p.length && flags[t0 + 32 * k + lane];
   };
-  float *now = shared, *other = shared + VERSION;
+  int now = 0, other = VERSION;  // versions in shared memory: of the chunk that is walked, of those beside it
   fetch_resets(0);
   fetch(p.length);
   __syncthreads();
@@ -258,9 +262,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) scan_forward_whole(cons
     fetch(left - 2 * WALK);
     walk(left, now, resets);
     __syncthreads();
-    float *const swapped = now;
-    now = other;
-    other = swapped;
+    now = VERSION - now;
+    other = VERSION - other;
   }
   finish((p.length - 1) % WALK + 1, other);
   if (live && slot == 0)
