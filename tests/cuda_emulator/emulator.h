@@ -131,6 +131,29 @@ inline void __syncwarp(unsigned = 0xffffffffu) { emulator::wait(emulator::warps[
 inline float __shfl_xor_sync(unsigned, float v, int mask) {
   return __uint_as_float(emulator::exchange(__float_as_uint(v), emulator::current % 32 ^ mask));
 }
+inline float __shfl_sync(unsigned, float v, int from) {
+  return __uint_as_float(emulator::exchange(__float_as_uint(v), from));
+}
+inline bool __any_sync(unsigned, bool v) {
+  bool any = false;
+  for (int i = 0; i < 32; i++) any |= emulator::exchange(v, i);
+  return any;
+}
+inline int __syncthreads_or(int v) {
+  static int any = 0;
+  any |= v;
+  emulator::wait(emulator::block);
+  const int found = any;
+  emulator::wait(emulator::block);
+  any = 0;
+  emulator::wait(emulator::block);
+  return found;
+}
+inline int __ffs(unsigned v) { return __builtin_ffs(v); }
+inline float __shfl_up_sync(unsigned, float v, int distance) {
+  const int lane = emulator::current % 32;
+  return __uint_as_float(emulator::exchange(__float_as_uint(v), lane < distance ? lane : lane - distance));
+}
 inline unsigned __ballot_sync(unsigned, bool v) {
   unsigned bits = 0;
   for (int i = 0; i < 32; i++) bits |= emulator::exchange(v, i) << i;

@@ -7,6 +7,7 @@ import itertools
 import pytest
 import torch
 
+from mamba_narrative.model.scan import cuda_passes
 from mamba_narrative.model.scan.dispatch import BACKENDS, resolve_backend, selective_scan
 from mamba_narrative.model.scan.verify import largest_relative_difference, outputs_and_gradients, scan_case
 
@@ -49,6 +50,32 @@ def test_any_batch_width_and_state_size(batch, channels, d_state, dtype):
     assert difference < TOLERANCE[dtype], name
 
 
+@pytest.fixture(params=["planned", "segments"])
+def division(request, monkeypatch):
+    """As planned, or forward and backward with five segments."""
+    plan = cuda_passes.plan
+
+    def chosen(backward, batch, length, channels, d_state, device):
+        usual = plan(True, batch, length, channels, d_state, device)
+        warps, min_blocks = (usual.warps, usual.min_blocks) if backward else (4, 4)
+        parts = 1 if backward else 2
+        return cuda_passes.divided(usual.lane_channels, warps, min_blocks, 5, parts, length)
+
+    if request.param != "planned":
+        monkeypatch.setattr(cuda_passes, "plan", chosen)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(("length", "channels", "d_state"), [
+    (1, 12, 16), (127, 20, 16), (129, 100, 16), (1001, 44, 16), (1500, 1536, 16), (770, 52, 8), (515, 36, 32),
+])  # fmt: skip
+@pytest.mark.parametrize("with_resets", [False, True])
+def test_any_division(division, length, channels, d_state, with_resets, dtype):
+    case = scan_case(length, with_resets=with_resets, batch=2, channels=channels, d_state=d_state)
+    difference, name = compared(case, dtype)
+    assert difference < TOLERANCE[dtype], name
+
+
 @pytest.mark.parametrize("left_out", [
     set(both) for size in range(3) for both in itertools.combinations(("D", "z", "delta_bias", "initial_state"), size)
 ], ids=lambda names: "-".join(sorted(names)) or "nothing")  # fmt: skip
@@ -87,7 +114,7 @@ def test_pieces_with_carried_state_are_the_whole(pieces):
 
 
 @pytest.mark.parametrize("reset", [1, 31, 32, 33, 63, 100, 199])
-def test_nothing_crosses_a_reset(reset):
+def test_nothing_crosses_a_reset(division, reset):
     case = scan_case(200, with_resets=False, batch=1, channels=64, d_state=16)
     inputs, _ = on_gpu(case)
     resets = torch.zeros(1, 200, dtype=torch.bool, device=CUDA)
@@ -109,7 +136,7 @@ def test_nothing_crosses_a_reset(reset):
 
 
 @pytest.mark.parametrize(("batch", "length"), [(2, 4096), (16, 512)])
-def test_two_runs_are_equal_to_the_bit(batch, length):
+def test_two_runs_are_equal_to_the_bit(division, batch, length):
     case = scan_case(length, batch=batch, channels=256, d_state=16)
     first = outputs_and_gradients(case, "cuda", torch.bfloat16, CUDA)
     again = outputs_and_gradients(case, "cuda", torch.bfloat16, CUDA)

@@ -52,19 +52,45 @@ def test_scan(kernels, length, channels, d_state, with_resets, dtype):
     assert difference < TOLERANCE[dtype], name
 
 
-@pytest.mark.parametrize("with_resets", [True, False])
-def test_scan_in_segments(kernels, monkeypatch, with_resets):
+@pytest.fixture
+def segments(kernels, monkeypatch):
+    """Forward and backward in a few segments, whatever the size."""
     plan = cuda_passes.plan
 
-    def in_three(backward, batch, length, channels, d_state, device):
-        whole = plan(backward, batch, length, channels, d_state, device)
-        return cuda_passes.divided(whole.lane_channels, whole.warps, whole.min_blocks, 2, 2, length)
+    def cut(backward, batch, length, channels, d_state, device):
+        usual = plan(backward, batch, length, channels, d_state, device)
+        segments, parts = (3, 1) if backward else (2, 2)
+        return cuda_passes.divided(usual.lane_channels, usual.warps, usual.min_blocks, segments, parts, length)
 
-    monkeypatch.setattr(cuda_passes, "plan", in_three)
-    case = rounded(scan_case(150, batch=1, channels=8, d_state=16, with_resets=with_resets), torch.float32)
+    monkeypatch.setattr(cuda_passes, "plan", cut)
+
+
+@pytest.mark.parametrize("length", [1, 150])
+@pytest.mark.parametrize("with_resets", [True, False])
+def test_scan_in_segments(segments, with_resets, length):
+    case = rounded(scan_case(length, batch=1, channels=8, d_state=16, with_resets=with_resets), torch.float32)
     found = outputs_and_gradients(case, "cuda", torch.float32)
     expected = outputs_and_gradients(case, "reference", torch.float64)
     difference, name = largest_relative_difference(found, expected)
+    assert difference < TOLERANCE[torch.float32], name
+
+
+@pytest.mark.parametrize("softplus", [True, False])
+def test_gradients_carried_over_segments_in_which_states_are_forgotten(segments, softplus):
+    case = scan_case(600, delta_scale=6.0, with_resets=False, batch=1, channels=8, d_state=16)
+    inputs = {name: tensor.float() for name, tensor in case.inputs.items()}
+    inputs["delta"] = inputs["delta"] if softplus else inputs["delta"].abs()
+    inputs["delta_bias"] = inputs["delta_bias"].abs()
+
+    def gradients(backend, dtype):
+        leaves = {name: tensor.to(dtype).requires_grad_() for name, tensor in inputs.items()}
+        y, last = dispatch.selective_scan(**leaves, softplus=softplus, backend=backend)
+        found = torch.autograd.grad(y.sum() + last.sum(), list(leaves.values()))
+        return {name: one.double() for name, one in zip(leaves, found, strict=True)}
+
+    difference, name = largest_relative_difference(
+        gradients("cuda", torch.float32), gradients("reference", torch.double)
+    )
     assert difference < TOLERANCE[torch.float32], name
 
 

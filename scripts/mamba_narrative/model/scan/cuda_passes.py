@@ -13,8 +13,10 @@ from mamba_narrative.model.scan.kernels import scan_backward, scan_backward_carr
 
 CHUNK, TILE = 32, 4
 """Steps of which segments are multiples, and steps between saved states; as in the kernels."""
-_CARRY_BLOCKS = {False: 8, True: 9}
-"""Blocks of the kernels that only carry states (forward, backward) that fit on a multiprocessor."""
+_CARRY_BLOCKS = 8
+"""Blocks of the forward that only carries states that fit on a multiprocessor."""
+_BACKWARD_CARRY_CHANNELS, _BACKWARD_CARRY_THREADS = 16, 128
+"""A block of the kernel that only carries gradients."""
 
 Tensors = dict[str, Tensor | None]
 
@@ -32,7 +34,7 @@ class Plan:
     segments: int
     """Pieces of a sequence that run at the same time."""
     parts: int
-    """Pieces of a segment in the pass that only carries states."""
+    """Pieces of a segment in the forward that only carries states."""
     part_length: int
 
 
@@ -48,13 +50,18 @@ def plan(backward: bool, batch: int, length: int, channels: int, d_state: int, d
     segments = max(1, min(min_blocks * processors // rows, length // (4 * CHUNK)))
     if not backward and rows >= processors:
         segments = 1  # what idles costs less than carrying states
-    parts = max(1, min(_CARRY_BLOCKS[backward] * processors // (rows * segments), length // (segments * 4 * CHUNK)))
+    parts = 1
+    if not backward and segments > 1:
+        # The last segment's end is found by the forward itself.
+        fitting = _CARRY_BLOCKS * processors // (rows * (segments - 1))
+        parts = max(1, min(fitting, length // (segments * 4 * CHUNK)))
     return divided(lane_channels, warps, min_blocks, segments, parts, length)
 
 
 def divided(lane_channels: int, warps: int, min_blocks: int, segments: int, parts: int, length: int) -> Plan:
-    """A plan with about ``segments`` segments of ``parts`` parts of whole chunks."""
-    parts = parts if segments > 1 else 1
+    """A plan with about ``segments`` segments of ``parts`` parts of whole chunks; what fits into one has no parts."""
+    if segments == 1 or length <= parts * CHUNK:
+        segments = parts = 1
     part_length = -(-length // (segments * parts * CHUNK)) * CHUNK
     return Plan(lane_channels, warps, min_blocks, -(-length // (part_length * parts)), parts, part_length)
 
@@ -80,7 +87,7 @@ def _module(
 ) -> runtime.Module:
     macros = {
         "BF16": dtype == torch.bfloat16,
-        "CARRY_BLOCKS": _CARRY_BLOCKS[backward],
+        "CARRY_BLOCKS": _CARRY_BLOCKS,
         "D_STATE": d_state,
         "HAS_RESETS": resets,
         "HAS_Z": z,
@@ -129,12 +136,21 @@ class _Pass:
         shared = self._backward_shared_bytes() if name == "scan_backward" else 0
         self._launch(name, (self.blocks, self.division.segments, self._batch), self._sizes, tensors, shared)
 
-    def carry(self, name: str, join: str, tensors: Tensors) -> None:
+    def carry_forward(self, tensors: Tensors) -> None:
         """Launch the kernel that finds what each part does to the state, and the one that joins the parts."""
         sizes = self._sizes | {"segments": self.carried, "segment_length": self.division.part_length}
-        self._launch(name, (self.blocks, self.carried, self._batch), sizes, tensors)
-        states = self._channels * self._d_state
-        self._launch(join, (-(-states // 128), self._batch, 1), sizes, tensors, threads=128)
+        grid = (self.blocks, self.carried - self.division.parts, self._batch)
+        self._launch("scan_forward_carry", grid, sizes, tensors)
+        self._join("scan_join_forward", sizes, tensors)
+
+    def carry_backward(self, tensors: Tensors) -> None:
+        """Launch the kernel that finds the gradient before each segment but the first, and the one that joins them."""
+        grid = (-(-self._channels // _BACKWARD_CARRY_CHANNELS), self.division.segments - 1, self._batch)
+        self._launch("scan_backward_carry", grid, self._sizes, tensors, threads=_BACKWARD_CARRY_THREADS)
+        self._join("scan_join_backward", self._sizes, tensors)
+
+    def _join(self, name: str, sizes: dict[str, int], tensors: Tensors) -> None:
+        self._launch(name, (-(-self._channels * self._d_state // 128), self._batch, 1), sizes, tensors, threads=128)
 
     def sums(self, tensors: Tensors) -> None:
         """Launch the ordered sums of dB, dC, dA, dD and dbias."""
@@ -182,7 +198,7 @@ def run_forward(
     if division.segments > 1:
         ends, decay, joined = A.new_empty(3, batch, work.carried, channels, d_state)
         carried: Tensors = {"last": ends, "decay": decay, "joined": joined}
-        work.carry("scan_forward_carry", "scan_join_forward", carried)
+        work.carry_forward(carried)
         start = joined
     work.scan("scan_forward", {"y": y, "last": last, "states": states if save else None, "start": start})
     return y, last, states
@@ -229,9 +245,9 @@ def run_backward(
     outputs["dBC"] = A.new_empty(work.blocks, batch, length, 2 * d_state)
     if division.segments > 1:
         # Segment ends carry gradients back as segment starts carry states on.
-        decay, alone, joined = A.new_empty(3, batch, work.carried, channels, d_state)
+        decay, alone, joined = A.new_empty(3, batch, division.segments, channels, d_state)
         carried: Tensors = {"decay": decay, "dstart": alone, "joined": joined}
-        work.carry("scan_backward_carry", "scan_join_backward", carried)
+        work.carry_backward(carried)
         outputs["dlast"] = joined
     work.scan("scan_backward", outputs)
     work.sums(outputs)

@@ -83,9 +83,7 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
     load_quad(p.A + of_sequence + c * N, A2[c], LOG2E);
     carry[c][0] = carry[c][1] = carry[c][2] = carry[c][3] = 0.0f;
     dA[c][0] = dA[c][1] = dA[c][2] = dA[c][3] = 0.0f;
-    // The gradient after a segment's last part.
-    if (p.dlast && me.live)
-      load_quad(p.dlast + ((i64)number * p.parts + p.parts - 1) * size + of_sequence + c * N, carry[c], 1.0f);
+    if (p.dlast && me.live) load_quad(p.dlast + number * size + of_sequence + c * N, carry[c], 1.0f);
     reorder(A2[c], order);
     reorder(carry[c], order);
   }

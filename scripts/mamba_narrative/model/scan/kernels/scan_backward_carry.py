@@ -1,147 +1,143 @@
-"""CUDA C++ of what carries gradients back from segment to segment, where the backward scan is cut into segments."""
+"""CUDA C++ of what carries gradients back from segment to segment, where the backward scan is cut into segments.
+
+The gradient of the state before a segment is a sum over its steps, each with the decay up to it: an exponential of the
+summed step sizes. So steps need no order: lanes stand side by side in time, the sum ends at the first reset, and a
+state is left where its decay has become 0 in float32 (with softplus: step sizes are not negative), which many states
+reach long before the end of a segment.
+"""
 
 SOURCE = r"""
-// Gradient of the state before each segment from the outputs of the segment alone, and the decay over it.
-__device__ __forceinline__ void backward_carry(const Params &p) {
-  const Lane me(p.channels);
-  const int segment = blockIdx.y, batch = blockIdx.z;
-  const int begin = segment * p.segment_length, end = min(begin + p.segment_length, p.length);
-  constexpr int C_TILE = T * N, C_LOADS = (C_TILE / 4 + 31) / 32, BUFFER = 2 * CG * GROUP + C_TILE;
-  __shared__ __align__(16) float shared[W * 2 * BUFFER];
-  int read_at = me.warp * 2 * BUFFER + me.c * GROUP, write_at = read_at + me.own_step * CH + me.own_slot;
-  int c_read_at = me.warp * 2 * BUFFER + 2 * CG * GROUP + me.g * ST;
-  int c_write_at = me.warp * 2 * BUFFER + 2 * CG * GROUP + me.lane * 4;
-  keep(read_at); keep(write_at); keep(c_read_at); keep(c_write_at);
-  float A2[CH][ST], dh[CH][ST], bias[OC], total[OC];
-  const i64 state_offset = ((i64)(batch * p.segments + segment) * p.channels + me.group_channel) * N + me.g * ST;
-#pragma unroll
-  for (int c = 0; c < CH; c++) {
-    load_quad(p.A + (i64)(me.group_channel + c) * N + me.g * ST, A2[c], LOG2E);
-    dh[c][0] = dh[c][1] = dh[c][2] = dh[c][3] = 0.0f;
-  }
-#pragma unroll
-  for (int j = 0; j < OC; j++) { bias[j] = p.bias ? p.bias[me.own_channel + j] : 0.0f; total[j] = 0.0f; }
+// A lane has 16 neighbouring steps of one channel; a warp 4 channels x 8 such lanes: 128 steps are a chunk.
+constexpr int SLOTS = 8, STEPS = 16, WALK = SLOTS * STEPS, QUADS = 4, CARRY_THREADS = 32 * QUADS;
+// Floats in shared memory: 4 steps of all lanes of a warp, all its steps, a state of C; those left over put neighbours
+// into other banks.
+constexpr int STEP_QUAD = 4 * 32 + 4, QUAD = STEPS / 4 * STEP_QUAD + 24;
+constexpr int STATE_QUAD = 4 * SLOTS + 4, STATE = STEPS / 4 * STATE_QUAD + 4;
+constexpr int CARRY_FITTING = N == 32 ? 3 : 5;  // that fit on a multiprocessor
+constexpr float NOTHING = -127.0f;  // 2 to this is 0, as it is not a normal number
 
-  int t0 = begin + (end - begin - 1) / T * T;
-  int fetch_t = t0 + me.own_step, fetch_c = t0 + me.lane / (N / 4);
-  const element *C = p.C + batch * p.C_stride.batch + fetch_c * p.C_stride.row + me.lane % (N / 4) * 4;
-  Raw<OC> next_delta[OS], next_z[OS], next_dy[OS];
-  Raw<4> next_c[C_LOADS];
+extern "C" __global__ void __launch_bounds__(CARRY_THREADS, CARRY_FITTING)
+scan_backward_carry(const __grid_constant__ Params p) {
+  __shared__ __align__(16) float sizes[QUADS * QUAD];
+  __shared__ __align__(16) float grads[QUADS * QUAD];
+  __shared__ __align__(16) float Cs[N * STATE];
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, slot = lane / 4, batch = blockIdx.z;
+  // Nothing is before the first segment.
+  const int segment = blockIdx.y + 1;
+  const int begin = segment * p.segment_length, end = min(begin + p.segment_length, p.length);
+  const int first_channel = blockIdx.x * 4 * QUADS, channel = first_channel + warp * 4 + lane % 4;
+  const bool live = channel < p.channels;
+
+  // Scalars: this thread computes those of 4 channels every 32 steps.
+  const int own_quad = threadIdx.x % QUADS, own_t = threadIdx.x / QUADS;
+  const bool own_live = first_channel + 4 * own_quad < p.channels;
+  const int own_channel = own_live ? first_channel + 4 * own_quad : 0;
+  float bias[4];
 #pragma unroll
-  for (int i = 0; i < OS; i++) { next_delta[i].zero(); next_z[i].zero(); next_dy[i].zero(); }
+  for (int j = 0; j < 4; j++) bias[j] = p.bias ? p.bias[own_channel + j] : 0.0f;
+  // C: two quads of states every few steps.
+  constexpr int COLUMNS = N / 8, C_LOADS = N / 4, C_STEPS = STEPS * 4 / COLUMNS;
+  const int c_column = warp % COLUMNS * 8 + lane % 2 * 4, c_t = warp / COLUMNS * STEPS + lane / 2;
+  const int c_at = c_column * STATE + c_t / 4 % 4 * STATE_QUAD + c_t / STEPS * 4 + c_t % 4;
+
+  float A2[N], sum[N], before = 0.0f;  // `before`: sum of the step sizes before the chunk
 #pragma unroll
-  for (int k = 0; k < C_LOADS; k++) next_c[k].zero();
-  auto fetch = [&]() {
+  for (int n = 0; n < N; n += 4) {
+    float v[4];
+    load_quad(p.A + (i64)(live ? channel : 0) * N + n, v, LOG2E);
 #pragma unroll
-    for (int i = 0; i < OS; i++) {
-      const int t = fetch_t + i;
-      const bool inside = t < end && fetch_t >= begin;
-      if (inside) next_delta[i].load(row_of(p.delta, p.delta_stride, batch, t, me.own_channel));
-      if (inside) next_dy[i].load(row_of(p.dy, p.dy_stride, batch, t, me.own_channel));
-      if (HAS_Z && inside) next_z[i].load(row_of(p.z, p.z_stride, batch, t, me.own_channel));
-    }
+    for (int i = 0; i < 4; i++) { A2[n + i] = v[i]; sum[n + i] = 0.0f; }
+  }
+  const u8 *flags = p.resets + (i64)batch * p.length;
+  int stop = end;
+#pragma unroll 1
+  for (int t0 = begin; t0 < stop; t0 += WALK) {
+    if (HAS_RESETS) {
 #pragma unroll
-    for (int k = 0; k < C_LOADS; k++) {
-      const int row = 32 * k / (N / 4);
-      if (me.lane + 32 * k < C_TILE / 4 && fetch_c + row < end && fetch_c >= begin) next_c[k].load(C + row * p.C_stride.row);
-    }
-    C -= T * p.C_stride.row;
-    fetch_t -= T; fetch_c -= T;
-    keep(fetch_t);
-  };
-  float now_s[OS][OC], now_g[OS][OC];
-  float4 now_c[C_LOADS];
-  auto compute_scalars = [&]() {
-#pragma unroll
-    for (int i = 0; i < OS; i++) {
-      const bool inside = fetch_t + T + i < end && fetch_t + T >= begin;
-#pragma unroll
-      for (int j = 0; j < OC; j++) {
-        float s = step_size(next_delta[i][j] + bias[j]), gy = next_dy[i][j];
-        if (HAS_Z) { float v = next_z[i][j]; gy *= v * sigmoid(v); }
-        now_s[i][j] = inside ? s : 0.0f;
-        now_g[i][j] = inside ? gy : 0.0f;
-        total[j] += now_s[i][j];
+      for (int i = WALK / 32 - 1; i >= 0; i--) {
+        const int t = t0 + 32 * i;
+        const u32 resets = __ballot_sync(ALL, t + lane < end && flags[t + lane]);
+        if (resets) stop = t + __ffs(resets) - 1;
       }
     }
+    Raw<4> delta[4], dy[4], z[4], c[C_LOADS];
 #pragma unroll
-    for (int k = 0; k < C_LOADS; k++) now_c[k] = make_float4(next_c[k][0], next_c[k][1], next_c[k][2], next_c[k][3]);
-  };
-  auto share_scalars = [&](int buffer) {
-#pragma unroll
-    for (int i = 0; i < OS; i++) {
-      write_shared<OC>(shared + write_at + buffer + i * CH, now_s[i]);
-      write_shared<OC>(shared + write_at + buffer + CG * GROUP + i * CH, now_g[i]);
+    for (int k = 0; k < 4; k++) {
+      const int t = min(t0 + own_t + 32 * k, end - 1);
+      delta[k].load(row_of(p.delta, p.delta_stride, batch, t, own_channel));
+      dy[k].load(row_of(p.dy, p.dy_stride, batch, t, own_channel));
+      if (HAS_Z) z[k].load(row_of(p.z, p.z_stride, batch, t, own_channel));
     }
 #pragma unroll
     for (int k = 0; k < C_LOADS; k++)
-      if (me.lane + 32 * k < C_TILE / 4) *reinterpret_cast<float4 *>(shared + c_write_at + buffer + 128 * k) = now_c[k];
-  };
-  fetch();
-  compute_scalars();
-  share_scalars(0);
-  __syncwarp();
-  fetch();
-  const u8 *flags = p.resets + (i64)batch * p.length;
-  u32 resets = 0;
-  bool cut = false, next_reset = false;
-  int in_chunk = (t0 - begin) % K;
-  if (HAS_RESETS) next_reset = t0 - in_chunk + me.lane < end && flags[t0 - in_chunk + me.lane];
-  resets = __ballot_sync(ALL, next_reset);
-#pragma unroll 1
-  for (int buffer = 0; t0 >= begin; t0 -= T, buffer ^= BUFFER, in_chunk -= T) {
-    if (in_chunk < 0) {
-      in_chunk += K;
-      if (HAS_RESETS) resets = __ballot_sync(ALL, flags[t0 - in_chunk + me.lane]);
-      if (const int t = t0 - in_chunk - K + me.lane; t >= begin && me.warp_channel < p.channels) {
-        prefetch(row_of(p.delta, p.delta_stride, batch, t, me.warp_channel), WARP_CHANNELS);
-        prefetch(row_of(p.dy, p.dy_stride, batch, t, me.warp_channel), WARP_CHANNELS);
-        if (HAS_Z) prefetch(row_of(p.z, p.z_stride, batch, t, me.warp_channel), WARP_CHANNELS);
-        if (me.warp == 0) prefetch(row_of(p.C, p.C_stride, batch, t, 0), N);
+      c[k].load(row_of(p.C, p.C_stride, batch, min(t0 + c_t + k * C_STEPS, end - 1), c_column));
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      const int t = own_t + 32 * k, at = own_quad * QUAD + t / 4 % 4 * STEP_QUAD + t / STEPS * 16 + t % 4;
+      const bool inside = t0 + t < stop && own_live;
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        const float s = step_size(delta[k][j] + bias[j]);
+        float g = dy[k][j];
+        if (HAS_Z) { const float v = z[k][j]; g *= v * sigmoid(v); }
+        sizes[at + 4 * j] = inside ? s : 0.0f;
+        grads[at + 4 * j] = inside ? g : 0.0f;
       }
     }
-    if (HAS_RESETS) cut |= resets != 0;
-    compute_scalars();
-    fetch();
-    float step[GROUP], grad[GROUP];
-    read_shared<GROUP>(shared + read_at + buffer, step);
-    read_shared<GROUP>(shared + read_at + buffer + CG * GROUP, grad);
 #pragma unroll
-    for (int t = T - 1; t >= 0; t--) {
-      float cc[ST];
-      read_shared<ST>(shared + c_read_at + buffer + t * N, cc);
-      const float off = HAS_RESETS && (resets >> (in_chunk + t) & 1) ? minus_infinity() : 0.0f;
+    for (int k = 0; k < C_LOADS; k++)
 #pragma unroll
-      for (int c = 0; c < CH; c++)
+      for (int j = 0; j < 4; j++) Cs[c_at + j * STATE + k * (C_STEPS / STEPS * 4)] = c[k][j];
+    __syncthreads();
+
+    float s[STEPS], g[STEPS];  // s: summed from the start of the segment
 #pragma unroll
-        for (int i = 0; i < ST; i++)
-          dh[c][i] = decay(step[t * CH + c], A2[c][i], off) * fmaf(cc[i], grad[t * CH + c], dh[c][i]);
+    for (int q = 0; q < STEPS / 4; q++) {
+      float v[4], w[4];
+      read_shared<4>(sizes + warp * QUAD + q * STEP_QUAD + lane * 4, v);
+      read_shared<4>(grads + warp * QUAD + q * STEP_QUAD + lane * 4, w);
+#pragma unroll
+      for (int i = 0; i < 4; i++) { s[4 * q + i] = v[i]; g[4 * q + i] = w[i]; }
     }
-    share_scalars(buffer ^ BUFFER);
-    __syncwarp();
+#pragma unroll
+    for (int t = 1; t < STEPS; t++) s[t] += s[t - 1];
+    float total = s[STEPS - 1];
+#pragma unroll
+    for (int d = 1; d < SLOTS; d *= 2) {
+      const float other = __shfl_up_sync(ALL, total, 4 * d);
+      total += slot >= d ? other : 0.0f;
+    }
+    const float earlier = __shfl_up_sync(ALL, total, 4), base = before + (slot == 0 ? 0.0f : earlier);
+#pragma unroll
+    for (int t = 0; t < STEPS; t++) s[t] += base;
+    bool more = !SOFTPLUS;  // without it a decay can grow again
+#pragma unroll
+    for (int n = 0; n < N; n++) {
+      if (SOFTPLUS && !__any_sync(ALL, live && !(before * A2[n] <= NOTHING))) continue;
+      more = true;
+#pragma unroll
+      for (int q = 0; q < STEPS / 4; q++) {
+        float cc[4];
+        read_shared<4>(Cs + n * STATE + q * STATE_QUAD + slot * 4, cc);
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+          sum[n] = fmaf(exp2_fast(s[4 * q + i] * A2[n]), cc[i] * g[4 * q + i], sum[n]);
+      }
+    }
+    before += __shfl_sync(ALL, total, 28 + lane % 4);
+    if (!__syncthreads_or(more)) break;
   }
-  float *S = shared + me.warp * 2 * BUFFER;
 #pragma unroll
-  for (int j = 0; j < OC; j++) {
-    float sum = total[j];
-    sum += __shfl_xor_sync(ALL, sum, 1);
-    if (G >= 4) sum += __shfl_xor_sync(ALL, sum, 2);
-    S[me.c * CH + me.own_slot + j] = sum;
-  }
-  __syncwarp();
-  if (me.live) {
+  for (int n = 0; n < N; n++) {
 #pragma unroll
-    for (int c = 0; c < CH; c++) {
-      float d[ST];
-#pragma unroll
-      for (int i = 0; i < ST; i++) d[i] = cut ? 0.0f : exp2_fast(S[me.c * CH + c] * A2[c][i]);
-      store_quad(p.decay + state_offset + c * N, d);
-      store_quad(p.dstart + state_offset + c * N, dh[c]);
+    for (int mask = 4; mask < 32; mask *= 2) sum[n] += __shfl_xor_sync(ALL, sum[n], mask);
+    if (live && n * SLOTS / N == slot) {
+      const i64 at = ((i64)(batch * p.segments + segment) * p.channels + channel) * N + n;
+      p.dstart[at] = sum[n];
+      p.decay[at] = stop < end ? 0.0f : exp2_fast(before * A2[n]);
     }
   }
 }
-
-extern "C" __global__ void __launch_bounds__(32 * W, CARRY_BLOCKS) scan_backward_carry(const __grid_constant__ Params p) { backward_carry(p); }
 
 // Gradients of the states between segments, last first. `dstart` and `decay` of each segment alone; `joined` gets the
 // gradient of the state after each.
@@ -151,9 +147,10 @@ extern "C" __global__ void scan_join_backward(const __grid_constant__ Params p) 
   const i64 first = (i64)blockIdx.y * p.segments * size + i;
   float h = p.dlast ? p.dlast[blockIdx.y * size + i] : 0.0f;
 #pragma unroll 4
-  for (int s = p.segments - 1; s >= 0; s--) {
+  for (int s = p.segments - 1; s > 0; s--) {
     p.joined[first + s * size] = h;
     h = fmaf(p.decay[first + s * size], h, p.dstart[first + s * size]);
   }
+  p.joined[first] = h;
 }
 """

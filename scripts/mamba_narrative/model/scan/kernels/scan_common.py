@@ -7,7 +7,7 @@ do between lanes. Scalars (softplus, gate, skip) of a tile of 4 steps are comput
 
 Where batch x channels does not fill the device, sequences are cut into segments that run at the same time: one kernel
 finds what each segment does to the state, one joins them, and then all run with the right initial states. That first
-kernel needs few registers: it cuts segments into parts, so that more of them run at the same time.
+kernel of the forward needs few registers: it cuts segments into parts, so that more of them run at the same time.
 
 A reset adds minus infinity to the exponent of the decay of its step, which is then exactly 0.
 """
@@ -30,7 +30,7 @@ struct Params {
   float *last;             // forward: [batch, channels, N]; carry: [batch, segments, channels, N]
   float *decay, *joined;   // carry: [batch, segments, channels, N]
   element *y, *du, *ddelta, *dz;
-  float *dlast;            // [batch, segments * parts, channels, N] or null: zeros
+  float *dlast;            // [batch, segments, channels, N] or null: zeros
   float *dstart;           // [batch, channels, N] or null; carry: [batch, segments, channels, N]
   float *dA, *dA_sum;      // [batch * segments, channels, N], [channels, N]
   float *dvectors;         // [batch * segments, 2, channels]: dD, dbias

@@ -231,10 +231,12 @@ extern "C" __global__ void scan_join_forward(const __grid_constant__ Params p) {
   if (i >= size) return;
   const i64 first = (i64)blockIdx.y * p.segments * size + i;
   float h = p.start ? p.start[blockIdx.y * size + i] : 0.0f;
+  const int last = p.segments - p.parts;  // what the last segment does is not known, nor needed
 #pragma unroll 4
-  for (int s = 0; s < p.segments; s++) {
+  for (int s = 0; s < last; s++) {
     p.joined[first + s * size] = h;
     h = fmaf(p.decay[first + s * size], h, p.last[first + s * size]);
   }
+  p.joined[first + last * size] = h;
 }
 """
