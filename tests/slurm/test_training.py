@@ -82,7 +82,7 @@ def test_ctrl_c_cancels_what_was_submitted_and_the_next_call_goes_on(watched, tr
     snakemake = watched.start("train")
     job = watched.running_job()
     snakemake.send_signal(signal.SIGINT)
-    assert watched.end(snakemake, 60).code != 0
+    assert watched.end(snakemake, 180).code != 0
     wait_for(lambda: watched.cluster.jobs(id=job["id"])[0]["state"] == "CANCELLED", 60, "the job to be cancelled")
     watched.go()
     watched.finish(watched.start("train"))

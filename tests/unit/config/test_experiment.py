@@ -24,8 +24,9 @@ def test_the_default_configuration_is_valid():
     resolve_experiment(yaml.safe_load((ROOT / "config.yaml").read_text()))
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "configs").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_experiment_is_valid_on_top_of_the_defaults(path):
+def merged(path: Path) -> dict:
+    """An experiment as Snakemake puts it on top of the defaults."""
+
     def merge(base, top):
         return {
             **base,
@@ -35,7 +36,21 @@ def test_every_experiment_is_valid_on_top_of_the_defaults(path):
             },
         }
 
-    resolve_experiment(merge(yaml.safe_load((ROOT / "config.yaml").read_text()), yaml.safe_load(path.read_text())))
+    return merge(yaml.safe_load((ROOT / "config.yaml").read_text()), yaml.safe_load(path.read_text()))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow" / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_experiment_is_valid_on_top_of_the_defaults(path):
+    resolve_experiment(merged(path))
+
+
+@pytest.mark.parametrize("name", ["baseline-697", "mamba-130m", "mamba-130m-paper", "mamba-70m"])
+def test_experiments_for_a_gpu_measure_whole_books_and_not_what_suits_the_sample(name):
+    # The first results of the baseline knew the use of context from the first 1,024 tokens of books only.
+    found = resolve_experiment(merged(ROOT / "workflow" / "configs" / f"{name}.yaml")).evaluation
+    usual = EvaluationSettings()
+    assert (found.context, found.structure, found.words) == (usual.context, usual.structure, usual.words)
+    assert found.likelihood == usual.likelihood
 
 
 def test_the_schema_on_disk_is_the_schema_of_the_code():
