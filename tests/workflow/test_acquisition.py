@@ -12,7 +12,8 @@ from loopback_library import Library, serve
 from mamba_narrative.acquisition.mirrors import mirror_path
 from mamba_narrative.io import read_table
 
-pytestmark = pytest.mark.xdist_group("workflow")
+# A worker of its own: nothing here needs the finished experiment, whose tests are one long chain.
+pytestmark = pytest.mark.xdist_group("acquisition")
 
 CORPUS = """corpus:
   source: gutenberg

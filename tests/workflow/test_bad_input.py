@@ -14,7 +14,8 @@ from workflow_project import REPOSITORY, Project, copy_sources
 
 from mamba_narrative.io import read_table
 
-pytestmark = pytest.mark.xdist_group("workflow")
+# A worker of its own: nothing here needs the finished experiment, whose tests are one long chain.
+pytestmark = pytest.mark.xdist_group("bad_input")
 
 SAMPLE = REPOSITORY / "workflow" / "sample" / "raw"
 GOOD = ["900001", "900002", "900004"]

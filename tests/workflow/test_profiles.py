@@ -9,8 +9,6 @@ import pytest
 import yaml
 from workflow_project import REPOSITORY, Outcome, Project, copy_sources
 
-pytestmark = pytest.mark.xdist_group("workflow")
-
 SLURM = yaml.safe_load((REPOSITORY / "workflow" / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8"))
 
 
