@@ -38,8 +38,10 @@ class Project:
     configuration: str = "tiny.yaml"
 
     def snakemake(self, *arguments: str, check: bool = True) -> Outcome:
+        # Two jobs of one thread at once, not one of two: other tests run beside them on the same cores.
+        cores = ["--cores", "2", "--max-threads", "1"]
         done = subprocess.run(
-            [sys.executable, "-m", "snakemake", "--configfile", self.configuration, "--cores", "2", *arguments],
+            [sys.executable, "-m", "snakemake", "--configfile", self.configuration, *cores, *arguments],
             cwd=self.folder,
             capture_output=True,
             text=True,
