@@ -38,7 +38,7 @@ class Project:
     configuration: str = "tiny.yaml"
 
     def snakemake(self, *arguments: str, check: bool = True) -> Outcome:
-        # Two jobs of one thread at once: faster than one of two for work this small, and kinder to tests beside it.
+        # Two jobs of one thread at once, not one of two: other tests run beside them on the same cores.
         cores = ["--cores", "2", "--max-threads", "1"]
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", "--configfile", self.configuration, *cores, *arguments],
