@@ -58,8 +58,7 @@ def division(request, monkeypatch):
     def chosen(backward, batch, length, channels, d_state, device):
         usual = plan(True, batch, length, channels, d_state, device)
         warps, min_blocks = (usual.warps, usual.min_blocks) if backward else (4, 4)
-        parts = 1 if backward else 2
-        return cuda_passes.divided(usual.lane_channels, warps, min_blocks, 5, parts, length)
+        return cuda_passes.divided(usual.lane_channels, warps, min_blocks, 5, length)
 
     if request.param != "planned":
         monkeypatch.setattr(cuda_passes, "plan", chosen)

@@ -21,10 +21,7 @@ template <typename X> __device__ __forceinline__ X *row_of(X *p, Rows stride, in
 
 __device__ __forceinline__ float exp2_fast(float x) { float r; asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x)); return r; }
 __device__ __forceinline__ float reciprocal(float x) { float r; asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x)); return r; }
-__device__ __forceinline__ float sigmoid(float x) {
-  float e = exp2_fast(-fabsf(x) * LOG2E), r = reciprocal(1.0f + e);
-  return x >= 0.0f ? r : e * r;
-}
+__device__ __forceinline__ float sigmoid(float x) { return reciprocal(1.0f + exp2_fast(x * -LOG2E)); }
 
 // `n` neighbouring elements as loaded, decoded only when they are used.
 template <int n> struct Raw {

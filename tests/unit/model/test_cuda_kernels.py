@@ -59,39 +59,51 @@ def segments(kernels, monkeypatch):
 
     def cut(backward, batch, length, channels, d_state, device):
         usual = plan(backward, batch, length, channels, d_state, device)
-        segments, parts = (3, 1) if backward else (2, 2)
-        return cuda_passes.divided(usual.lane_channels, usual.warps, usual.min_blocks, segments, parts, length)
+        return cuda_passes.divided(usual.lane_channels, usual.warps, usual.min_blocks, 3, length)
 
     monkeypatch.setattr(cuda_passes, "plan", cut)
 
 
-@pytest.mark.parametrize("length", [1, 150])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(("length", "channels", "d_state"), [(1, 8, 16), (150, 20, 16), (500, 8, 8), (290, 12, 32)])
 @pytest.mark.parametrize("with_resets", [True, False])
-def test_scan_in_segments(segments, with_resets, length):
-    case = rounded(scan_case(length, batch=1, channels=8, d_state=16, with_resets=with_resets), torch.float32)
-    found = outputs_and_gradients(case, "cuda", torch.float32)
+def test_scan_in_segments(segments, with_resets, length, channels, d_state, dtype):
+    case = scan_case(length, batch=1, channels=channels, d_state=d_state, with_resets=with_resets)
+    case = rounded(case, dtype)
+    found = outputs_and_gradients(case, "cuda", dtype)
     expected = outputs_and_gradients(case, "reference", torch.float64)
     difference, name = largest_relative_difference(found, expected)
-    assert difference < TOLERANCE[torch.float32], name
+    assert difference < TOLERANCE[dtype], name
 
 
 @pytest.mark.parametrize("softplus", [True, False])
-def test_gradients_carried_over_segments_in_which_states_are_forgotten(segments, softplus):
+def test_states_forgotten_within_a_segment_are_carried_right(segments, softplus):
     case = scan_case(600, delta_scale=6.0, with_resets=False, batch=1, channels=8, d_state=16)
     inputs = {name: tensor.float() for name, tensor in case.inputs.items()}
     inputs["delta"] = inputs["delta"] if softplus else inputs["delta"].abs()
     inputs["delta_bias"] = inputs["delta_bias"].abs()
 
-    def gradients(backend, dtype):
+    def results(backend, dtype):
         leaves = {name: tensor.to(dtype).requires_grad_() for name, tensor in inputs.items()}
         y, last = dispatch.selective_scan(**leaves, softplus=softplus, backend=backend)
-        found = torch.autograd.grad(y.sum() + last.sum(), list(leaves.values()))
-        return {name: one.double() for name, one in zip(leaves, found, strict=True)}
+        gradients = torch.autograd.grad(y.sum() + last.sum(), list(leaves.values()))
+        found = {"y": y, "final_state": last, **dict(zip(leaves, gradients, strict=True))}
+        return {name: one.double().detach() for name, one in found.items()}
 
-    difference, name = largest_relative_difference(
-        gradients("cuda", torch.float32), gradients("reference", torch.double)
-    )
+    difference, name = largest_relative_difference(results("cuda", torch.float32), results("reference", torch.double))
     assert difference < TOLERANCE[torch.float32], name
+
+
+def test_a_reset_at_either_end_of_a_segment_cuts_what_is_carried(segments):
+    whole = scan_case(192, batch=1, channels=8, d_state=16)  # segments begin at 0, 64, 128
+    for at in (63, 64, 127, 128):
+        resets = torch.zeros(1, 192, dtype=torch.bool)
+        resets[:, at] = True
+        case = rounded(type(whole)(whole.inputs, resets), torch.float32)
+        found = outputs_and_gradients(case, "cuda", torch.float32)
+        expected = outputs_and_gradients(case, "reference", torch.float64)
+        difference, name = largest_relative_difference(found, expected)
+        assert difference < TOLERANCE[torch.float32], (at, name)
 
 
 def test_scan_without_what_may_be_left_out(kernels):

@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 
 from mamba_narrative.cuda import elements, runtime
-from mamba_narrative.model.scan.kernels import scan_backward, scan_backward_carry, scan_common, scan_forward
+from mamba_narrative.model.scan.kernels import scan_backward, scan_carry, scan_common, scan_forward
 
 CHUNK, TILE = 32, 4
 """Steps of which segments are multiples, and steps between saved states; as in the kernels."""
-_CARRY_BLOCKS = 8
-"""Blocks of the forward that only carries states that fit on a multiprocessor."""
-_BACKWARD_CARRY_CHANNELS, _BACKWARD_CARRY_THREADS = 16, 128
-"""A block of the kernel that only carries gradients."""
+_CARRY_CHANNELS, _CARRY_THREADS = 16, 128
+"""A block of the kernels that only carry states or gradients."""
 
 Tensors = dict[str, Tensor | None]
 
@@ -33,9 +31,7 @@ class Plan:
     """Blocks that must fit on a multiprocessor: bounds the registers."""
     segments: int
     """Pieces of a sequence that run at the same time."""
-    parts: int
-    """Pieces of a segment in the forward that only carries states."""
-    part_length: int
+    segment_length: int
 
 
 @cache
@@ -50,35 +46,29 @@ def plan(backward: bool, batch: int, length: int, channels: int, d_state: int, d
     segments = max(1, min(min_blocks * processors // rows, length // (4 * CHUNK)))
     if not backward and rows >= processors:
         segments = 1  # what idles costs less than carrying states
-    parts = 1
-    if not backward and segments > 1:
-        # The last segment's end is found by the forward itself.
-        fitting = _CARRY_BLOCKS * processors // (rows * (segments - 1))
-        parts = max(1, min(fitting, length // (segments * 4 * CHUNK)))
-    return divided(lane_channels, warps, min_blocks, segments, parts, length)
+    return divided(lane_channels, warps, min_blocks, segments, length)
 
 
-def divided(lane_channels: int, warps: int, min_blocks: int, segments: int, parts: int, length: int) -> Plan:
-    """A plan with about ``segments`` segments of ``parts`` parts of whole chunks; what fits into one has no parts."""
-    if segments == 1 or length <= parts * CHUNK:
-        segments = parts = 1
-    part_length = -(-length // (segments * parts * CHUNK)) * CHUNK
-    return Plan(lane_channels, warps, min_blocks, -(-length // (part_length * parts)), parts, part_length)
+def divided(lane_channels: int, warps: int, min_blocks: int, segments: int, length: int) -> Plan:
+    """A plan with about ``segments`` segments of whole chunks."""
+    segment_length = -(-length // (segments * CHUNK)) * CHUNK
+    return Plan(lane_channels, warps, min_blocks, -(-length // segment_length), segment_length)
 
 
 _PARAMETERS = runtime.Layout(
     pointers=(
-        *("u", "delta", "B", "C", "z", "dy", "A", "D", "bias", "resets", "start", "states", "last", "decay", "joined"),
+        *("u", "delta", "B", "C", "z", "dy", "A", "D", "bias", "resets", "start", "states", "last"),
+        *("alone", "decay", "joined"),
         *("y", "du", "ddelta", "dz", "dlast", "dstart", "dA", "dA_sum", "dvectors"),
         *("dD_sum", "dbias_sum", "dBC", "dB", "dC"),
     ),
     rows=("u", "delta", "B", "C", "z", "dy", "dz", "dB", "dC"),
-    sizes=("batch", "length", "channels", "segments", "segment_length", "parts", "tiles", "blocks"),
+    sizes=("batch", "length", "channels", "segments", "segment_length", "tiles", "blocks"),
 )
 """The structure ``Params`` of the kernels."""
 
-_FORWARD_SOURCE = elements.SOURCE + scan_common.SOURCE + scan_forward.SOURCE
-_BACKWARD_SOURCE = elements.SOURCE + scan_common.SOURCE + scan_backward.SOURCE + scan_backward_carry.SOURCE
+_SHARED_SOURCE = elements.SOURCE + scan_common.SOURCE + scan_carry.SOURCE
+_FORWARD_SOURCE, _BACKWARD_SOURCE = _SHARED_SOURCE + scan_forward.SOURCE, _SHARED_SOURCE + scan_backward.SOURCE
 
 
 @cache
@@ -87,7 +77,6 @@ def _module(
 ) -> runtime.Module:
     macros = {
         "BF16": dtype == torch.bfloat16,
-        "CARRY_BLOCKS": _CARRY_BLOCKS,
         "D_STATE": d_state,
         "HAS_RESETS": resets,
         "HAS_Z": z,
@@ -107,7 +96,7 @@ class _Pass:
         u, A = tensors["u"], tensors["A"]
         assert u is not None
         assert A is not None
-        self.division = division
+        self._direction, self.division = "backward" if backward else "forward", division
         batch, length, channels = u.shape
         self._batch, self._channels, self._d_state = batch, channels, A.shape[1]
         z, resets = tensors["z"] is not None, tensors["resets"] is not None
@@ -119,56 +108,38 @@ class _Pass:
             "length": length,
             "channels": channels,
             "segments": division.segments,
-            "segment_length": division.parts * division.part_length,
-            "parts": division.parts,
+            "segment_length": division.segment_length,
             "tiles": -(-length // TILE),
             "blocks": self.blocks,
         }
         self._tensors = tensors
 
-    @property
-    def carried(self) -> int:
-        """Pieces of each sequence in the pass that only carries states."""
-        return self.division.segments * self.division.parts
+    def scan(self, tensors: Tensors) -> None:
+        """Launch the kernel over blocks of channels, segments and batch."""
+        shared = self._backward_shared_bytes() if self._direction == "backward" else 0
+        grid = (self.blocks, self.division.segments, self._batch)
+        self._launch(f"scan_{self._direction}", grid, tensors, 32 * self.division.warps, shared)
 
-    def scan(self, name: str, tensors: Tensors) -> None:
-        """Launch a kernel over blocks of channels, segments and batch."""
-        shared = self._backward_shared_bytes() if name == "scan_backward" else 0
-        self._launch(name, (self.blocks, self.division.segments, self._batch), self._sizes, tensors, shared)
-
-    def carry_forward(self, tensors: Tensors) -> None:
-        """Launch the kernel that finds what each part does to the state, and the one that joins the parts."""
-        sizes = self._sizes | {"segments": self.carried, "segment_length": self.division.part_length}
-        grid = (self.blocks, self.carried - self.division.parts, self._batch)
-        self._launch("scan_forward_carry", grid, sizes, tensors)
-        self._join("scan_join_forward", sizes, tensors)
-
-    def carry_backward(self, tensors: Tensors) -> None:
-        """Launch the kernel that finds the gradient before each segment but the first, and the one that joins them."""
-        grid = (-(-self._channels // _BACKWARD_CARRY_CHANNELS), self.division.segments - 1, self._batch)
-        self._launch("scan_backward_carry", grid, self._sizes, tensors, threads=_BACKWARD_CARRY_THREADS)
-        self._join("scan_join_backward", self._sizes, tensors)
-
-    def _join(self, name: str, sizes: dict[str, int], tensors: Tensors) -> None:
-        self._launch(name, (-(-self._channels * self._d_state // 128), self._batch, 1), sizes, tensors, threads=128)
+    def carried(self) -> Tensor:
+        """The state before each segment, in a backward its gradient after each: what segments do alone, then joined."""
+        A, segments = self._tensors["A"], self.division.segments
+        assert A is not None
+        alone, decay, joined = A.new_empty(3, self._batch, segments, self._channels, self._d_state)
+        tensors: Tensors = {"alone": alone, "decay": decay, "joined": joined}
+        grid = (-(-self._channels // _CARRY_CHANNELS), segments - 1, self._batch)
+        self._launch(f"scan_{self._direction}_carry", grid, tensors, _CARRY_THREADS)
+        grid = (-(-self._channels * self._d_state // 128), self._batch, 1)
+        self._launch(f"scan_{self._direction}_join", grid, tensors, 128)
+        return joined
 
     def sums(self, tensors: Tensors) -> None:
         """Launch the ordered sums of dB, dC, dA, dD and dbias."""
         rows = self._batch * self._sizes["length"]
         quads = (rows * 2 * self._d_state + self._channels * (self._d_state + 2)) // 4
-        self._launch("scan_sums", (-(-quads // 128), 1, 1), self._sizes, tensors, threads=128)
+        self._launch("scan_sums", (-(-quads // 128), 1, 1), tensors, 128)
 
-    def _launch(
-        self,
-        name: str,
-        grid: tuple[int, int, int],
-        sizes: dict[str, int],
-        tensors: Tensors,
-        shared: int = 0,
-        threads: int = 0,
-    ) -> None:
-        parameters = _PARAMETERS.pack({**self._tensors, **tensors}, sizes)
-        threads = threads or 32 * self.division.warps
+    def _launch(self, name: str, grid: tuple[int, int, int], tensors: Tensors, threads: int, shared: int = 0) -> None:
+        parameters = _PARAMETERS.pack({**self._tensors, **tensors}, self._sizes)
         self._module.kernel(name, shared).launch(grid, threads, parameters, self._stream)
 
     def _backward_shared_bytes(self) -> int:
@@ -194,13 +165,8 @@ def run_forward(
     y = torch.empty((batch, length, channels), dtype=u.dtype, device=u.device)
     last = A.new_empty(batch, channels, d_state)
     states = u.new_empty((batch, -(-length // TILE), channels, d_state) if save else (0,))
-    start = tensors["start"]
-    if division.segments > 1:
-        ends, decay, joined = A.new_empty(3, batch, work.carried, channels, d_state)
-        carried: Tensors = {"last": ends, "decay": decay, "joined": joined}
-        work.carry_forward(carried)
-        start = joined
-    work.scan("scan_forward", {"y": y, "last": last, "states": states if save else None, "start": start})
+    start = work.carried() if division.segments > 1 else tensors["start"]
+    work.scan({"y": y, "last": last, "states": states if save else None, "start": start})
     return y, last, states
 
 
@@ -244,11 +210,7 @@ def run_backward(
     outputs["dvectors"] = A.new_empty(pieces, 2, channels)
     outputs["dBC"] = A.new_empty(work.blocks, batch, length, 2 * d_state)
     if division.segments > 1:
-        # Segment ends carry gradients back as segment starts carry states on.
-        decay, alone, joined = A.new_empty(3, batch, division.segments, channels, d_state)
-        carried: Tensors = {"decay": decay, "dstart": alone, "joined": joined}
-        work.carry_backward(carried)
-        outputs["dlast"] = joined
-    work.scan("scan_backward", outputs)
+        outputs["dlast"] = work.carried()
+    work.scan(outputs)
     work.sums(outputs)
     return result

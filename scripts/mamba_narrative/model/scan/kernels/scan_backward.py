@@ -362,6 +362,10 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
 extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_backward(const __grid_constant__ Params p) {
   backward_scan(p);
 }
+extern "C" __global__ void __launch_bounds__(CARRY_THREADS, CARRY_FITTING) scan_backward_carry(const __grid_constant__ Params p) {
+  carry_scan<true>(p);
+}
+extern "C" __global__ void scan_backward_join(const __grid_constant__ Params p) { join_segments<true>(p); }
 
 // The partial sums in order: of dB and dC over the blocks of channels, of dA, dD and dbias over the pieces of all
 // sequences. One thread has four neighbouring values.

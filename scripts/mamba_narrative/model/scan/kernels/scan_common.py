@@ -6,8 +6,8 @@ sizes and inputs once for all 4 states, and each sum (over states for y, over ch
 do between lanes. Scalars (softplus, gate, skip) of a tile of 4 steps are computed once, spread over the lanes.
 
 Where batch x channels does not fill the device, sequences are cut into segments that run at the same time: one kernel
-finds what each segment does to the state, one joins them, and then all run with the right initial states. That first
-kernel of the forward needs few registers: it cuts segments into parts, so that more of them run at the same time.
+finds what each segment does to the state, one joins them, and then all run with the right initial states
+(``scan_carry``).
 
 A reset adds minus infinity to the exponent of the decay of its step, which is then exactly 0.
 """
@@ -25,20 +25,22 @@ struct Params {
   const element *u, *delta, *B, *C, *z, *dy;
   const float *A, *D, *bias;
   const u8 *resets;
-  const float *start;      // [batch, segments * parts, channels, N] or null: zeros
+  const float *start;      // [batch, segments, channels, N] or null: zeros
   element *states;         // [batch, tiles, channels * N], before each tile, or null; those of a lane are together
-  float *last;             // forward: [batch, channels, N]; carry: [batch, segments, channels, N]
-  float *decay, *joined;   // carry: [batch, segments, channels, N]
+  float *last;             // [batch, channels, N]
+  float *alone, *decay;    // [batch, segments, channels, N]: what a segment adds to the state, or to its gradient, and
+                           // the decay over it
+  float *joined;           // [batch, segments, channels, N]: the state before each, or its gradient after each
   element *y, *du, *ddelta, *dz;
   float *dlast;            // [batch, segments, channels, N] or null: zeros
-  float *dstart;           // [batch, channels, N] or null; carry: [batch, segments, channels, N]
+  float *dstart;           // [batch, channels, N] or null
   float *dA, *dA_sum;      // [batch * segments, channels, N], [channels, N]
   float *dvectors;         // [batch * segments, 2, channels]: dD, dbias
   float *dD_sum, *dbias_sum;
   float *dBC;              // [channel blocks, batch, length, 2 N]
   element *dB, *dC;        // [batch, length, N]
   Rows u_stride, delta_stride, B_stride, C_stride, z_stride, dy_stride, dz_stride, dB_stride, dC_stride;
-  int batch, length, channels, segments, segment_length, parts, tiles, blocks;
+  int batch, length, channels, segments, segment_length, tiles, blocks;
 };
 
 __device__ __forceinline__ float minus_infinity() { return __uint_as_float(0xff800000u); }

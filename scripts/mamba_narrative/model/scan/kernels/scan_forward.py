@@ -1,13 +1,12 @@
 """CUDA C++ of the forward scan. It saves the state every 4 steps for the backward, in the type of the inputs."""
 
 SOURCE = r"""
-// Forward. CARRY: only the state after each segment from a zero state, and the decay over it.
 // The scalars of a tile are computed while the tile before it is walked, and loaded one tile earlier still.
-template <bool CARRY> __device__ __forceinline__ void forward_scan(const Params &p) {
+extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_forward(const __grid_constant__ Params p) {
   const Lane me(p.channels);
   const int segment = blockIdx.y, batch = blockIdx.z;
   const int begin = segment * p.segment_length, end = min(begin + p.segment_length, p.length);
-  constexpr int BC_TILE = (CARRY ? 1 : 2) * T * N, BC_LOADS = (BC_TILE / 4 + 31) / 32;
+  constexpr int BC_TILE = 2 * T * N, BC_LOADS = (BC_TILE / 4 + 31) / 32;
   constexpr int BUFFER = 2 * CG * GROUP + BC_TILE;
   __shared__ __align__(16) float shared[W * 2 * BUFFER];
   int read_at = me.warp * 2 * BUFFER + me.c * GROUP, write_at = read_at + me.own_step * CH + me.own_slot;
@@ -16,22 +15,19 @@ template <bool CARRY> __device__ __forceinline__ void forward_scan(const Params 
   keep(read_at); keep(write_at); keep(bc_read_at); keep(bc_write_at);
 
   float A2[CH][ST], h[CH][ST];
-  const i64 state_offset = ((i64)(batch * p.segments + segment) * p.channels + me.group_channel) * N + me.g * ST;
 #pragma unroll
   for (int c = 0; c < CH; c++) {
     load_quad(p.A + (i64)(me.group_channel + c) * N + me.g * ST, A2[c], LOG2E);
     h[c][0] = h[c][1] = h[c][2] = h[c][3] = 0.0f;
-    if (!CARRY && p.start)
-      load_quad(p.start + ((i64)(batch * p.segments + segment) * p.parts * p.channels + me.group_channel + c) * N + me.g * ST, h[c], 1.0f);
+    if (p.start)
+      load_quad(p.start + ((i64)(batch * p.segments + segment) * p.channels + me.group_channel + c) * N + me.g * ST, h[c], 1.0f);
   }
-  float bias[OC], D[OC], total[OC];
+  float bias[OC], D[OC];
 #pragma unroll
   for (int j = 0; j < OC; j++) {
     bias[j] = p.bias ? p.bias[me.own_channel + j] : 0.0f;
     D[j] = p.D ? p.D[me.own_channel + j] : 0.0f;
-    total[j] = 0.0f;
   }
-  bool cut = false;
 
   int fetch_t = begin + me.own_step;  // the first step that the next fetch brings to this lane
   const element *u = row_of(p.u, p.u_stride, batch, fetch_t, me.own_channel);
@@ -61,10 +57,10 @@ template <bool CARRY> __device__ __forceinline__ void forward_scan(const Params 
     for (int i = 0; i < OS; i++) {
       if (fetch_t + i < end) next_u[i].load(u + i * p.u_stride.row);
       if (fetch_t + i < end) next_delta[i].load(delta + i * p.delta_stride.row);
-      if (HAS_Z && !CARRY && fetch_t + i < end) next_z[i].load(z + i * p.z_stride.row);
+      if (HAS_Z && fetch_t + i < end) next_z[i].load(z + i * p.z_stride.row);
     }
     u += T * p.u_stride.row; delta += T * p.delta_stride.row;
-    if (HAS_Z && !CARRY) z += T * p.z_stride.row;
+    if (HAS_Z) z += T * p.z_stride.row;
     fetch_t += T;
 #pragma unroll
     for (int k = 0; k < BC_LOADS; k++) {
@@ -85,7 +81,6 @@ template <bool CARRY> __device__ __forceinline__ void forward_scan(const Params 
         float s = step_size(next_delta[i][j] + bias[j]);
         now_s[i][j] = fetch_t - T + i < end ? s : 0.0f;
         now_x[i][j] = now_s[i][j] * next_u[i][j];
-        if (CARRY) total[j] += now_s[i][j];
       }
     }
 #pragma unroll
@@ -119,15 +114,13 @@ template <bool CARRY> __device__ __forceinline__ void forward_scan(const Params 
     if (HAS_RESETS) {
       resets = __ballot_sync(ALL, next_reset);
       next_reset = t0 + K + me.lane < end && flags[t0 + K + me.lane];
-      if (CARRY) cut |= resets != 0;
     }
     if (const int t = t0 + K + me.lane; t < end && me.warp_channel < p.channels) {
       prefetch(row_of(p.u, p.u_stride, batch, t, me.warp_channel), WARP_CHANNELS);
       prefetch(row_of(p.delta, p.delta_stride, batch, t, me.warp_channel), WARP_CHANNELS);
-      if (HAS_Z && !CARRY)
-        prefetch(row_of(p.z, p.z_stride, batch, t, me.warp_channel), WARP_CHANNELS);
+      if (HAS_Z) prefetch(row_of(p.z, p.z_stride, batch, t, me.warp_channel), WARP_CHANNELS);
       if (me.warp == 0) prefetch(row_of(p.B, p.B_stride, batch, t, 0), N);
-      if (me.warp == W - 1 && !CARRY) prefetch(row_of(p.C, p.C_stride, batch, t, 0), N);
+      if (me.warp == W - 1) prefetch(row_of(p.C, p.C_stride, batch, t, 0), N);
     }
     const int chunk_end = min(t0 + K, end);
 #pragma unroll 2
@@ -137,7 +130,7 @@ template <bool CARRY> __device__ __forceinline__ void forward_scan(const Params 
       for (int i = 0; i < OS; i++) { own_u[i] = now_u[i]; own_z[i] = now_z[i]; }
       compute_scalars();
       fetch();
-      if (!CARRY && p.states && me.live) {
+      if (p.states && me.live) {
 #pragma unroll
         for (int c = 0; c < CH; c++) {
 #if BF16
@@ -158,7 +151,7 @@ template <bool CARRY> __device__ __forceinline__ void forward_scan(const Params 
       for (int t = 0; t < T; t++) {
         float b[ST], cc[ST];
         read_shared<ST>(shared + bc_read_at + buffer + t * N, b);
-        if (!CARRY) read_shared<ST>(shared + bc_read_at + buffer + (T + t) * N, cc);
+        read_shared<ST>(shared + bc_read_at + buffer + (T + t) * N, cc);
         const float off = HAS_RESETS && (resets >> t & 1) ? minus_infinity() : 0.0f;
 #pragma unroll
         for (int c = 0; c < CH; c++) {
@@ -167,76 +160,38 @@ template <bool CARRY> __device__ __forceinline__ void forward_scan(const Params 
           for (int i = 0; i < ST; i++) {
             float a = decay(step[t * CH + c], A2[c][i], off);
             h[c][i] = fmaf(a, h[c][i], input[t * CH + c] * b[i]);
-            if (!CARRY) sum = i == 0 ? h[c][i] * cc[i] : fmaf(h[c][i], cc[i], sum);
+            sum = i == 0 ? h[c][i] * cc[i] : fmaf(h[c][i], cc[i], sum);
           }
           out[t][c] = sum;
         }
       }
       share_scalars(buffer ^ BUFFER);
-      if (!CARRY) {
-        float own[OS][OC];
-        sum_states(out, own, me.g);
+      float own[OS][OC];
+      sum_states(out, own, me.g);
 #pragma unroll
-        for (int i = 0; i < OS; i++) {
-          float r[OC];
+      for (int i = 0; i < OS; i++) {
+        float r[OC];
 #pragma unroll
-          for (int j = 0; j < OC; j++) {
-            r[j] = fmaf(D[j], own_u[i][j], own[i][j]);
-            if (HAS_Z) { float v = own_z[i][j]; r[j] *= v * sigmoid(v); }
-          }
-          if (own_t + i < end && me.live) store<OC>(y + i * p.channels, r);
+        for (int j = 0; j < OC; j++) {
+          r[j] = fmaf(D[j], own_u[i][j], own[i][j]);
+          if (HAS_Z) { float v = own_z[i][j]; r[j] *= v * sigmoid(v); }
         }
-        y += T * p.channels;
-        own_t += T;
+        if (own_t + i < end && me.live) store<OC>(y + i * p.channels, r);
       }
+      y += T * p.channels;
+      own_t += T;
       __syncwarp();
     }
   }
-  if (CARRY) {
-    // The decay over the segment is that of the summed step sizes: exchanged through shared memory.
-    float *S = shared + me.warp * 2 * BUFFER;
-#pragma unroll
-    for (int j = 0; j < OC; j++) {
-      float sum = total[j];
-      sum += __shfl_xor_sync(ALL, sum, 1);
-      if (G >= 4) sum += __shfl_xor_sync(ALL, sum, 2);
-      S[me.c * CH + me.own_slot + j] = sum;
-    }
-    __syncwarp();
-#pragma unroll
-    for (int c = 0; c < CH; c++) {
-      float d[ST];
-#pragma unroll
-      for (int i = 0; i < ST; i++) d[i] = cut ? 0.0f : exp2_fast(S[me.c * CH + c] * A2[c][i]);
-      if (me.live) store_quad(p.decay + state_offset + c * N, d);
-    }
-  }
-  if (me.live && (CARRY || segment == p.segments - 1)) {
-    float *last = p.last + (CARRY ? state_offset : ((i64)batch * p.channels + me.group_channel) * N + me.g * ST);
+  if (me.live && segment == p.segments - 1) {
+    float *last = p.last + ((i64)batch * p.channels + me.group_channel) * N + me.g * ST;
 #pragma unroll
     for (int c = 0; c < CH; c++) store_quad(last + c * N, h[c]);
   }
 }
 
-extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_forward(const __grid_constant__ Params p) {
-  forward_scan<false>(p);
+extern "C" __global__ void __launch_bounds__(CARRY_THREADS, CARRY_FITTING) scan_forward_carry(const __grid_constant__ Params p) {
+  carry_scan<false>(p);
 }
-extern "C" __global__ void __launch_bounds__(32 * W, CARRY_BLOCKS) scan_forward_carry(const __grid_constant__ Params p) {
-  forward_scan<true>(p);
-}
-
-// States between segments, in order. `last` and `decay` of each segment alone; `joined` gets those before each.
-extern "C" __global__ void scan_join_forward(const __grid_constant__ Params p) {
-  const i64 size = (i64)p.channels * N, i = (i64)blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= size) return;
-  const i64 first = (i64)blockIdx.y * p.segments * size + i;
-  float h = p.start ? p.start[blockIdx.y * size + i] : 0.0f;
-  const int last = p.segments - p.parts;  // what the last segment does is not known, nor needed
-#pragma unroll 4
-  for (int s = 0; s < last; s++) {
-    p.joined[first + s * size] = h;
-    h = fmaf(p.decay[first + s * size], h, p.last[first + s * size]);
-  }
-  p.joined[first + last * size] = h;
-}
+extern "C" __global__ void scan_forward_join(const __grid_constant__ Params p) { join_segments<false>(p); }
 """
