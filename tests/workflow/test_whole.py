@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -11,7 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from workflow_project import REPOSITORY
+from workflow_project import REPOSITORY, Project, copy_sources
 
 from mamba_narrative.io import read_json, read_table
 from mamba_narrative.reporting.sources import read_csv
@@ -173,3 +174,23 @@ def test_a_wrong_configuration_is_refused_before_any_job_starts(finished, argume
     assert outcome.code != 0
     assert message in outcome.text
     assert not outcome.jobs
+
+
+def test_token_files_alone_are_enough_to_train_and_measure_where_the_books_are_not(finished, tmp_path):
+    elsewhere = Project(tmp_path)
+    copy_sources(tmp_path)
+    elsewhere.edit(
+        "tiny.yaml", lambda text: text.replace("corpus:", "corpus:\n  source: directory\n  directory: gone", 1)
+    )
+    (tmp_path / "results" / "tokens").mkdir(parents=True)
+    for path in (finished.folder / "results" / "tokens").glob("*.*"):
+        shutil.copy2(path, tmp_path / "results" / "tokens")
+    profile = ("--workflow-profile", "workflow/profiles/from-tokens")
+    planned = {job.partition(":")[0] for job in elsewhere.plan(*profile, "train", "evaluate")}
+    assert {"train_run", "evaluate_context", "evaluate_human"} <= planned
+    assert all(rule.startswith(("train", "evaluate", "initialise_run")) for rule in planned), planned
+    assert elsewhere.run(*profile, "results/runs/tiny-a/run.json") == {"train_run:tiny-a"}
+    refused = elsewhere.snakemake("--dry-run", check=False)
+    assert refused.code != 0
+    assert "gone: not there" in refused.text
+    assert "profiles/from-tokens" in refused.text

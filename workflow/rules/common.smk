@@ -60,6 +60,19 @@ try:
 except UserError as error:
     NOT_ACQUIRED = str(error)
 
+# Token files that were brought from elsewhere are enough for the profile from-tokens.
+TOKENS_ARE_THERE = all(
+    os.path.isfile(f"{RESULTS}/tokens/{split}.{kind}")
+    for split in SPLITS
+    for kind in ("json", "bin")
+)
+if EXPERIMENT.corpus.source == "directory" and TOKENS_ARE_THERE:
+    if not os.path.exists(RAW_BOOKS):
+        NOT_ACQUIRED = (
+            f"{RAW_BOOKS}: not there. From the token files alone, runs are trained and measured by: snakemake "
+            "--workflow-profile workflow/profiles/from-tokens ... train evaluate"
+        )
+
 try:
     BOOKS = (
         {"000": []}
