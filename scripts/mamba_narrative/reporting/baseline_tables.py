@@ -72,7 +72,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
 
 def _measures(baseline: Path, metrics: Sequence[str], ids: bool = False) -> str:
     measured = _measured(baseline)
-    names = [name for name in (*_runs(baseline), *BASELINES) if name in measured]
+    names = [name for name in (*_runs(baseline), *BASELINES) if measured.get(name, {}).keys() & set(metrics)]
     rows = []
     for metric in metrics:
         cells = [_cell(measured[name].get(metric)) for name in names]

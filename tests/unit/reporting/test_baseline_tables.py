@@ -20,6 +20,8 @@ def baseline(tmp_path: Path) -> Path:
     without = {**measured, "value": 2.5, "interval_95": None}
     for name, measure in (("large", measured), ("unigram", without)):
         write_json(tmp_path / "evaluation" / name / "likelihood.json", {"metrics": {"bits_per_byte": measure}})
+    other = {"compressed_bits_per_byte": {**measured, "definition": "compressed_bits_per_byte"}}
+    write_json(tmp_path / "evaluation" / "xz" / "likelihood.json", {"metrics": other})  # no measure of the main table
     record = {
         "parameters": 1000, "steps": 20, "weights_of_step": 10, "tokens_seen": 5_000_000, "epochs": 1.25,
         "seconds": 75.0, "tokens_per_second": 66_666.7, "share_of_peak_flops": None, "energy_kwh": None, "resumed": 2,
