@@ -67,7 +67,8 @@ TOKENS_ARE_THERE = all(
     for kind in ("json", "bin")
 )
 if EXPERIMENT.corpus.source == "directory" and TOKENS_ARE_THERE:
-    if not os.path.exists(RAW_BOOKS):
+    # Where they were made here, a folder that is gone is a mistake.
+    if not os.path.exists(RAW_BOOKS) and not os.path.exists(f"{RESULTS}/stripped"):
         NOT_ACQUIRED = (
             f"{RAW_BOOKS}: not there. From the token files alone, runs are trained and measured by: snakemake "
             "--workflow-profile workflow/profiles/from-tokens ... train evaluate"
