@@ -6,106 +6,100 @@ A page holds lines ``<!-- baseline: NAME -->`` and ``<!-- /baseline -->``; what 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mamba_narrative.errors import UserError
-from mamba_narrative.evaluation.definitions import DEFINITIONS, HEADLINE
+from mamba_narrative.evaluation.definitions import DEFINITIONS
 from mamba_narrative.io import read_json
-from mamba_narrative.reporting.formatting import amount, count, duration, percent, significant, with_interval
+from mamba_narrative.reporting.comparison import Cell, compare
 from mamba_narrative.reporting.measured_books import GROUPS
-from mamba_narrative.reporting.sources import BASELINES, optional_json, read_csv
+from mamba_narrative.reporting.sources import BASELINES, optional_json
+from mamba_narrative.reporting.tables.evaluation import COLUMNS, measured_table
+from mamba_narrative.reporting.tables.headline import headline_table
+from mamba_narrative.reporting.tables.runs import RUNS, runs_table
+from mamba_narrative.reporting.tables.table import Schema, Table, markdown_grid, to_markdown
 
-_NOTHING = "–"
-_BLOCK = re.compile(r"(<!-- baseline: ([a-z]+) -->\n).*?(<!-- /baseline -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- baseline: ([^\n]*) -->\n)((?:(?!<!-- baseline: ).)*?)(<!-- /baseline -->)", re.DOTALL)
+_OF_TRAINING = {
+    *("run", "parameters", "seed", "steps", "weights_of_step", "tokens_seen", "epochs", "seconds", "tokens_per_second"),
+    *("share_of_peak_flops", "energy_kwh", "resumed", "validation_bits_per_byte"),
+}
 
 
 def update_page(page: str, baseline: Path) -> str:
-    """``page`` with its blocks written anew from the folder ``baseline``. Raises UserError for an unknown name."""
+    """``page`` with its blocks written anew from the folder ``baseline``.
+
+    Raises UserError for an unknown name, a block that does not end, or a folder that is no published baseline.
+    """
 
     def written(block: re.Match[str]) -> str:
         if block[2] not in TABLES:
             raise UserError(f"<!-- baseline: {block[2]} -->: no table is called so; there are {', '.join(TABLES)}")
-        return f"{block[1]}{TABLES[block[2]](baseline)}{block[3]}"
+        return f"{block[1]}{TABLES[block[2]](baseline)}{block[4]}"
 
-    return _BLOCK.sub(written, page)
-
-
-def headline_table(baseline: Path) -> str:
-    """The headline metrics of all runs and baselines, one row a metric."""
-    return _measures(baseline, list(HEADLINE))
+    updated, blocks = _BLOCK.subn(written, page)
+    if blocks != page.count("<!-- baseline: "):
+        raise UserError("a line <!-- baseline: NAME --> has no <!-- /baseline --> after it")
+    return updated
 
 
-def all_table(baseline: Path) -> str:
-    """All metrics with their ids."""
-    return _measures(baseline, list(DEFINITIONS), ids=True)
-
-
-def training_table(baseline: Path) -> str:
+def training(baseline: Path) -> str:
     """What each run cost and where its validation ended, one row a run."""
-    rows = []
-    for name in _runs(baseline):
-        folder = baseline / "runs" / name
-        record = read_json(folder / "run.json")
-        losses = [float(row["bits_per_byte"]) for row in read_csv(folder / "validation.csv", ["bits_per_byte"])]
-        energy = record.get("energy_kwh")
-        rows.append(
-            [
-                *(name, count(record["parameters"]), count(record["steps"]), count(record["weights_of_step"])),
-                *(f"{amount(record['tokens_seen'])} ({record['epochs']:.1f})", duration(record["seconds"])),
-                *(count(record["tokens_per_second"]), percent(record["share_of_peak_flops"], 0)),
-                *(significant(energy, 2) if energy is not None else _NOTHING, count(record["resumed"])),
-                significant(min(losses)),
-            ]
-        )
-    heading = ["run", "parameters", "steps", "best at step", "tokens seen (epochs)", "time in updates", "tokens/s"]
-    return _markdown([*heading, "of peak", "kWh", "resumed", "best validation, bits/byte"], rows)
+    records = [read_json(baseline / "runs" / run / "run.json") for run in _runs(baseline)]
+    shown = Schema("training", "", tuple(column for column in RUNS.columns if column.key in _OF_TRAINING))
+    return to_markdown(Table(shown, runs_table(records).rows)).lstrip()
 
 
-TABLES: dict[str, Callable[[Path], str]] = {
-    "headline": headline_table,
-    "all": all_table,
-    "training": training_table,
-}
+def headline(baseline: Path) -> str:
+    """The headline metrics of all runs and baselines, one row a metric."""
+    return _measures(headline_table(_measured(baseline)).rows)
 
 
-def _measures(baseline: Path, metrics: Sequence[str], ids: bool = False) -> str:
-    measured = _measured(baseline)
-    names = [name for name in (*_runs(baseline), *BASELINES) if measured.get(name, {}).keys() & set(metrics)]
-    rows = []
-    for metric in metrics:
-        cells = [_cell(measured[name].get(metric)) for name in names]
-        if any(cell != _NOTHING for cell in cells):
-            definition = DEFINITIONS[metric]
-            what = f"{definition.name} (`{metric}`)" if ids else definition.name
-            rows.append([what, definition.better, *cells])
-    return _markdown(["measure", "better", *names], rows)
+def all_measures(baseline: Path) -> str:
+    """All metrics with their ids."""
+    order = list(DEFINITIONS)
+    rows = [row for table in _measured(baseline) for row in table.rows]
+    return _measures(sorted(rows, key=lambda row: order.index(row["metric"])), ids=True)
+
+
+TABLES: dict[str, Callable[[Path], str]] = {"headline": headline, "all": all_measures, "training": training}
+
+
+def _measures(rows: Iterable[Mapping[str, Any]], ids: bool = False) -> str:
+    """Runs side by side, baselines after them."""
+    comparison = compare(rows)
+    runs = sorted(comparison.rows, key=lambda row: row.is_baseline)
+    lines = [
+        [
+            f"{heading.name} (`{heading.metric}`)" if ids else heading.name,
+            heading.definition.better if heading.definition else "",
+            *(_text(run.cells[column]) for run in runs),
+        ]
+        for column, heading in enumerate(comparison.headings)
+    ]
+    return markdown_grid(["Measure", "Better", *(run.label for run in runs)], [True, *[False] * (len(runs) + 1)], lines)
+
+
+def _text(cell: Cell | None) -> str:
+    return "–" if cell is None else f"{cell.value} ({cell.interval})"
 
 
 def _runs(baseline: Path) -> list[str]:
-    """In the order of their names, a run before the ones called after it."""
-    return sorted(path.parent.name for path in baseline.glob("runs/*/run.json"))
+    """By name. Raises UserError where there is none."""
+    runs = sorted(path.parent.name for path in baseline.glob("runs/*/run.json"))
+    if not runs:
+        raise UserError(f"{baseline}: holds no runs/*/run.json; expected a folder that publish_baseline.py wrote")
+    return runs
 
 
-def _measured(baseline: Path) -> dict[str, dict[str, Mapping[str, Any]]]:
-    """By run or baseline what was measured, by definition."""
-    found: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for folder in sorted(path for path in (baseline / "evaluation").iterdir() if path.is_dir()):
-        for group in GROUPS:
-            for metric, measure in ((optional_json(folder / f"{group}.json") or {}).get("metrics") or {}).items():
-                found.setdefault(folder.name, {})[measure.get("definition", metric)] = measure
-    return found
-
-
-def _cell(measure: Mapping[str, Any] | None) -> str:
-    if measure is None or measure["value"] is None:
-        return _NOTHING
-    low, high = measure.get("interval_95") or (None, None)
-    value, interval = with_interval(measure["value"], low, high)
-    return f"{value} ({interval})" if interval else value
-
-
-def _markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heading, [":--", *["--:"] * (len(heading) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+def _measured(baseline: Path) -> list[Table]:
+    """A table a group of measurements; a run may be without some."""
+    names = (*_runs(baseline), *BASELINES)
+    tables = []
+    for group in GROUPS:
+        found = {name: optional_json(baseline / "evaluation" / name / f"{group}.json") for name in names}
+        reports = {name: report for name, report in found.items() if report is not None}
+        tables.append(measured_table(Schema(group, "", COLUMNS), reports))
+    return tables

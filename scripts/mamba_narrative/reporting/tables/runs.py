@@ -23,6 +23,7 @@ _COLUMNS = (
     Column("seed", "Seed"),
     Column("precision", "Precision"),
     Column("steps", "Steps", "count"),
+    Column("weights_of_step", "Weights of step", "count"),
     Column("tokens_seen", "Tokens seen", "count"),
     Column("epochs", "Epochs", "number"),
     Column("seconds", "Training time (s)", "number"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -70,12 +70,16 @@ def read_csv_table(schema: Schema, directory: Path) -> Table | None:
 
 def to_markdown(table: Table) -> str:
     """A Markdown (GitHub) table under its caption, numbers rounded for reading."""
-    lines = [table.schema.caption, "", _line([column.heading for column in table.schema.columns])]
-    lines.append(_line([":--" if column.kind == "text" else "--:" for column in table.schema.columns]))
-    lines += [
-        _line([_safe(as_kind(row.get(column.key), column.kind)) for column in table.schema.columns])
-        for row in table.rows
-    ]
+    columns = table.schema.columns
+    rows = [[as_kind(row.get(column.key), column.kind) for column in columns] for row in table.rows]
+    grid = markdown_grid([column.heading for column in columns], [column.kind == "text" for column in columns], rows)
+    return f"{table.schema.caption}\n\n{grid}"
+
+
+def markdown_grid(headings: Sequence[str], texts: Sequence[bool], rows: Iterable[Sequence[str]]) -> str:
+    """Fields as a Markdown table; ``texts``: which columns stand to the left."""
+    lines = [_line(headings), _line([":--" if text else "--:" for text in texts])]
+    lines += [_line([_safe(field) for field in row]) for row in rows]
     return "\n".join(lines) + "\n"
 
 
