@@ -14,7 +14,7 @@ import torch
 COMPILER = shutil.which("g++")
 WHY_NOT = None if COMPILER else "g++ is not installed"
 _HEADER = Path(__file__).with_name("emulator.h")
-_ENTRY = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s)?(\w+)\(')
+_ENTRY = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(')
 _REPLACED = {
     'asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));': "r = emulated_exp2(x);",
     'asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));': "r = 1.0f / x;",
@@ -86,7 +86,7 @@ def emulate(monkeypatch, folder: Path, *operators) -> None:
         module._module.cache_clear()
     cuda_passes.plan.cache_clear()
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: SimpleNamespace(cuda_stream=0))
-    properties = SimpleNamespace(multi_processor_count=1, shared_memory_per_block_optin=227 * 1024)
+    properties = SimpleNamespace(multi_processor_count=1)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device=None: properties)
     for operator in operators:
         operator.register_kernel("cpu")(operator._init_fn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from workflow_project import REPOSITORY
@@ -19,16 +20,14 @@ def test_no_text_of_a_book_is_published(finished, tmp_path):
     runs = sorted(path.parent.name for path in (results / "runs").glob("*/train.csv"))
     command = ["publish_baseline.py", "--results", results, "--runs", *runs, "--output", tmp_path / "baseline"]
     subprocess.run([sys.executable, REPOSITORY / "scripts" / command[0], *map(str, command[1:])], check=True)
-    texts = [" ".join(path.read_text("utf-8").split()) for path in (results / "stripped").rglob("*.txt")]
-    pieces = {
-        text[start : start + RUN_OF_CHARACTERS] for text in texts for start in range(len(text) - RUN_OF_CHARACTERS)
-    }
+    of_books = set().union(*(pieces(path) for path in (results / "stripped").rglob("*.txt")))
     for path in (tmp_path / "baseline").rglob("*"):
         if path.suffix in {".tsv", ".csv", ".md", ".json", ".svg"}:
-            said = " ".join(path.read_text("utf-8").replace("\\n", "\n").split())
-            quoted = [
-                said[start : start + RUN_OF_CHARACTERS]
-                for start in range(len(said) - RUN_OF_CHARACTERS)
-                if said[start : start + RUN_OF_CHARACTERS] in pieces
-            ]
-            assert not quoted, f"{path.name}: {quoted[0]}"
+            quoted = pieces(path) & of_books
+            assert not quoted, f"{path.name}: {min(quoted)}"
+
+
+def pieces(path: Path) -> set[str]:
+    """All runs of so many characters; a line break is a space."""
+    text = " ".join(path.read_text("utf-8").replace("\\n", "\n").split())
+    return {text[start : start + RUN_OF_CHARACTERS] for start in range(len(text) - RUN_OF_CHARACTERS)}

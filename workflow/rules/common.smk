@@ -60,19 +60,19 @@ try:
 except UserError as error:
     NOT_ACQUIRED = str(error)
 
-# Token files that were brought from elsewhere are enough for the profile from-tokens.
-TOKENS_ARE_THERE = all(
-    os.path.isfile(f"{RESULTS}/tokens/{split}.{kind}")
-    for split in SPLITS
-    for kind in ("json", "bin")
-)
-if EXPERIMENT.corpus.source == "directory" and TOKENS_ARE_THERE:
-    # Where they were made here, a folder that is gone is a mistake.
-    if not os.path.exists(RAW_BOOKS) and not os.path.exists(f"{RESULTS}/stripped"):
-        NOT_ACQUIRED = (
-            f"{RAW_BOOKS}: not there. From the token files alone, runs are trained and measured by: snakemake "
-            "--workflow-profile workflow/profiles/from-tokens ... train evaluate"
-        )
+# Token files that were brought from elsewhere are enough for the profile from-tokens; where they were made here, a folder
+# of books that is gone is a mistake.
+if (
+    EXPERIMENT.corpus.source == "directory"
+    and not os.path.exists(RAW_BOOKS)
+    and not os.path.exists(f"{RESULTS}/stripped")
+    and all(os.path.isfile(f"{RESULTS}/tokens/{split}.bin") for split in SPLITS)
+    and all(os.path.isfile(f"{RESULTS}/tokens/{split}.json") for split in SPLITS)
+):
+    NOT_ACQUIRED = (
+        f"{RAW_BOOKS}: not there. From the token files alone, runs are trained and measured by: snakemake "
+        "--workflow-profile workflow/profiles/from-tokens ... train evaluate"
+    )
 
 try:
     BOOKS = (

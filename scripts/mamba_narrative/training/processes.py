@@ -21,7 +21,8 @@ from mamba_narrative.model.interface import State
 
 _LOG = logging.getLogger(__name__)
 _TIMEOUT = timedelta(minutes=10)
-"""A process that is lost without a trace ends the others after this long."""
+"""A process that is lost without a trace ends the others after this long, where they wait for it outside of a recorded
+step: inside, they wait until the launcher notices."""
 
 
 class Processes:
