@@ -27,6 +27,7 @@ inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
 #define __shared__ static
+#define __builtin_assume(x)
 
 template <typename A, typename B> inline auto min(A a, B b) { return a < b ? a : b; }
 template <typename A, typename B> inline auto max(A a, B b) { return a > b ? a : b; }

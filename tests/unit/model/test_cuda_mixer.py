@@ -18,7 +18,9 @@ def scan_forward(tensors, softplus, save, division=None):
     with torch.no_grad():
         y, last = scan(tensors, softplus)
     batch, length, channels = y.shape
-    return y, last, y.new_zeros(batch, -(-length // cuda_passes.TILE), channels, D_STATE)
+    with torch.no_grad():
+        ungated, _ = scan({**tensors, "z": None}, softplus)
+    return y, last, y.new_zeros(batch, -(-length // cuda_passes.TILE), channels, D_STATE), ungated
 
 
 def scan(tensors, softplus):
@@ -51,8 +53,9 @@ def derived(outputs_of, tensors, names, gradients):
 
 def scan_backward(tensors, softplus, needs_start, into=None, division=None):
     found = derived(lambda given: scan(given, softplus), tensors, NAMES, (tensors["dy"], tensors["dlast"]))
-    for name, view in into.items():
-        found[name] = view.copy_(found[name])
+    into["y"].copy_(tensors["ungated"] * torch.nn.functional.silu(tensors["z"]))
+    for name in ("z", "B", "C"):
+        found[name] = into[name].copy_(found[name])
     return {**found, "start": found.get("start", tensors["A"].new_empty(0))}
 
 

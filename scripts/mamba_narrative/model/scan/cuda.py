@@ -44,7 +44,8 @@ def cuda_scan(
     initial_state: Tensor | None = None,
     resets: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """See ``dispatch.selective_scan``. Kept for backward: the inputs and one state every 4 steps, in their type.
+    """See ``dispatch.selective_scan``. Kept for the backward: the inputs, one state every 4 steps and the output
+    before the gate, in their type.
 
     bfloat16 where u, delta, B, C and z all are, float32 otherwise; float64 is computed by the reference. Raises
     UserError for more than 32 states.
@@ -59,7 +60,7 @@ def cuda_scan(
     # Added channels and states see zeros only, and nothing of them reaches the others.
     more_channels = -channels % 4
     more_states = next(size for size in D_STATES if size >= d_state) - d_state
-    y, last, _ = torch.ops.mamba_narrative.selective_scan(
+    y, last, *_ = torch.ops.mamba_narrative.selective_scan(
         widened(u, dtype, more_channels),
         widened(delta, dtype, more_channels),
         padded(A.float(), more_states, more_channels),
@@ -97,7 +98,7 @@ def _by_name(*given: Tensor | None) -> Tensors:
     "mamba_narrative::selective_scan",
     mutates_args=(),
     device_types="cuda",
-    schema=f"({_ARGUMENTS}, bool save) -> (Tensor, Tensor, Tensor)",
+    schema=f"({_ARGUMENTS}, bool save) -> (Tensor, Tensor, Tensor, Tensor)",
 )
 def _forward_op(
     u: Tensor,
@@ -112,7 +113,7 @@ def _forward_op(
     start: Tensor | None,
     resets: Tensor | None,
     save: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return run_forward(_by_name(u, delta, A, B, C, D, z, bias, start, resets), softplus, save)
 
 
@@ -130,18 +131,20 @@ def _(
     start: Tensor | None,
     resets: Tensor | None,
     save: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     batch, length, channels = u.shape
     d_state = A.shape[1]
     states = (batch, (length + TILE - 1) // TILE, channels, d_state) if save else (0,)
-    return u.new_empty(batch, length, channels), A.new_empty(batch, channels, d_state), u.new_empty(states)
+    ungated = (batch, length, channels) if save and z is not None else (0,)
+    y, last = u.new_empty(batch, length, channels), A.new_empty(batch, channels, d_state)
+    return y, last, u.new_empty(states), u.new_empty(ungated)
 
 
 @torch.library.custom_op(
     "mamba_narrative::selective_scan_backward",
     mutates_args=(),
     device_types="cuda",
-    schema=f"({_ARGUMENTS}, Tensor states, Tensor dy, Tensor? dlast, bool needs_start) -> Tensor[]",
+    schema=f"({_ARGUMENTS}, Tensor states, Tensor ungated, Tensor dy, Tensor? dlast, bool needs_start) -> Tensor[]",
 )
 def _backward_op(
     u: Tensor,
@@ -156,12 +159,14 @@ def _backward_op(
     start: Tensor | None,
     resets: Tensor | None,
     states: Tensor,
+    ungated: Tensor,
     dy: Tensor,
     dlast: Tensor | None,
     needs_start: bool,
 ) -> list[Tensor]:
     tensors = _by_name(u, delta, A, B, C, D, z, bias, start, resets)
-    result = run_backward({**tensors, "states": states, "dy": aligned(dy), "dlast": dlast}, softplus, needs_start)
+    given: Tensors = {"states": states, "ungated": ungated, "dy": aligned(dy), "dlast": dlast}
+    result = run_backward({**tensors, **given}, softplus, needs_start)
     return [result[name] for name in _GRADIENTS]
 
 
@@ -182,6 +187,7 @@ def _(
     start: Tensor | None,
     resets: Tensor | None,
     states: Tensor,
+    ungated: Tensor,
     dy: Tensor,
     dlast: Tensor | None,
     needs_start: bool,
@@ -202,19 +208,19 @@ def _(
     ]
 
 
-def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     *arguments, ctx.softplus, start, resets, _ = inputs
-    ctx.save_for_backward(*arguments, start, resets, output[2])
+    ctx.save_for_backward(*arguments, start, resets, *output[2:])
     ctx.set_materialize_grads(False)
 
 
-def _differentiate(ctx: Any, dy: Tensor | None, dlast: Tensor | None, _: Tensor | None) -> tuple[Tensor | None, ...]:
-    *arguments, start, resets, states = ctx.saved_tensors
+def _differentiate(ctx: Any, dy: Tensor | None, dlast: Tensor | None, *_: Tensor | None) -> tuple[Tensor | None, ...]:
+    *arguments, start, resets, states, ungated = ctx.saved_tensors
     u = arguments[0]
     dy = u.new_zeros(u.shape) if dy is None else dy.to(u.dtype)
     dlast = None if dlast is None else dlast.contiguous()
     gradients = torch.ops.mamba_narrative.selective_scan_backward(
-        *arguments, ctx.softplus, start, resets, states, dy, dlast, start is not None
+        *arguments, ctx.softplus, start, resets, states, ungated, dy, dlast, start is not None
     )
     given = [
         None if value is None else gradient for value, gradient in zip([*arguments, start], gradients, strict=True)

@@ -121,7 +121,7 @@ def _shapes(hidden: Tensor, weights: MixerWeights) -> dict[str, tuple[int, ...]]
         "projected": (batch, length, weights.x_proj.shape[0]),
         "delta": (batch, length, channels),
         "A": (channels, d_state),
-        "y": (batch, length, channels),
+        "ungated": (batch, length, channels),
         "states": (batch, (length + cuda_passes.TILE - 1) // cuda_passes.TILE, channels, d_state),
     }
 
@@ -146,10 +146,10 @@ def _forward_op(*arguments: Any) -> list[Tensor]:
         delta = projected[..., :rank] @ weights.dt_proj.to(dtype).t()
         A = -torch.exp(weights.A_log.float())
         inputs = _scan_inputs(weights, xz, x, projected, delta, A, start, resets)
-        y, last, states = cuda_passes.run_forward(inputs, softplus=True, save=save)
+        y, last, states, ungated = cuda_passes.run_forward(inputs, softplus=True, save=save)
         out = y @ weights.out_proj.to(dtype).t()
     tail = xz[:, max(0, length - conv_weight.shape[1] + 1) :, :channels].clone()
-    saved = [xz, x, projected, delta, A, y, states] if save else [hidden.new_empty(0) for _ in range(7)]
+    saved = [xz, x, projected, delta, A, ungated, states] if save else [hidden.new_empty(0) for _ in range(7)]
     return [out, tail, last, *saved]
 
 
@@ -159,7 +159,7 @@ def _(*arguments: Any) -> list[Tensor]:
     shapes = _shapes(hidden, MixerWeights(*arguments[1 : _WEIGHTS + 1]))
     found = [hidden.new_empty(shapes["out"]), hidden.new_empty(shapes["tail"])]
     found.append(hidden.new_empty(shapes["last"], dtype=torch.float32))
-    kept = ("xz", "x", "projected", "delta", "A", "y", "states")
+    kept = ("xz", "x", "projected", "delta", "A", "ungated", "states")
     return found + [
         hidden.new_empty(shapes[name] if save else (0,), dtype=torch.float32 if save and name == "A" else None)
         for name in kept
@@ -175,22 +175,23 @@ def _(*arguments: Any) -> list[Tensor]:
 def _backward_op(*arguments: Any) -> list[Tensor]:
     hidden, window, start, resets, saved, dout, dtail, dlast = arguments[0], *arguments[_WEIGHTS + 1 :]
     weights = MixerWeights(*arguments[1 : _WEIGHTS + 1])
-    xz, x, projected, delta, A, y, states = saved
+    xz, x, projected, delta, A, ungated, states = saved
     dtype, channels, rank = hidden.dtype, weights.A_log.shape[0], weights.dt_proj.shape[1]
     d_state = weights.A_log.shape[1]
     with torch.autocast("cuda", enabled=False):
-        dout_proj = product_over_rows(_rows(dout), _rows(y))
         dy = dout @ weights.out_proj.to(dtype)
         dxz, dprojected = torch.empty_like(xz), torch.empty_like(projected)
         inputs = _scan_inputs(weights, xz, x, projected, delta, A, start, resets)
         into = {
+            "y": torch.empty_like(ungated),
             "z": dxz[..., channels:],
             "B": dprojected[..., rank : rank + d_state],
             "C": dprojected[..., rank + d_state :],
         }
         found = cuda_passes.run_backward(
-            {**inputs, "states": states, "dy": dy, "dlast": dlast}, True, start is not None, into
+            {**inputs, "states": states, "ungated": ungated, "dy": dy, "dlast": dlast}, True, start is not None, into
         )
+        dout_proj = product_over_rows(_rows(dout), _rows(into["y"]))
         ddelta, dx = found["delta"], found["u"]
         ddt_proj = product_over_rows(_rows(ddelta), _rows(projected[..., :rank]))
         torch.mm(_rows(ddelta), weights.dt_proj.to(dtype), out=_rows(dprojected)[:, :rank])

@@ -59,7 +59,7 @@ _PARAMETERS = runtime.Layout(
     pointers=(
         *("u", "delta", "B", "C", "z", "dy", "A", "D", "bias", "resets", "start", "states", "last"),
         *("alone", "decay", "joined"),
-        *("y", "du", "ddelta", "dz", "dlast", "dstart", "dA", "dA_sum", "dvectors"),
+        *("y", "ungated", "du", "ddelta", "dz", "dlast", "dstart", "dA", "dA_sum", "dvectors"),
         *("dD_sum", "dbias_sum", "dBC", "dB", "dC"),
     ),
     rows=("u", "delta", "B", "C", "z", "dy", "dz", "dB", "dC"),
@@ -146,15 +146,17 @@ class _Pass:
         """What ``backward_scan`` counts as VERSION and WARP_FLOATS."""
         n, groups = self._d_state, 32 // (self._d_state // 4)
         scalars = 3 * groups * TILE * self.division.lane_channels
-        parts = TILE * (3 * 32 + 1) * self.division.lane_channels
+        parts = TILE * (2 * 32 + 1) * self.division.lane_channels
         warp_floats = 2 * scalars + CHUNK // TILE * 2 * n * TILE + parts
         return 4 * (4 * (2 * CHUNK * n + 8) + self.division.warps * warp_floats)
 
 
 def run_forward(
     tensors: Tensors, softplus: bool, save: bool, division: Plan | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """y, the state after the last position, and (``save``) the states before each tile, in the type of u."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """y, the state after the last position, and (``save``) what the backward needs, in the type of u: the states before
+    each tile and, where there is a gate, what it multiplies.
+    """
     u, A = tensors["u"], tensors["A"]
     assert u is not None
     assert A is not None
@@ -165,9 +167,11 @@ def run_forward(
     y = torch.empty((batch, length, channels), dtype=u.dtype, device=u.device)
     last = A.new_empty(batch, channels, d_state)
     states = u.new_empty((batch, -(-length // TILE), channels, d_state) if save else (0,))
+    ungated = u.new_empty((batch, length, channels) if save and tensors["z"] is not None else (0,))
     start = work.carried() if division.segments > 1 else tensors["start"]
-    work.scan({"y": y, "last": last, "states": states if save else None, "start": start})
-    return y, last, states
+    kept: Tensors = {"states": states if save else None, "ungated": ungated if ungated.numel() else None}
+    work.scan({"y": y, "last": last, "start": start, **kept})
+    return y, last, states, ungated
 
 
 def run_backward(
@@ -179,7 +183,8 @@ def run_backward(
 ) -> dict[str, Tensor]:
     """Gradients of u, delta, A, B, C, D, z, bias and start (where ``needs_start``).
 
-    ``into``: where to write those of z, B and C, as views of rows with a contiguous last dimension.
+    ``into``: where to write those of z, B and C, as views of rows with a contiguous last dimension, and, where the
+    forward's y is wanted again, a contiguous tensor "y" for it: rounded once more, since it is made of what was saved.
     """
     u, A, z = tensors["u"], tensors["A"], tensors["z"]
     assert u is not None
@@ -204,6 +209,7 @@ def run_backward(
     }
     pieces = batch * division.segments
     outputs: Tensors = {f"d{name}": result[name] for name in ("u", "delta", "z", "B", "C")}
+    outputs["y"] = into.get("y")
     outputs |= {f"d{name}_sum": result[name] for name in ("A", "D", "bias")}
     outputs["dstart"] = result["start"] if needs_start else None
     outputs["dA"] = A.new_empty(pieces, channels, d_state)

@@ -60,11 +60,12 @@ constexpr int VERSION = 2 * K * N + 8;  // floats of B and C of a chunk in one o
 constexpr int SCALARS = CG * GROUP, BUFFER = 3 * SCALARS;
 constexpr int SUMS = 2 * N * T;
 // Sums over states go through shared memory: [step][array][lane][CH], a step shifted to other banks.
-constexpr int STEP_PARTS = 3 * 32 * CH + CH, PARTS = T * STEP_PARTS;
+constexpr int STEP_PARTS = 2 * 32 * CH + CH, PARTS = T * STEP_PARTS;
 constexpr int WARP_FLOATS = 2 * BUFFER + TILES * SUMS + PARTS;
 
 __device__ __forceinline__ void backward_scan(const Params &p) {
-  const Lane me(p.channels);
+  Lane me(p.channels);
+  keep(me.own_channel);
   const int segment = blockIdx.y, batch = blockIdx.z;
   const int begin = segment * p.segment_length, end = min(begin + p.segment_length, p.length);
   const int order = (me.c & 1) << 1 | (me.c >> 1 & 1);
@@ -100,27 +101,37 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
   // The tile before is loaded while a tile is worked on. Steps outside get a neighbour's values, to be masked.
   int own_t = begin + (end - begin - 1) / T * T + me.own_step;  // of the tile being loaded
   const element *state = p.states + ((i64)batch * p.tiles + (own_t - me.own_step) / T) * size + me.saved_at();
-  Raw<OC> next_u[OS], next_delta[OS], next_z[OS], next_dy[OS];
+  const element *u = sequence_of(p.u, p.u_stride, batch), *delta = sequence_of(p.delta, p.delta_stride, batch);
+  const element *z = sequence_of(p.z, p.z_stride, batch), *dy = sequence_of(p.dy, p.dy_stride, batch);
+  const Rows whole = {(i64)p.length * p.channels, p.channels};  // of what has no strides
+  const element *ungated = sequence_of(p.ungated, whole, batch);
+  element *y = p.y ? sequence_of(p.y, whole, batch) : nullptr, *dz = sequence_of(p.dz, p.dz_stride, batch);
+  element *du = sequence_of(p.du, whole, batch), *ddelta = sequence_of(p.ddelta, whole, batch);
+  Raw<OC> next_u[OS], next_delta[OS], next_z[OS], next_ungated[OS], next_dy[OS];
   SavedState next_h;
   auto fetch = [&]() {
 #pragma unroll
     for (int i = 0; i < OS; i++) {
       const int t = max(min(own_t + i, end - 1), begin);
-      next_u[i].load(row_of(p.u, p.u_stride, batch, t, me.own_channel));
-      next_delta[i].load(row_of(p.delta, p.delta_stride, batch, t, me.own_channel));
-      next_dy[i].load(row_of(p.dy, p.dy_stride, batch, t, me.own_channel));
-      if (HAS_Z) next_z[i].load(row_of(p.z, p.z_stride, batch, t, me.own_channel));
+      next_u[i].load(row_at(u, p.u_stride.row, t, me.own_channel));
+      next_delta[i].load(row_at(delta, p.delta_stride.row, t, me.own_channel));
+      next_dy[i].load(row_at(dy, p.dy_stride.row, t, me.own_channel));
+      if (HAS_Z) {
+        next_z[i].load(row_at(z, p.z_stride.row, t, me.own_channel));
+        next_ungated[i].load(row_at(ungated, p.channels, t, me.own_channel));
+      }
     }
     next_h.load(state);
   };
-  // Of the tile being worked on: what the outputs of this lane need, and the state before it.
-  float u_own[OS][OC], slope_delta[OS][OC], slope_z[OS][OC];
+  // Of the tile being worked on: what the outputs of this lane need, and the state before it. What the gate alone decides
+  // is written at once: the gradient of z, and the output, which then need not be kept from the forward.
+  float u_own[OS][OC], slope_delta[OS][OC];
   SavedState before;
   auto take = [&](int buffer) {
 #pragma unroll
     for (int i = 0; i < OS; i++) {
-      const bool inside = own_t + i < end && me.live;
-      float s[OC], x[OC], g[OC];
+      const bool inside = own_t + i >= begin && own_t + i < end && me.live;
+      float s[OC], x[OC], g[OC], out_z[OC], out_y[OC];
 #pragma unroll
       for (int j = 0; j < OC; j++) {
         const float raw = next_delta[i][j] + bias[j];
@@ -136,7 +147,8 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
         g[j] = next_dy[i][j];
         if (HAS_Z) {
           const float v = next_z[i][j], sg = sigmoid(v);
-          slope_z[i][j] = g[j] * fmaf(v * sg, 1.0f - sg, sg);  // of silu
+          out_z[j] = g[j] * fmaf(v * sg, 1.0f - sg, sg) * next_ungated[i][j];
+          out_y[j] = v * sg * next_ungated[i][j];
           g[j] *= v * sg;
         }
         s[j] = inside ? s[j] : 0.0f;
@@ -147,6 +159,10 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
       write_shared<OC>(to, s);
       write_shared<OC>(to + SCALARS, x);
       write_shared<OC>(to + 2 * SCALARS, g);
+      if (HAS_Z && inside) {
+        store<OC>(row_at(dz, p.dz_stride.row, own_t + i, me.own_channel), out_z);
+        if (y) store<OC>(row_at(y, p.channels, own_t + i, me.own_channel), out_y);
+      }
     }
     before = next_h;
   };
@@ -221,19 +237,18 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
       float sums[T][2];
 #pragma unroll
       for (int t = T - 1; t >= 0; t--) {
-        float b[ST], cc[ST], db[ST], dc[ST], y[CH], ds[CH], dx[CH];
+        float b[ST], cc[ST], db[ST], dc[ST], ds[CH], dx[CH];
         read_shared<ST>(shared + tile_bc + t * N, b);
         read_shared<ST>(shared + tile_bc + (K + t) * N, cc);
 #pragma unroll
         for (int c = 0; c < CH; c++) {
-          float ysum, dssum, dxsum;
+          float dssum, dxsum;
 #pragma unroll
           for (int i = 0; i < ST; i++) {
             const float g = gy[t * CH + c], x = input[t * CH + c], hh = hs[t + 1][c][i];
             float d = fmaf(cc[i], g, carry[c][i]);
             dc[i] = c == 0 ? hh * g : fmaf(hh, g, dc[i]);
             db[i] = c == 0 ? d * x : fmaf(d, x, db[i]);
-            if (HAS_Z) ysum = i == 0 ? cc[i] * hh : fmaf(cc[i], hh, ysum);
             dxsum = i == 0 ? d * b[i] : fmaf(d, b[i], dxsum);
             d *= a[t][c][i];
             carry[c][i] = d;
@@ -241,13 +256,11 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
             dssum = i == 0 ? d * A2[c][i] : fmaf(d, A2[c][i], dssum);
             dA[c][i] = fmaf(d, step[t * CH + c], dA[c][i]);
           }
-          if (HAS_Z) y[c] = ysum;
           ds[c] = dssum; dx[c] = dxsum;
         }
         float *parts = shared + parts_at + t * STEP_PARTS + me.lane * CH;
         write_shared<CH>(parts, ds);
         write_shared<CH>(parts + 32 * CH, dx);
-        if (HAS_Z) write_shared<CH>(parts + 64 * CH, y);
         // Sum over the channels of the warp: two halvings that the order of states makes free of selections.
         float b0 = db[0] + __shfl_xor_sync(ALL, db[2], G), b1 = db[1] + __shfl_xor_sync(ALL, db[3], G);
         float c0 = dc[0] + __shfl_xor_sync(ALL, dc[2], G), c1 = dc[1] + __shfl_xor_sync(ALL, dc[3], G);
@@ -273,7 +286,7 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
         }
       }
       __syncwarp();
-      float y_own[OS][OC], ds_own[OS][OC], dx_own[OS][OC];
+      float ds_own[OS][OC], dx_own[OS][OC];
       auto sum_parts = [&](int array, float (&own)[OS][OC]) {
 #pragma unroll
         for (int i = 0; i < OS; i++) {
@@ -289,10 +302,9 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
       };
       sum_parts(0, ds_own);
       sum_parts(1, dx_own);
-      if (HAS_Z) sum_parts(2, y_own);
 #pragma unroll
       for (int i = 0; i < OS; i++) {
-        float out_u[OC], out_delta[OC], out_z[OC];
+        float out_u[OC], out_delta[OC];
         const bool inside = own_t + T + i < end && me.live;
         const float *own = shared + write_at + buffer + i * CH;
 #pragma unroll
@@ -300,16 +312,12 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
           const float s = own[j], g = own[2 * SCALARS + j];
           out_delta[j] = slope_delta[i][j] * fmaf(u_own[i][j], dx_own[i][j], LN2 * ds_own[i][j]);
           out_u[j] = fmaf(s, dx_own[i][j], D[j] * g);
-          if (HAS_Z) out_z[j] = slope_z[i][j] * fmaf(D[j], u_own[i][j], y_own[i][j]);
           dbias[j] += inside ? out_delta[j] : 0.0f;
           dD[j] = fmaf(g, u_own[i][j], dD[j]);
         }
         if (inside) {
-          const u32 at = (u32)(own_t + T + i) * (u32)p.channels + (u32)me.own_channel;
-          const i64 sequence = (i64)batch * p.length * p.channels;
-          store<OC>(p.du + sequence + at, out_u);
-          store<OC>(p.ddelta + sequence + at, out_delta);
-          if (HAS_Z) store<OC>(row_of(p.dz, p.dz_stride, batch, own_t + T + i, me.own_channel), out_z);
+          store<OC>(row_at(du, p.channels, own_t + T + i, me.own_channel), out_u);
+          store<OC>(row_at(ddelta, p.channels, own_t + T + i, me.own_channel), out_delta);
         }
       }
       take(buffer ^ BUFFER);

@@ -31,7 +31,8 @@ struct Params {
   float *alone, *decay;    // [batch, segments, channels, N]: what a segment adds to the state, or to its gradient, and
                            // the decay over it
   float *joined;           // [batch, segments, channels, N]: the state before each, or its gradient after each
-  element *y, *du, *ddelta, *dz;
+  element *y, *ungated;     // [batch, length, channels]: the output, and what the gate multiplies; or null
+  element *du, *ddelta, *dz;
   float *dlast;            // [batch, segments, channels, N] or null: zeros
   float *dstart;           // [batch, channels, N] or null
   float *dA, *dA_sum;      // [batch * segments, channels, N], [channels, N]

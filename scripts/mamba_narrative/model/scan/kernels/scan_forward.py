@@ -1,4 +1,6 @@
-"""CUDA C++ of the forward scan. It saves the state every 4 steps for the backward, in the type of the inputs."""
+"""CUDA C++ of the forward scan. For the backward it saves the state every 4 steps and the output before the gate, in the
+type of the inputs.
+"""
 
 SOURCE = r"""
 // The scalars of a tile are computed while the tile before it is walked, and loaded one tile earlier still.
@@ -34,6 +36,7 @@ extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_forward(co
   const element *delta = row_of(p.delta, p.delta_stride, batch, fetch_t, me.own_channel);
   const element *z = row_of(p.z, p.z_stride, batch, fetch_t, me.own_channel);
   element *y = p.y + ((i64)batch * p.length + fetch_t) * p.channels + me.own_channel;
+  const i64 to_ungated = p.ungated - p.y;
   const element *bc[BC_LOADS];
   i64 bc_step[BC_LOADS];
   int bc_t[BC_LOADS];
@@ -170,13 +173,16 @@ extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_forward(co
       sum_states(out, own, me.g);
 #pragma unroll
       for (int i = 0; i < OS; i++) {
-        float r[OC];
+        float r[OC], gated[OC];
 #pragma unroll
         for (int j = 0; j < OC; j++) {
-          r[j] = fmaf(D[j], own_u[i][j], own[i][j]);
-          if (HAS_Z) { float v = own_z[i][j]; r[j] *= v * sigmoid(v); }
+          gated[j] = r[j] = fmaf(D[j], own_u[i][j], own[i][j]);
+          if (HAS_Z) { float v = own_z[i][j]; gated[j] *= v * sigmoid(v); }
         }
-        if (own_t + i < end && me.live) store<OC>(y + i * p.channels, r);
+        if (own_t + i < end && me.live) {
+          store<OC>(y + i * p.channels, gated);
+          if (HAS_Z && p.ungated) store<OC>(y + to_ungated + i * p.channels, r);
+        }
       }
       y += T * p.channels;
       own_t += T;
