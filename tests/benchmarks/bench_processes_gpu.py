@@ -8,7 +8,7 @@ that was stopped twice and went on with another number of GPUs.
 With ``--profile`` instead: how much of the exchange of gradients lies beside the backward pass
 (``profile_processes_gpu.py``), with and without recorded steps.
 
-    python tests/benchmarks/bench_processes_gpu.py --tokens results/baseline-697/tokens [--gpus 2] [--steps 60]
+    python tests/benchmarks/bench_processes_gpu.py --tokens results/baseline-697/tokens [--steps 60] [--only then]
 """
 
 from __future__ import annotations
@@ -105,6 +105,8 @@ def main(arguments: argparse.Namespace) -> None:
     }
     logs = {}
     for name, (processes, training) in runs.items():
+        if arguments.only not in name and name != "1 GPU":
+            continue
         with tempfile.TemporaryDirectory() as folder:
             logs[name] = train(arguments, Path(folder), processes, **training)
         one = speed(logs["1 GPU"])
@@ -125,6 +127,7 @@ if __name__ == "__main__":
     parser.add_argument("--length", type=int, default=2048, help="tokens of a window (default: 2048)")
     parser.add_argument("--precision", default="bfloat16", help="float32 or bfloat16 (default)")
     parser.add_argument("--model", default='{"d_model": 768, "n_layer": 24}', help="size as JSON")
+    parser.add_argument("--only", default="", help="runs with this in their name, beside one GPU")
     parser.add_argument("--profile", action="store_true", help="only the overlap of exchange and computing")
     given = parser.parse_args()
     (profile if given.profile else main)(given)

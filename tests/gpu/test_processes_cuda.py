@@ -40,9 +40,9 @@ def weights(tokens: Path, folder: Path, **training: object) -> str:
     return hashlib.sha256((folder / "output" / "model" / "model.safetensors").read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("order", ["shuffled", "stateful"])
-@pytest.mark.parametrize("micro_batch", [1, 2])
-@pytest.mark.parametrize("reduction", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("order", "micro_batch", "reduction"), [
+    ("shuffled", 1, "float32"), ("shuffled", 2, "bfloat16"), ("stateful", 1, "bfloat16"), ("stateful", 2, "float32"),
+])  # fmt: skip
 def test_recorded_steps_of_two_gpus_end_with_the_same_weights(
     order: str, micro_batch: int, reduction: str, tmp_path: Path
 ) -> None:
