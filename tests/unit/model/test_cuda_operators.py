@@ -56,14 +56,15 @@ def assert_gradients_are_like_their_inputs(outputs, inputs):
 
 @pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16])
 @pytest.mark.parametrize("optional", [False, True])
-def test_the_scan_returns_outputs_a_state_and_one_saved_state_a_tile(dtype, optional):
+def test_the_scan_returns_outputs_a_state_one_saved_state_a_tile_and_what_a_gate_multiplies(dtype, optional):
     inputs = scan_inputs(dtype, optional)
-    y, last, states = torch.ops.mamba_narrative.selective_scan(*inputs.values(), True)
+    y, last, states, ungated = torch.ops.mamba_narrative.selective_scan(*inputs.values(), True)
     assert (y.shape, y.dtype) == (inputs["u"].shape, dtype)
     assert (last.shape, last.dtype) == ((BATCH, CHANNELS, D_STATE), FLOAT32)
     assert states.shape == (BATCH, -(-LENGTH // cuda_passes.TILE), CHANNELS, D_STATE)
-    assert all(output.is_contiguous() for output in (y, last, states))
-    assert torch.ops.mamba_narrative.selective_scan(*inputs.values(), False)[2].numel() == 0
+    assert ungated.shape == (y.shape if optional else (0,))
+    assert all(output.is_contiguous() for output in (y, last, states, ungated))
+    assert [kept.numel() for kept in torch.ops.mamba_narrative.selective_scan(*inputs.values(), False)[2:]] == [0, 0]
 
 
 @pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16])
@@ -71,7 +72,7 @@ def test_the_scan_returns_outputs_a_state_and_one_saved_state_a_tile(dtype, opti
 @pytest.mark.parametrize("used", ["y", "last", "both"])
 def test_every_input_of_the_scan_has_a_gradient_of_its_shape_and_type_from_either_output(dtype, optional, used):
     inputs = scan_inputs(dtype, optional)
-    y, last, _ = torch.ops.mamba_narrative.selective_scan(*inputs.values(), True)
+    y, last, *_ = torch.ops.mamba_narrative.selective_scan(*inputs.values(), True)
     assert_gradients_are_like_their_inputs({"y": [y], "last": [last], "both": [y, last]}[used], inputs)
 
 
