@@ -45,6 +45,8 @@ def settings_of(arguments: argparse.Namespace, **training: object) -> str:
 
 def train(arguments: argparse.Namespace, folder: Path, processes: Sequence[int], **training: object) -> list[dict]:
     """The log of a run that is stopped and goes on with the next number of processes, as many as are given."""
+    if len(processes) > 1:
+        training["validate_every_steps"] = arguments.steps // len(processes) - 1  # stops follow a validation
     for number, count in enumerate(processes):
         settings = settings_of(arguments, processes=count, **training)
         command = [sys.executable, str(ROOT / "scripts" / "train_run.py"), "--run", "bench", "--settings", settings]
@@ -56,7 +58,7 @@ def train(arguments: argparse.Namespace, folder: Path, processes: Sequence[int],
             stopped = number == len(processes) - 1
             for line in process.stderr:
                 log += line
-                if not stopped and f"step {(number + 1) * arguments.steps // len(processes)}" in line.replace(",", ""):
+                if not stopped and "validation loss" in line:
                     os.kill(process.pid, signal.SIGTERM)
                     stopped = True
         if number == len(processes) - 1 and process.returncode:
