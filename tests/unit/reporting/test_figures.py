@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 import re
 import shutil
@@ -90,7 +91,10 @@ def test_text_stays_text_and_nothing_is_fetched(name: str, drawn: Path) -> None:
             ["Context (tokens)", "Gain from the whole book (nats per token)", "Position in the book (tokens)"],
         ),
         ("next_chapter", ["Tokens read before the chapter (at most, logarithmic)", "Chapters identified (share)"]),
-        ("name_recall", ["Tokens since the last mention (logarithmic)", "Gain (nats per mention)"]),
+        (
+            "name_recall",
+            ["Tokens since the last mention, at least (logarithmic)", "Gain (nats per mention)"],
+        ),
         ("corpus_composition", ["Books (number)", "Words (number)"]),
     ],
 )
@@ -124,6 +128,25 @@ def test_validation_points_are_those_of_the_file(results: Path) -> None:
     rows = list(csv.DictReader((results / "runs" / "small" / "validation.csv").open()))
     line = line_named(training_curve.draw(results, ["small"]), "small, validation")
     assert list(line.get_ydata()) == [float(row["loss_nats"]) for row in rows]
+
+
+def test_a_long_run_begins_above_the_axis_and_the_figure_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "long"
+    folder.mkdir(parents=True)
+    losses = [11.0 - step if step < 6 else 5.0 - step / 100 for step in range(100)]
+    rows = [f"{1000 * step},{loss}" for step, loss in enumerate(losses)]
+    (folder / "train.csv").write_text("\n".join(["tokens,loss_nats", *rows]) + "\n")
+    (folder / "validation.csv").write_text("tokens,loss_nats,bits_per_byte\n8000,5.0,1.75\n90000,4.2,1.47\n")
+    (axes,) = training_curve.draw(tmp_path, ["long"]).axes
+    assert 5.0 < axes.get_ylim()[1] < 6.0
+    assert [text.get_text() for text in axes.texts] == ["the first 7% of the steps are above"]
+
+
+def test_each_kind_of_state_is_named_once_and_apart_from_the_others(results: Path) -> None:
+    names = use_of_context.draw(results, RUNS).axes[1].texts
+    assert len({text.get_text() for text in names}) == len(names)
+    heights = sorted(text.get_position()[1] for text in names)
+    assert all(upper - lower > 0.04 for lower, upper in itertools.pairwise(heights))
 
 
 def test_the_axis_in_bits_per_byte_converts_as_the_validation_does(results: Path) -> None:

@@ -23,6 +23,7 @@ INPUTS = ("runs/{run}/train.csv", "runs/{run}/validation.csv")
 _MOST_POINTS = 1_500
 _WINDOW_SHARE = 0.02
 _SHORTEST_WINDOW = 5
+_MOST_HIDDEN = 0.1
 Values = NDArray[np.float64]
 
 
@@ -33,6 +34,8 @@ def draw(results: Path, runs: Sequence[str]) -> Figure:
     figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained")
     axes = figure.add_subplot()
     conversions: list[float] = []
+    curves: list[Values] = []
+    first_validations: list[float] = []
     for position, run in enumerate(runs):
         line = run_line(position)
         train_path, validation_path = (results / "runs" / run / name for name in ("train.csv", "validation.csv"))
@@ -43,7 +46,8 @@ def draw(results: Path, runs: Sequence[str]) -> Figure:
         loss = np.array(column(train, "loss_nats", train_path))
         window = max(_SHORTEST_WINDOW, round(_WINDOW_SHARE * len(loss)))
         axes.plot(*thinned(tokens, loss), color=line["color"], alpha=0.35, linewidth=0.7)
-        axes.plot(*thinned(tokens, smoothed(loss, window)), label=f"{run}, training", **line)
+        curves.append(smoothed(loss, window))
+        axes.plot(*thinned(tokens, curves[-1]), label=f"{run}, training", **line)
         validation = read_csv(validation_path, ("tokens", "loss_nats", "bits_per_byte"))
         if validation:
             axes.plot(
@@ -58,13 +62,29 @@ def draw(results: Path, runs: Sequence[str]) -> Figure:
                 label=f"{run}, validation",
             )
             conversions += bytes_per_token_factors(validation)
+            first_validations.append(column(validation, "loss_nats", validation_path)[0])
     axes.set_xlabel("Training tokens seen (tokens)")
     axes.set_ylabel("Loss (nats per token)")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlim(left=0)
+    _leave_out_the_start(axes, curves, first_validations)
     legend_above(axes, entries)
     _add_bits_per_byte(axes, conversions)
     return figure
+
+
+def _leave_out_the_start(axes: Axes, curves: Sequence[Values], first_validations: Sequence[float]) -> None:
+    """End the axis a little above the first validation, where only few steps of each run lie higher: their fall would
+    press together all that follows.
+    """
+    top = 1.04 * max(first_validations, default=np.inf)
+    hidden = [float(np.mean(curve > top)) for curve in curves]
+    if 0 < max(hidden) <= _MOST_HIDDEN:
+        axes.set_ylim(top=top)
+        note = f"the first {max(hidden):.0%} of the steps are above"
+        axes.annotate(
+            note, (0.98, 0.99), xycoords="axes fraction", ha="right", va="top", fontsize=7, color=BASELINE_COLOUR
+        )
 
 
 def _legend_entries(runs: Sequence[str]) -> list[Line2D]:

@@ -25,6 +25,7 @@ INPUTS = (
 _BASELINE = "untrained model"
 _CONTEXT = ("context_tokens", "gain_nats", "gain_low", "gain_high")
 _STATE = ("position", "state", "rms", "low", "high")
+_NAME_HEIGHT = 0.05  # of the axes
 _STYLES = ("-", (0, (1.5, 1.2)), (0, (5, 1.5)), (0, (6, 1.5, 1.5, 1.5)))
 
 
@@ -50,6 +51,7 @@ def draw(results: Path, runs: Sequence[str]) -> Figure:
     gain.set_ylabel("Gain from the whole book (nats per token)")
     state.set_yscale("log")
     state.set_ylabel("State, root mean square")
+    _name_kinds(state)
     legend_above(gain, [line for line in gain.get_lines() if not str(line.get_label()).startswith("_")])
     return figure
 
@@ -62,14 +64,26 @@ def _draw_gain(axes: Axes, path: Path, label: str, line: dict[str, Any]) -> None
 
 
 def _draw_state(axes: Axes, path: Path, label: str, colour: str) -> None:
-    """One line a kind of state; its name stands at its end."""
+    """One line a kind of state."""
     rows = read_csv(path, _STATE)
     for number, kind in enumerate(dict.fromkeys(row["state"] for row in rows)):
         chosen = [row for row in rows if row["state"] == kind]
         position, rms, low, high = (np.array(column(chosen, name, path)) for name in ("position", "rms", "low", "high"))
         axes.plot(position, rms, color=colour, linestyle=_STYLES[number % len(_STYLES)], label=f"{label}, {kind}")
         axes.fill_between(position, low, high, color=colour, alpha=0.16, linewidth=0)
-        axes.annotate(kind, (position[-1], rms[-1]), xytext=(2, 2), textcoords="offset points", fontsize=7, ha="right")
+
+
+def _name_kinds(axes: Axes) -> None:
+    """The name of each kind of state once, to the right of where its lines end, apart from the others."""
+    ends: dict[str, list[float]] = {}
+    for line in axes.get_lines():
+        height = axes.transAxes.inverted().transform(axes.transData.transform((1.0, line.get_ydata()[-1])))[1]
+        ends.setdefault(str(line.get_label()).rpartition(", ")[2], []).append(float(height))
+    free = -np.inf
+    for kind, heights in sorted(ends.items(), key=lambda item: np.mean(item[1])):
+        free = max(free, float(np.mean(heights)))
+        axes.text(1.01, free, kind, transform=axes.transAxes, fontsize=7, va="center", clip_on=False)
+        free += _NAME_HEIGHT
 
 
 def _tick(position: float) -> str:
