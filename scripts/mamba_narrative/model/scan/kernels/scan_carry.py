@@ -15,7 +15,7 @@ constexpr int SLOTS = 8, STEPS = 16, WALK = SLOTS * STEPS, QUADS = 4, CARRY_THRE
 constexpr int STEP_QUAD = 4 * 32 + 4, QUAD = STEPS / 4 * STEP_QUAD + 24;
 constexpr int STATE_QUAD = 4 * SLOTS + 4, STATE = 160 + 128 / N;
 constexpr int STATE_TILES = N / 4 * WALK / 4;  // 4 states x 4 steps of B or C: what a thread loads at once
-constexpr int CARRY_FITTING = N == 32 ? 3 : BF16 ? 5 : 4;  // that fit on a multiprocessor
+constexpr int CARRY_FITTING = N == 32 ? 3 : 4;  // blocks on a multiprocessor; more leave too few registers
 // A decay of 2 to this or less counts as 0: what it would leave of an input is 1/256 of its rounding in float32.
 constexpr float FORGOTTEN = -32.0f;
 // Where state n of B or C is: neighbours of 4 are written by one thread.
