@@ -127,7 +127,7 @@ class LikelihoodBaselines(Section):
 
 
 class WordsSettings(Section):
-    """Words that need the story: last words of passages, names met again."""
+    """Words that need the story: last words of passages, names met again, names from far back."""
 
     max_tokens_per_book: int | None = Field(default=None, ge=64)
     """Only the beginning of longer books is read; null: whole books."""
@@ -135,6 +135,10 @@ class WordsSettings(Section):
     """Passages that each book gives for words, and at most as many for names."""
     passage_sentences: int = Field(default=5, ge=2)
     """Sentences of a passage, with the one whose last word is asked for."""
+    far_names_per_book: int = Field(default=40, ge=1)
+    """At most so many mentions of names whose last mention is further back than `name_window_tokens`."""
+    name_window_tokens: int = Field(default=256, ge=1)
+    """Tokens before a name from far back that are read without the book, to compare."""
     bootstrap_samples: int = Field(default=2_000, ge=100)
     """Resamples of books behind each 95 % interval."""
     seed: int = 1

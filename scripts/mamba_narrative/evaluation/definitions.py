@@ -271,6 +271,15 @@ DEFINITIONS: dict[str, Definition] = {
         "higher",
         "this project; motivated by Papalampidi et al. 2022, arXiv 2202.01709",
     ),
+    "far_name_gain": Definition(
+        "Names from far back",
+        "Mean of ln p(mention | the book before it) - ln p(mention | the last `name_window_tokens` tokens), over "
+        "mentions of names that these tokens do not hold and the book does; names as in names met again. How many nats "
+        "the memory of a name from further back is worth. Exactly 0 for a model that looks no further. " + _INTERVAL,
+        "nats/name",
+        "higher",
+        "this project; motivated by Papalampidi et al. 2022, arXiv 2202.01709",
+    ),
     "zipf_slope": Definition(
         "Zipf slope",
         "Slope of the least-squares line of ln frequency on ln rank over the words of a continuation, small "
@@ -329,6 +338,7 @@ UNSEPARATED: dict[str, str] = {
     "copied_8_share": "rare in human text too, so it takes hundreds of continuations",
     "name_recall_gain": "needs a memory of names, which a small model has not; token frequencies gain exactly 0, with "
     "a cache of the book's tokens 0.8 nats",
+    "far_name_gain": "as names met again",
     "last_name_gain": "as names met again",
     "last_name_accuracy": "as names met again",
     "names_from_prompt": "as names met again",

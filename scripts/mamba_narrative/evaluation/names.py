@@ -116,20 +116,36 @@ def mentioned_tokens(found: Sequence[TokenMention]) -> npt.NDArray[np.int64]:
     return np.unique(np.concatenate(places)) if places else np.empty(0, np.int64)
 
 
-def repeats(found: Sequence[TokenMention], ids: Ids, losses: Losses) -> list[Repeat]:
-    """Later mentions of names; ``losses``: nats of ``mentioned_tokens(found)`` of the book ``ids``.
+def mention_nats(found: Sequence[TokenMention], losses: Losses) -> list[float]:
+    """The cost of each mention, from the nats of ``mentioned_tokens(found)``."""
+    places = mentioned_tokens(found)
+    spans = [np.searchsorted(places, (mention.begin, mention.end)) for mention in found]
+    return [float(losses[begin:end].sum()) for begin, end in spans]
+
+
+def far_mentions(found: Sequence[TokenMention], window: int) -> list[int]:
+    """Which mentions stand inside a sentence and have the last one before them more than ``window`` tokens ago."""
+    last: dict[str, int] = {}
+    far = []
+    for number, mention in enumerate(found):
+        if mention.is_free and mention.name in last and mention.begin - last[mention.name] >= window:
+            far.append(number)
+        last[mention.name] = mention.end
+    return far
+
+
+def repeats(found: Sequence[TokenMention], ids: Ids, nats: Sequence[float]) -> list[Repeat]:
+    """Later mentions of names of the book ``ids``; ``nats``: what each of ``found`` costs.
 
     Only mentions inside a sentence count, for elsewhere the capital is a gift; names whose first mention is not such a
     one are left out. A mention is compared where it has the tokens of the first one, so that token frequencies gain
     exactly nothing. Distances are those to the last mention of any kind.
     """
-    places = mentioned_tokens(found)
     first: dict[str, tuple[float, list[int]] | None] = {}
     last: dict[str, int] = {}
     later: dict[str, list[tuple[int, float]]] = {}
-    for mention in found:
-        begin, end = np.searchsorted(places, (mention.begin, mention.end))
-        cost, spelt = float(losses[begin:end].sum()), ids[mention.begin : mention.end].tolist()
+    for mention, cost in zip(found, nats, strict=True):
+        spelt = ids[mention.begin : mention.end].tolist()
         if mention.name not in first:
             first[mention.name] = (cost, spelt) if mention.is_free else None
         elif mention.is_free and (before := first[mention.name]) is not None and spelt == before[1]:

@@ -1,17 +1,29 @@
-"""Words that need the story: last words with and without their passage, and names met again."""
+"""Words that need the story: last words with and without their passage, names met again, and names from far back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from mamba_narrative.config.evaluation import WordsSettings
 from mamba_narrative.evaluation.cases import Case, mean_over_books, write_cases
 from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.last_words import LastWord, last_words
-from mamba_narrative.evaluation.names import Repeat, mentioned_tokens, repeats, token_mentions
-from mamba_narrative.evaluation.scoring import ModelScorer, Scorer
+from mamba_narrative.evaluation.names import (
+    Repeat,
+    TokenMention,
+    far_mentions,
+    mention_nats,
+    mentioned_tokens,
+    repeats,
+    token_mentions,
+)
+from mamba_narrative.evaluation.passages import seed_of
+from mamba_narrative.evaluation.scoring import ModelScorer, Scorer, Trial
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
 from mamba_narrative.evaluation.windows import book_texts
 from mamba_narrative.io import write_text
@@ -50,18 +62,48 @@ def word_cases(scorer: Scorer, words: Sequence[LastWord]) -> dict[str, list[Case
     return cases
 
 
-def book_repeats(scorer: Scorer, books: Sequence[HeldOutBook], tokenizer: Tokenizer) -> list[tuple[str, Repeat]]:
-    """Later mentions of names in all books, each with its book."""
+@dataclass(frozen=True)
+class NamedBook:
+    """A book with the mentions of its names and the nats that each costs where the book is read whole."""
+
+    book: HeldOutBook
+    found: list[TokenMention]
+    nats: list[float]
+
+
+def named_books(scorer: Scorer, books: Sequence[HeldOutBook], tokenizer: Tokenizer) -> list[NamedBook]:
+    """Read all books, with their states carried."""
     found = [
         token_mentions(text.text, book.ids, tokenizer)
         for book, text in zip(books, book_texts(books, tokenizer), strict=True)
     ]
     losses = scorer.read([book.ids for book in books], [mentioned_tokens(of_book) for of_book in found])
     return [
-        (book.book_id, repeat)
-        for book, of_book, nats in zip(books, found, losses, strict=True)
-        for repeat in repeats(of_book, book.ids, nats)
+        NamedBook(book, of_book, mention_nats(of_book, of_mentions))
+        for book, of_book, of_mentions in zip(books, found, losses, strict=True)
     ]
+
+
+def book_repeats(named: Sequence[NamedBook]) -> list[tuple[str, Repeat]]:
+    """Later mentions of names in all books, each with its book."""
+    return [(one.book.book_id, repeat) for one in named for repeat in repeats(one.found, one.book.ids, one.nats)]
+
+
+def far_name_cases(scorer: Scorer, named: Sequence[NamedBook], settings: WordsSettings) -> list[Case]:
+    """What the book adds to the last ``name_window_tokens`` tokens, for names that only the book before them holds."""
+    window = settings.name_window_tokens
+    trials, whole = [], []
+    for one in named:
+        book_id, ids = one.book.book_id, one.book.ids
+        far = far_mentions(one.found, window)
+        order = np.random.default_rng(seed_of(settings.seed, book_id, "far names")).permutation(len(far))
+        for number in sorted(far[place] for place in order[: settings.far_names_per_book]):
+            mention = one.found[number]
+            prefix = ids[mention.begin - window : mention.begin]
+            trials.append(Trial(book_id, prefix, (ids[mention.begin : mention.end],)))
+            whole.append(one.nats[number])
+    near = scorer.recalls(trials)
+    return [Case(trial.book_id, alone.nats - nats) for trial, alone, nats in zip(trials, near, whole, strict=True)]
 
 
 def write_words(
@@ -78,9 +120,11 @@ def write_words(
         for text in book_texts(books, tokenizer)
         for word in last_words(text, settings.last_words_per_book, settings.passage_sentences, settings.seed, tokenizer)
     ]
-    again = book_repeats(scorer, books, tokenizer)
+    named = named_books(scorer, books, tokenizer)
+    again = book_repeats(named)
     cases = word_cases(scorer, words)
     cases["name_recall_gain"] = [_recall(book, repeat) for book, repeat in again]
+    cases["far_name_gain"] = far_name_cases(scorer, named, settings)
     write_text(output / "name_recall.csv", csv_text(RECALL_COLUMNS, recall_rows(again, settings)))
     columns = {"name_recall.csv": {"gain_nats": "name_recall_gain"}}
     write_cases(run, "words", cases, settings, dict.fromkeys(cases, _NONE), columns, output)

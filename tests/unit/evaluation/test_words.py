@@ -14,7 +14,10 @@ from mamba_narrative.evaluation.last_words import LastWord, last_words
 from mamba_narrative.evaluation.names import (
     NameCounts,
     Repeat,
+    TokenMention,
     count_names,
+    far_mentions,
+    mention_nats,
     mentioned_tokens,
     mentions,
     repeats,
@@ -23,7 +26,14 @@ from mamba_narrative.evaluation.names import (
 )
 from mamba_narrative.evaluation.scoring import ModelScorer, TokenScorer, Trial
 from mamba_narrative.evaluation.windows import BookText
-from mamba_narrative.evaluation.words import book_repeats, recall_rows, word_cases
+from mamba_narrative.evaluation.words import (
+    NamedBook,
+    book_repeats,
+    far_name_cases,
+    named_books,
+    recall_rows,
+    word_cases,
+)
 
 STORY = (
     "The miller had a lamp of brass which he loved very much. Nobody else in the village owned a thing like it. "
@@ -126,7 +136,7 @@ def test_a_later_mention_gains_what_it_costs_less_than_the_first(tokenizer):
         losses[first] = next(costs)
         places.append((first, int(np.searchsorted(ends, offset + len("Hendrik") - 1, side="right")) + 1))
     mentioned = token_mentions(text, tokens, tokenizer)
-    found = repeats(mentioned, tokens, losses[mentioned_tokens(mentioned)])
+    found = repeats(mentioned, tokens, mention_nats(mentioned, losses[mentioned_tokens(mentioned)]))
     # The third mention begins its sentence: it counts as a mention, and not as a case.
     distances = [places[1][0] - places[0][1] + 1, places[3][0] - places[2][1] + 1]
     assert found == [Repeat(distances[0], 5.0, 1 / 2), Repeat(distances[1], 8.0, 1 / 2)]
@@ -137,7 +147,7 @@ def test_a_mention_in_other_tokens_is_not_compared_but_is_a_mention(tokenizer):
     tokens = tokenizer.encode_array(text)
     mentioned = token_mentions(text, tokens, tokenizer)
     assert len(mentioned) == 4
-    found = repeats(mentioned, tokens, np.ones(len(mentioned_tokens(mentioned))))
+    found = repeats(mentioned, tokens, [1.0] * 4)
     assert [repeat.gain for repeat in found] == [0.0, 0.0]
     assert found[-1].distance == mentioned[3].begin - mentioned[2].end + 1
 
@@ -146,9 +156,37 @@ def test_token_frequencies_recall_no_name(tokenizer):
     tokens = tokenizer.encode_array(STORY)
     book = HeldOutBook("b", tokens, len(STORY.encode()), len(STORY.split()), is_cut=False)
     scorer = TokenScorer(np.random.default_rng(1).uniform(1, 9, tokenizer.vocab_size))
-    again = book_repeats(scorer, [book], tokenizer)
+    named = named_books(scorer, [book], tokenizer)
+    again = book_repeats(named)
     assert len(again) == 5
     assert [repeat.gain for _, repeat in again] == pytest.approx([0.0] * 5)
+    far = far_name_cases(scorer, named, WordsSettings(name_window_tokens=4))
+    assert len(far) == 5
+    assert [case.score for case in far] == pytest.approx([0.0] * 5)
+
+
+def test_a_name_is_far_back_where_its_last_mention_is_no_longer_in_the_window():
+    found = [TokenMention("A", 0, 1, True), TokenMention("B", 4, 6, True), TokenMention("A", 9, 10, True)]
+    found += [TokenMention("B", 10, 12, False), TokenMention("A", 17, 18, True), TokenMention("B", 30, 32, True)]
+    assert far_mentions(found, 7) == [2, 4, 5]
+    assert far_mentions(found, 8) == [2, 5]  # from 10 to 17 there are seven tokens
+    assert far_mentions(found, 9) == [5]
+
+
+def test_a_name_from_far_back_gains_what_the_book_adds_to_the_window():
+    # After token 0 comes 1 or 2; what the book costs is given.
+    table = torch.full((4, 4), 0.25, dtype=torch.float64)
+    table[0] = torch.tensor([0.1, 0.6, 0.2, 0.1])
+    text = ids(1, 3, 3, 0, 1, 3, 3, 3, 0, 1)
+    found = [TokenMention("A", 0, 1, True), TokenMention("A", 4, 5, True), TokenMention("A", 9, 10, True)]
+    named = NamedBook(HeldOutBook("b", text, 10, 3, is_cut=False), found, [5.0, 0.1, 0.2])
+    scorer = ModelScorer(BigramModel(table), 3)
+    cases = far_name_cases(scorer, [named], WordsSettings(name_window_tokens=2))
+    assert [case.score for case in cases] == pytest.approx([-math.log(0.6) - 0.1, -math.log(0.6) - 0.2])
+    assert far_name_cases(scorer, [named], WordsSettings(name_window_tokens=2, far_names_per_book=1)) in [
+        [cases[0]],
+        [cases[1]],
+    ]
 
 
 def test_rows_of_distances_hold_every_repeat_once():
