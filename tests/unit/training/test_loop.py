@@ -172,7 +172,7 @@ def test_accumulated_gradients_are_those_of_the_full_batch(
     whole, parts = (
         GradientSum(model, CPU).add(rows, None, tokens, size) for model, size in zip(models, (3, 1), strict=True)
     )
-    assert whole.loss_nats() == pytest.approx(parts.loss_nats(), rel=1e-12)
+    assert whole.loss_nats().item() == pytest.approx(parts.loss_nats().item(), rel=1e-12)
     torch.testing.assert_close(whole.state, parts.state)
     for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-10, atol=1e-12)
