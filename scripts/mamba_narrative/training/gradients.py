@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -64,18 +64,18 @@ class GradientSum:
         ``state`` is theirs, ``targets_of_batch`` the number of targets in the whole batch: every part is divided by it,
         so the sum is the full batch's gradient however padding falls. No parameter has a gradient before. Of several
         processes each adds up its own rows, and all get the gradient of all; not so in a ``trial``, which only shows
-        whether memory suffices: it needs no other process, and nothing is recorded.
+        whether memory suffices: it takes as much, but needs no other process, and nothing is recorded.
         """
-        recorder = None if trial else self._recorder
-        several = self._processes.count > 1 and not trial
-        if recorder or several:
+        several = self._processes.count > 1
+        if self._recorder or several:
             self._gradients.begin()
+        compute = partial(self._part, trial=True) if trial else self._recorder or self._part
         share = torch.tensor(1 / targets_of_batch).to(self._compute.device, non_blocking=True)
         losses, states = [], []
         for first in range(0, len(rows.inputs), micro_batch):
             inputs = self._inputs(rows, state, slice(first, first + micro_batch), share)
             summing = several and first + micro_batch >= len(rows.inputs)
-            loss, after = (recorder or self._part)(inputs, summing)
+            loss, after = compute(inputs, summing)
             losses.append(loss)
             states.append(after)
         joined = {name: torch.cat([part[name] for part in states]) for name in states[0]}
@@ -98,7 +98,7 @@ class GradientSum:
         before = None if state is None else {name: tensor[chosen] for name, tensor in state.items()}
         return PartInputs(_on(part.inputs, device), _on(part.targets, device), resets, before, share)
 
-    def _part(self, inputs: PartInputs, summing: bool) -> tuple[Tensor, State]:
+    def _part(self, inputs: PartInputs, summing: bool, trial: bool = False) -> tuple[Tensor, State]:
         with self._compute.autocast():
             hidden, after = self._model(inputs.ids, inputs.state, inputs.resets)
         total, _ = summed_cross_entropy(
@@ -109,7 +109,7 @@ class GradientSum:
             self._compute.dtype,
             z_loss=self._z_loss,
         )
-        with self._gradients.summed() if summing else nullcontext():
+        with self._gradients.summed(trial) if summing else nullcontext():
             (total * inputs.share).backward()
         return total.detach(), (detach_state(after) or {}) if self._keep_state else {}
 
