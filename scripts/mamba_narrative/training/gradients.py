@@ -54,6 +54,7 @@ class GradientSum:
         """
         self._model, self._compute, self._z_loss, self._keep_state = model, compute, z_loss, keep_state
         self._processes, self._reduction = processes or Processes(compute.device), reduction
+        self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._recorder = Recorder(self._part) if record and compute.device.type == "cuda" else None
 
     def add(
@@ -62,9 +63,10 @@ class GradientSum:
         """Add up ``rows``, which are the whole batch or some of it, ``micro_batch`` of them at a time.
 
         ``state`` is theirs, ``targets_of_batch`` the number of targets in the whole batch: every part is divided by it,
-        so the sum is the full batch's gradient however padding falls. No parameter has a gradient before. Of several
-        processes each adds up its own rows, and all get the gradient of all; not so in a ``trial``, which only shows
-        whether memory suffices: it takes as much, but needs no other process, and nothing is recorded.
+        so the sum is the full batch's gradient however padding falls. No parameter has a gradient before; each that is
+        trained has one after, zeros where nothing used it: the optimiser treats it alike, whatever else is chosen here.
+        Of several processes each adds up its own rows, and all get the gradient of all; not so in a ``trial``, which
+        only shows whether memory suffices: it takes as much, but needs no other process, and nothing is recorded.
         """
         several = self._processes.count > 1
         if self._recorder or several:
@@ -78,6 +80,9 @@ class GradientSum:
             loss, after = compute(inputs, summing)
             losses.append(loss)
             states.append(after)
+        for parameter in self._trained:
+            if parameter.grad is None:  # not with flat gradients
+                parameter.grad = torch.zeros_like(parameter)
         joined = {name: torch.cat([part[name] for part in states]) for name in states[0]}
         return Accumulated(torch.stack(losses), targets_of_batch, joined)
 
@@ -88,8 +93,7 @@ class GradientSum:
 
     @cached_property
     def _gradients(self) -> FlatGradients:
-        trained = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
-        return FlatGradients(trained, self._processes, self._reduction)
+        return FlatGradients(self._trained, self._processes, self._reduction)
 
     def _inputs(self, rows: Rows, state: State | None, chosen: slice, share: Tensor) -> PartInputs:
         part, device = rows.part(chosen), self._compute.device

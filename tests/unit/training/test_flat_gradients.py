@@ -9,11 +9,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from mamba_narrative.config.training import TrainingSettings
 from mamba_narrative.io import read_json
 from mamba_narrative.tokens.batches import ShuffledBatches
 from mamba_narrative.training import flat_gradients, gradients
 from mamba_narrative.training.compute import Compute
 from mamba_narrative.training.flat_gradients import FlatGradients
+from mamba_narrative.training.optimizer import build_optimizer
+from mamba_narrative.training.processes import Processes
 from unit.training.peak_memory import PeakMemory
 from unit.training.stand_in import recurrent_model
 from unit.training.torchrun import by_two_processes
@@ -99,6 +102,22 @@ def test_a_gradient_that_changes_after_its_sum_has_started_is_an_error(parameter
             torch.cat(tuple(parameters)).sum().backward()
     with flat.summed():  # the hooks of before are gone
         torch.cat(tuple(parameters)).sum().backward()
+
+
+def test_what_nothing_uses_is_updated_by_one_process_as_by_several(batches: ShuffledBatches) -> None:
+    settings = TrainingSettings(batch_sequences=3, weight_decay=0.5, learning_rate=0.1)
+    updated = []
+    for processes in (Processes(CPU.device), Noted()):
+        model = recurrent_model()
+        model.mixing.register_parameter("unused", torch.nn.Parameter(torch.ones(3, 4)))
+        optimizer = build_optimizer(model, settings)
+        gradients.GradientSum(model, CPU, processes=processes).add(batches.batch(0), None, 40, 3)  # type: ignore[arg-type]
+        optimizer.step()
+        updated.append(model.state_dict())
+    alone, together = updated
+    for name, tensor in alone.items():
+        assert torch.equal(tensor, together[name]), name
+    torch.testing.assert_close(alone["mixing.unused"], torch.full((3, 4), 0.95))  # weight decay is all there is
 
 
 def test_one_process_needs_none_of_this(batches: ShuffledBatches, monkeypatch: pytest.MonkeyPatch) -> None:
