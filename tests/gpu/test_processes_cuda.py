@@ -13,8 +13,9 @@ import torch
 from mamba_narrative.config.runs import MambaRun
 from mamba_narrative.io import read_json
 from unit.training.tiny_run import write_tokens
+from unit.training.torchrun import ROOT, by_two_processes
 
-ROOT = Path(__file__).parents[2]
+TIMEOUT_SECONDS, FROZEN_SECONDS = 45, 150
 pytestmark = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
 
 
@@ -52,3 +53,13 @@ def test_recorded_steps_of_two_gpus_end_with_the_same_weights(
         weights(tokens, tmp_path / str(graphs), cuda_graphs=graphs, **training) for graphs in (True, False)
     )
     assert recorded == plain
+
+
+def test_a_process_that_stands_still_ends_the_recorded_step_of_the_other(tmp_path: Path) -> None:
+    done = by_two_processes(
+        str(Path(__file__).with_name("frozen_worker.py")), str(write_tokens(tmp_path)), str(tmp_path)
+    )
+    assert "the steps are not recorded" not in done.stderr
+    # Without the timeout it would be waited for, and the run would end well.
+    assert done.returncode != 0
+    assert "Watchdog caught collective operation timeout" in done.stderr

@@ -48,13 +48,13 @@ class FlatGradients:
             parameter.grad = part
 
     @contextmanager
-    def summed(self) -> Iterator[None]:
+    def summed(self, trial: bool = False) -> Iterator[None]:
         """Around the last backward pass of an update: after it, gradients are sums over the processes.
 
-        Every process adds up all buckets in the same order, whichever parameters its rows used. Raises RuntimeError
-        where a gradient changes after its sum has started.
+        Every process adds up all buckets in the same order, whichever parameters its rows used. A ``trial`` takes the
+        memory of that and exchanges nothing. Raises RuntimeError where a gradient changes after its sum has started.
         """
-        sums = _Sums(self._buckets, self._bucket_of, self._processes, self._dtype)
+        sums = _Sums(self._buckets, self._bucket_of, None if trial else self._processes, self._dtype)
         hooks = [
             # Called once in a backward pass, also for a parameter that is used in several places.
             parameter.register_post_accumulate_grad_hook(partial(sums.complete, number))
@@ -71,13 +71,15 @@ class FlatGradients:
 class _Sums:
     """Those of one backward pass."""
 
-    def __init__(self, buckets: list[Tensor], bucket_of: list[int], processes: Processes, dtype: torch.dtype) -> None:
+    def __init__(
+        self, buckets: list[Tensor], bucket_of: list[int], processes: Processes | None, dtype: torch.dtype
+    ) -> None:
         self._buckets, self._bucket_of, self._processes, self._dtype = buckets, bucket_of, processes, dtype
         self._missing: list[set[int]] = [set() for _ in buckets]
         for number, bucket in enumerate(bucket_of):
             self._missing[bucket].add(number)
-        self._started: list[tuple[Tensor, dist.Work]] = []
-        """What travels, and what to wait for, by bucket."""
+        self._started: list[tuple[Tensor, dist.Work | None]] = []
+        """What travels, and what to wait for where it does, by bucket."""
 
     def complete(self, number: int, _: Tensor) -> None:
         """The gradient of this parameter is. Starts what is complete up to the first bucket that is not."""
@@ -93,13 +95,14 @@ class _Sums:
         while len(self._started) < len(self._buckets):
             self._start_next()
         for values, (travelling, work) in zip(self._buckets, self._started, strict=True):
-            work.wait()
+            if work:
+                work.wait()
             if travelling is not values:
                 values.copy_(travelling)
 
     def _start_next(self) -> None:
         travelling = self._buckets[len(self._started)].to(self._dtype)  # no copy where it is that already
-        self._started.append((travelling, self._processes.start_sum(travelling)))
+        self._started.append((travelling, self._processes.start_sum(travelling) if self._processes else None))
 
 
 def _bucket_of(sizes: list[int], limit: int) -> list[int]:

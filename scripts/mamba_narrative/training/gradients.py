@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -30,9 +30,9 @@ class Accumulated:
     state: State
     """After the last position of every row, without gradient; empty where it is not kept."""
 
-    def loss_nats(self) -> float:
-        """Sum of the losses of these rows over the targets of the whole batch; waits for the device."""
-        return sum(part / self.targets_of_batch for part in self.part_losses.tolist())
+    def loss_nats(self) -> Tensor:
+        """Sum of the losses of these rows over the targets of the whole batch: float64 [], on the device."""
+        return self.part_losses.sum(dtype=torch.float64) / self.targets_of_batch
 
 
 class GradientSum:
@@ -54,6 +54,7 @@ class GradientSum:
         """
         self._model, self._compute, self._z_loss, self._keep_state = model, compute, z_loss, keep_state
         self._processes, self._reduction = processes or Processes(compute.device), reduction
+        self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._recorder = Recorder(self._part) if record and compute.device.type == "cuda" else None
 
     def add(
@@ -62,22 +63,26 @@ class GradientSum:
         """Add up ``rows``, which are the whole batch or some of it, ``micro_batch`` of them at a time.
 
         ``state`` is theirs, ``targets_of_batch`` the number of targets in the whole batch: every part is divided by it,
-        so the sum is the full batch's gradient however padding falls. No parameter has a gradient before. Of several
-        processes each adds up its own rows, and all get the gradient of all; not so in a ``trial``, which only shows
-        whether memory suffices: it needs no other process, and nothing is recorded.
+        so the sum is the full batch's gradient however padding falls. No parameter has a gradient before; each that is
+        trained has one after, zeros where nothing used it: the optimiser treats it alike, whatever else is chosen here.
+        Of several processes each adds up its own rows, and all get the gradient of all; not so in a ``trial``, which
+        only shows whether memory suffices: it takes as much, but needs no other process, and nothing is recorded.
         """
-        recorder = None if trial else self._recorder
-        several = self._processes.count > 1 and not trial
-        if recorder or several:
+        several = self._processes.count > 1
+        if self._recorder or several:
             self._gradients.begin()
+        compute = partial(self._part, trial=True) if trial else self._recorder or self._part
         share = torch.tensor(1 / targets_of_batch).to(self._compute.device, non_blocking=True)
         losses, states = [], []
         for first in range(0, len(rows.inputs), micro_batch):
             inputs = self._inputs(rows, state, slice(first, first + micro_batch), share)
             summing = several and first + micro_batch >= len(rows.inputs)
-            loss, after = (recorder or self._part)(inputs, summing)
+            loss, after = compute(inputs, summing)
             losses.append(loss)
             states.append(after)
+        for parameter in self._trained:
+            if parameter.grad is None:  # not with flat gradients
+                parameter.grad = torch.zeros_like(parameter)
         joined = {name: torch.cat([part[name] for part in states]) for name in states[0]}
         return Accumulated(torch.stack(losses), targets_of_batch, joined)
 
@@ -88,8 +93,7 @@ class GradientSum:
 
     @cached_property
     def _gradients(self) -> FlatGradients:
-        trained = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
-        return FlatGradients(trained, self._processes, self._reduction)
+        return FlatGradients(self._trained, self._processes, self._reduction)
 
     def _inputs(self, rows: Rows, state: State | None, chosen: slice, share: Tensor) -> PartInputs:
         part, device = rows.part(chosen), self._compute.device
@@ -98,7 +102,7 @@ class GradientSum:
         before = None if state is None else {name: tensor[chosen] for name, tensor in state.items()}
         return PartInputs(_on(part.inputs, device), _on(part.targets, device), resets, before, share)
 
-    def _part(self, inputs: PartInputs, summing: bool) -> tuple[Tensor, State]:
+    def _part(self, inputs: PartInputs, summing: bool, trial: bool = False) -> tuple[Tensor, State]:
         with self._compute.autocast():
             hidden, after = self._model(inputs.ids, inputs.state, inputs.resets)
         total, _ = summed_cross_entropy(
@@ -109,7 +113,7 @@ class GradientSum:
             self._compute.dtype,
             z_loss=self._z_loss,
         )
-        with self._gradients.summed() if summing else nullcontext():
+        with self._gradients.summed(trial) if summing else nullcontext():
             (total * inputs.share).backward()
         return total.detach(), (detach_state(after) or {}) if self._keep_state else {}
 

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from mamba_narrative.training.optimizer import (
 )
 from mamba_narrative.training.processes import Processes
 from mamba_narrative.training.schedule import learning_rate_at
-from mamba_narrative.training.validation import Passage, ValidationResult, validate
+from mamba_narrative.training.validation import Passage, ValidationResult, passages_sha256, validate
 
 _LOG = logging.getLogger(__name__)
 _MEMORY_SHARE = 0.9
@@ -76,7 +76,8 @@ class Trainer:
         )
         self.folder = folder
         self.store = CheckpointStore(folder / "checkpoints", settings.keep_checkpoints, settings.keep_every_steps)
-        self.best = CheckpointStore(folder / "best", keep=1)
+        self._passages_sha256 = passages_sha256(passages)
+        self.best = CheckpointStore(folder / f"best-{self._passages_sha256[:16]}", keep=1)
         self.step = self.tokens = self.resumed = self.skipped = 0
         self.seconds = 0.0
         """Time spent in updates, over all that took part in the run."""
@@ -96,7 +97,7 @@ class Trainer:
             folder / name if self.processes.first else None for name in ("train.csv", "validation.csv")
         )
         self.train_log = MetricsLog(train_csv, TRAIN_COLUMNS, texts.get("train.csv"))
-        self.validation_log = MetricsLog(validation_csv, VALIDATION_COLUMNS, texts.get("validation.csv"))
+        self.validation_log = MetricsLog(validation_csv, VALIDATION_COLUMNS, self._comparable_validations(texts))
         if checkpoint:
             try:
                 self._restore(checkpoint)
@@ -307,6 +308,7 @@ class Trainer:
         of_all = self.processes.total(spent or 0.0)
         self.joules = None if spent is None or self.joules is None else self.joules + of_all
         counts = {name: getattr(self, name) for name in ("step", "tokens", "seconds", "joules", "resumed", "skipped")}
+        counts |= {"skipped_in_a_row": self._skipped_in_a_row, "passages_sha256": self._passages_sha256}
         state = self.processes.gathered(self._state)
         if self.processes.first:
             self.store.save(
@@ -319,13 +321,33 @@ class Trainer:
                         "state": state or {},
                     },
                     {
-                        "state.json": canonical_json({**counts, "skipped_in_a_row": self._skipped_in_a_row}) + "\n",
+                        "state.json": canonical_json(counts) + "\n",
                         "train.csv": self.train_log.text(),
                         "validation.csv": self.validation_log.text(),
                     },
                 )
             )
         self.processes.wait()
+
+    def _comparable_validations(self, texts: Mapping[str, str]) -> str | None:
+        """The validations in a checkpoint's ``texts``; None without any and, with a warning, where passages are others.
+
+        Passages have no part in the training, so a run goes on where newer code chooses others. But the best weights
+        and the end are found by comparing, and a curve of two kinds would show a change that is none.
+        """
+        table, counts = texts.get("validation.csv"), json.loads(texts.get("state.json", "{}"))
+        passages = counts.get("passages_sha256")  # checkpoints of older code do not say
+        if table is None or table.count("\n") == 1 or passages == self._passages_sha256:
+            return table
+        _LOG.warning(
+            "%s: the validations up to step %d are of %s and cannot be compared with those to come. They are left out: "
+            "the table, the search for the best weights (training.result) and the wait for a new best "
+            "(training.stop_after_validations) begin anew. To keep them, continue with the code that made them",
+            self.folder,
+            counts["step"],
+            "other passages" if passages else "passages that the checkpoint does not name",
+        )
+        return None
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         counts = json.loads(checkpoint.texts["state.json"])

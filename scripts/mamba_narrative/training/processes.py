@@ -21,8 +21,8 @@ from mamba_narrative.model.interface import State
 
 _LOG = logging.getLogger(__name__)
 _TIMEOUT = timedelta(minutes=10)
-"""A process that is lost without a trace ends the others after this long, where they wait for it outside of a recorded
-step: inside, they wait until the launcher notices."""
+"""A process that is lost without a trace, or stands still, ends the others after this long. They do not watch the sums
+of a recorded step (`recorded`), but ``total`` of its losses, which waits behind them."""
 
 
 class Processes:
@@ -71,11 +71,14 @@ class Processes:
         assert work is not None, "a process that is not of the run"
         return work
 
-    def total(self, value: float) -> float:
-        """The sum over the processes, in float64."""
+    def total(self, value: float | Tensor) -> float:
+        """The sum over the processes, in float64.
+
+        A tensor [] is read after its sum has started, so what the device computes until then has the sum's timeout.
+        """
         if self.count == 1:
-            return value
-        tensor = torch.tensor(value, dtype=torch.float64, device=self.device)
+            return float(value)
+        tensor = torch.as_tensor(value, dtype=torch.float64, device=self.device).clone()
         dist.all_reduce(tensor)
         return float(tensor.item())
 

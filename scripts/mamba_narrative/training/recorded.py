@@ -59,6 +59,7 @@ class Recorder:
     and recorded again later. So one part's memory is enough, however many shapes there are.
     Recorded kernels write to the same gradients every time: ``grad`` of each parameter must stay where it is.
     Recorded sums over the processes are their connection's: ``forget`` them before it is closed, which waits for that.
+    They have no timeout when they are replayed: start a sum that is not recorded before waiting for the device.
     """
 
     def __init__(self, compute: PartGradient) -> None:

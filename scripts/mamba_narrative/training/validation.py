@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from mamba_narrative.errors import UserError
+from mamba_narrative.io import canonical_json, sha256_bytes, sha256_text
 from mamba_narrative.model.interface import LanguageModel
 from mamba_narrative.model.reading import BOOKS_AT_ONCE, even_limits, read_books
 from mamba_narrative.tokens.reader import TokenFile
@@ -54,6 +55,11 @@ def choose_passages(tokens: TokenFile, tokenizer: Tokenizer, limit: int) -> list
     if not passages:
         raise UserError(f"{tokens.path}: its books have no text; validation needs some")
     return passages
+
+
+def passages_sha256(passages: Sequence[Passage]) -> str:
+    """Hash of all ids and numbers of bytes: validations of passages with the same one may be compared."""
+    return sha256_text(canonical_json([[sha256_bytes(passage.ids.tobytes()), passage.bytes] for passage in passages]))
 
 
 def shares(lengths: Sequence[int], limit: int) -> list[int]:

@@ -9,14 +9,19 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from mamba_narrative.config.training import TrainingSettings
 from mamba_narrative.io import read_json
 from mamba_narrative.tokens.batches import ShuffledBatches
 from mamba_narrative.training import flat_gradients, gradients
 from mamba_narrative.training.compute import Compute
 from mamba_narrative.training.flat_gradients import FlatGradients
+from mamba_narrative.training.optimizer import build_optimizer
+from mamba_narrative.training.processes import Processes
+from unit.training.peak_memory import PeakMemory
 from unit.training.stand_in import recurrent_model
 from unit.training.torchrun import by_two_processes
 
+CPU = Compute(torch.device("cpu"), torch.float32)
 ROWS = 4
 # What uses a parameter (both processes, none, the first), rows computed at once, what travels.
 CASES = ["both-4-float32", "both-1-float32", "both-3-bfloat16", "none-2-float32", "first-4-float32"]
@@ -54,7 +59,9 @@ def test_gradients_are_those_summed_after_the_backward_pass(case: str, computed:
 
 
 class Noted:
-    """In place of the processes: what was summed, in their order."""
+    """In place of two processes: what was summed, in their order."""
+
+    count = 2
 
     def __init__(self) -> None:
         self.sums: list[Tensor] = []
@@ -97,8 +104,39 @@ def test_a_gradient_that_changes_after_its_sum_has_started_is_an_error(parameter
         torch.cat(tuple(parameters)).sum().backward()
 
 
+def test_what_nothing_uses_is_updated_by_one_process_as_by_several(batches: ShuffledBatches) -> None:
+    settings = TrainingSettings(batch_sequences=3, weight_decay=0.5, learning_rate=0.1)
+    updated = []
+    for processes in (Processes(CPU.device), Noted()):
+        model = recurrent_model()
+        model.mixing.register_parameter("unused", torch.nn.Parameter(torch.ones(3, 4)))
+        optimizer = build_optimizer(model, settings)
+        gradients.GradientSum(model, CPU, processes=processes).add(batches.batch(0), None, 40, 3)  # type: ignore[arg-type]
+        optimizer.step()
+        updated.append(model.state_dict())
+    alone, together = updated
+    for name, tensor in alone.items():
+        assert torch.equal(tensor, together[name]), name
+    torch.testing.assert_close(alone["mixing.unused"], torch.full((3, 4), 0.95))  # weight decay is all there is
+
+
 def test_one_process_needs_none_of_this(batches: ShuffledBatches, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(gradients, "FlatGradients")
-    gradients.GradientSum(recurrent_model(), Compute(torch.device("cpu"), torch.float32)).add(
-        batches.batch(0), None, 40, micro_batch=1
-    )
+    gradients.GradientSum(recurrent_model(), CPU).add(batches.batch(0), None, 40, micro_batch=1)
+
+
+@pytest.mark.parametrize("reduction", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("micro_batch", [1, 3])
+def test_a_trial_takes_the_memory_of_an_update_of_several_processes(
+    reduction: torch.dtype, micro_batch: int, batches: ShuffledBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flat_gradients, "BUCKET_BYTES", 512)
+    peaks = {}
+    for trial in (True, False):
+        model, processes = recurrent_model(d_model=256), Noted()
+        gradient_sum = gradients.GradientSum(model, CPU, processes=processes, reduction=reduction)  # type: ignore[arg-type]
+        with PeakMemory() as peak:
+            gradient_sum.add(batches.batch(0), None, 40, micro_batch, trial)
+        peaks[trial] = peak.bytes
+        assert bool(processes.sums) != trial
+    assert peaks[True] == peaks[False]

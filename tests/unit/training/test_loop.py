@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -20,7 +22,7 @@ from mamba_narrative.tokens.batches import Rows, ShuffledBatches, StatefulBatche
 from mamba_narrative.training.compute import Compute
 from mamba_narrative.training.gradients import Accumulated, GradientSum
 from mamba_narrative.training.loop import Trainer
-from mamba_narrative.training.validation import Passage
+from mamba_narrative.training.validation import Passage, passages_sha256
 from unit.training.stand_in import RecurrentModel, recurrent_model
 
 CPU = Compute(torch.device("cpu"), torch.float32)
@@ -41,7 +43,12 @@ Start = Callable[..., Trainer]
 
 @pytest.fixture
 def start(batches: ShuffledBatches, stateful: StatefulBatches, passages: list[Passage], folder: Path) -> Start:
-    def begin(folder: Path = folder, model: RecurrentModel | None = None, **changes: object) -> Trainer:
+    def begin(
+        folder: Path = folder,
+        model: RecurrentModel | None = None,
+        passages: list[Passage] = passages,
+        **changes: object,
+    ) -> Trainer:
         chosen = SETTINGS.model_copy(update=changes)
         data = stateful if chosen.order == "stateful" else batches
         return Trainer(model or recurrent_model(dropout=0.2), chosen, data, passages, CPU, folder)
@@ -172,7 +179,7 @@ def test_accumulated_gradients_are_those_of_the_full_batch(
     whole, parts = (
         GradientSum(model, CPU).add(rows, None, tokens, size) for model, size in zip(models, (3, 1), strict=True)
     )
-    assert whole.loss_nats() == pytest.approx(parts.loss_nats(), rel=1e-12)
+    assert whole.loss_nats().item() == pytest.approx(parts.loss_nats().item(), rel=1e-12)
     torch.testing.assert_close(whole.state, parts.state)
     for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-10, atol=1e-12)
@@ -292,6 +299,47 @@ def test_the_best_weights_come_back(start: Start, folder: Path) -> None:
     best = 2 * (1 + losses.index(min(losses)))
     assert trainer.load_best() == best
     assert all(torch.equal(weights(trainer)[name], tensor) for name, tensor in found[best].items())
+
+
+def forget_passages(trainer: Trainer) -> None:
+    """Make the newest checkpoint one of code that did not note them."""
+    checkpoint = trainer.store.newest()
+    state = json.loads(checkpoint.texts["state.json"])
+    del state["passages_sha256"]
+    trainer.store.save(replace(checkpoint, texts={**checkpoint.texts, "state.json": json.dumps(state)}))
+
+
+@pytest.mark.parametrize("before", ["other passages", "passages that the checkpoint does not name"])
+def test_validations_of_other_passages_are_not_compared(
+    start: Start, folder: Path, passages: list[Passage], before: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    chosen = {"steps": 12, "validate_every_steps": 2, "result": "best", "stop_after_validations": 2}
+    first = start(**chosen)
+    # Lower than any to come: compared with them it would stay the best, and end the run.
+    first.validation_log.append({"step": 1, "tokens": 1, "loss_nats": 0.01, "bits_per_byte": 0.01})
+    first._is_finished = lambda: first.step == 5
+    assert first.run("test", never)
+    changed = before == "other passages"
+    if not changed:
+        forget_passages(first)
+    second = start(passages=passages[1:] if changed else passages, **chosen)
+    assert f"the validations up to step 5 are of {before} and cannot be compared" in caplog.text
+    assert second.step == 5
+    assert second.run("test", never)
+    steps = [int(row[0]) for row in rows_without_times(folder / "validation.csv")[1:]]
+    assert steps[:3] == [6, 8, 10]
+    assert second.load_best() in steps
+    caplog.clear()
+    start(passages=passages[1:] if changed else passages, **chosen)
+    assert "cannot be compared" not in caplog.text
+
+
+def test_passages_differ_in_their_hash_where_validations_may_differ(passages: list[Passage]) -> None:
+    first, *others = passages
+    longer = replace(first, ids=np.append(first.ids, first.ids[-1:]))
+    changes = [others, [longer, *others], [replace(first, bytes=first.bytes + 1), *others]]
+    assert len({passages_sha256(chosen) for chosen in (passages, *changes)}) == 4
+    assert passages_sha256([replace(first, ids=first.ids.copy()), *others]) == passages_sha256(passages)
 
 
 def test_checkpoints_at_chosen_steps_are_kept_for_good(start: Start, folder: Path) -> None:

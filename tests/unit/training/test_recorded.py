@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+import torch.distributed as dist
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
+from mamba_narrative.config.training import TrainingSettings
 from mamba_narrative.model.interface import State
+from mamba_narrative.tokens.batches import ShuffledBatches
 from mamba_narrative.training import recorded
+from mamba_narrative.training.compute import Compute
+from mamba_narrative.training.loop import Trainer
 from mamba_narrative.training.recorded import PartInputs, Recorder
+from unit.training.stand_in import recurrent_model
 
 
 class Replayed:
@@ -67,3 +76,37 @@ def test_a_new_shape_is_computed_with_the_memory_of_what_was_recorded(monkeypatc
         recorder(inputs, False)
     assert kept_at_first_sight == [0, 0]
     assert [event for event, _ in events] == ["record", "replay", "record", "replay", "record", "replay", "replay"]
+
+
+class Readings(TorchFunctionMode):
+    """Notes where the processor reads what the device computed, and so waits for it."""
+
+    def __init__(self, events: list[str]) -> None:
+        self._events = events
+
+    def __torch_function__(self, function, types, arguments=(), named=None):  # type: ignore[no-untyped-def]
+        if function in (Tensor.item, Tensor.tolist, Tensor.__float__, Tensor.cpu):
+            self._events.append("read")
+        return function(*arguments, **(named or {}))
+
+
+@pytest.mark.parametrize(("count", "expected"), [(2, ["replay", "sum", "read"]), (1, ["replay", "read"])])
+def test_a_sum_with_a_timeout_follows_a_replay_before_anything_waits_for_it(
+    count: int, expected: list[str], batches: ShuffledBatches, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    settings = TrainingSettings(steps=1, sequence_length=16, batch_sequences=3, warmup_steps=0)
+    trainer = Trainer(recurrent_model(), settings, batches, [], Compute(torch.device("cpu"), torch.float32), folder)
+    trainer.processes.count = count
+
+    class Replaying:
+        def __call__(self, inputs: PartInputs, summing: bool) -> tuple[Tensor, State]:
+            events.append("replay")
+            return trainer._gradient_sum._part(inputs, False)
+
+    monkeypatch.setattr(trainer._gradient_sum, "_recorder", Replaying())
+    monkeypatch.setattr(dist, "all_reduce", lambda values: events.append("sum"))
+    with Readings(events):
+        trainer._update()
+    assert events[: len(expected)] == expected
+    assert events.count("sum") == count - 1
