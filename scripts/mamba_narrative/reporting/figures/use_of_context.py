@@ -77,7 +77,8 @@ def _name_kinds(axes: Axes) -> None:
     """The name of each kind of state once, to the right of where its lines end, apart from the others."""
     ends: dict[str, list[float]] = {}
     for line in axes.get_lines():
-        height = axes.transAxes.inverted().transform(axes.transData.transform((1.0, line.get_ydata()[-1])))[1]
+        end = float(np.asarray(line.get_ydata(), np.float64)[-1])
+        height = axes.transAxes.inverted().transform(axes.transData.transform((1.0, end)))[1]
         ends.setdefault(str(line.get_label()).rpartition(", ")[2], []).append(float(height))
     free = -np.inf
     for kind, heights in sorted(ends.items(), key=lambda item: np.mean(item[1])):
