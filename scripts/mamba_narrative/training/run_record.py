@@ -41,6 +41,7 @@ def describe_versions() -> dict[str, str]:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
+    versions["torch"] = torch.__version__  # with the build, which the metadata of some wheels leave out
     if torch.version.cuda:
         versions["cuda"] = torch.version.cuda
     return versions
