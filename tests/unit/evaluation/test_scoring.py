@@ -1,12 +1,13 @@
-"""Continuations are scored side by side within a bound on memory, which changes no score."""
+"""Scores are computed in pieces that fit into caches and memory, which changes none of them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from mamba_narrative.config.architectures import MambaSettings, TransformerSettings
-from mamba_narrative.evaluation import scoring
+from mamba_narrative.evaluation import book_reading, scoring
 from mamba_narrative.evaluation.scoring import ModelScorer, Trial
 from mamba_narrative.model.registry import build_model
 
@@ -41,3 +42,20 @@ def test_states_side_by_side_stay_within_their_bytes(architecture, monkeypatch):
     for one_trial, other in zip(found, expected, strict=True):
         for losses, same in zip(one_trial, other, strict=True):
             np.testing.assert_allclose(losses, same, atol=1e-5)
+
+
+@pytest.mark.parametrize("columns", [1, 7, 64, 100])
+def test_pieces_of_the_vocabulary_give_the_losses_of_all_logits(columns, monkeypatch):
+    # 100 tokens in a vocabulary padded to 104.
+    model = build_model("mamba", SIZES["mamba"], 100, seed=1).double().eval()
+    hidden, targets = torch.randn(50, 32, dtype=torch.double), torch.arange(0, 100, 2)
+    monkeypatch.setattr(book_reading, "_COLUMNS", columns)
+    monkeypatch.setattr(book_reading, "_ROWS", 9)
+    with torch.no_grad():
+        scores = model.logits(hidden)
+        targets[0] = scores[0].argmax()
+        losses, best = book_reading.predict(model, hidden, targets)
+    expected = torch.nn.functional.cross_entropy(scores, targets, reduction="none")
+    np.testing.assert_allclose(losses, expected.numpy(), rtol=1e-12)
+    assert best.tolist() == (scores.argmax(1) == targets).tolist()
+    assert best[0]
