@@ -15,19 +15,19 @@ typedef float element;
 #endif
 
 struct Rows { i64 batch; int row; };  // strides in elements; the rows of one sequence span less than 2^31
-template <typename X> __device__ __forceinline__ X *row_of(X *p, Rows stride, int batch, int t, int channel) {
-  return p + batch * stride.batch + ((u32)t * (u32)stride.row + (u32)channel);
+template <typename X> __device__ __forceinline__ X *row_at(X *sequence, int row, int t, int channel) {
+  return sequence + ((u32)t * (u32)row + (u32)channel);
 }
-// The same in two steps. The start of a sequence is held in registers: as often as it is used in a loop, computing it again
-// costs more than the rest of an address.
-template <typename X> __device__ __forceinline__ X *held(X *p) {
+template <typename X> __device__ __forceinline__ X *row_of(X *p, Rows stride, int batch, int t, int channel) {
+  return row_at(p + batch * stride.batch, stride.row, t, channel);
+}
+// For `row_at` in a loop: the start of a sequence, held in registers, as computing it again costs more than the rest of an
+// address.
+template <typename X> __device__ __forceinline__ X *sequence_of(X *p, Rows stride, int batch) {
+  p += batch * stride.batch;
   asm volatile("" : "+l"(p));
   __builtin_assume(__isGlobal(p));
   return p;
-}
-template <typename X> __device__ __forceinline__ X *sequence_of(X *p, Rows stride, int batch) { return held(p + batch * stride.batch); }
-template <typename X> __device__ __forceinline__ X *row_at(X *sequence, int row, int t, int channel) {
-  return sequence + ((u32)t * (u32)row + (u32)channel);
 }
 
 __device__ __forceinline__ float exp2_fast(float x) { float r; asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x)); return r; }

@@ -14,7 +14,7 @@ from torch import Tensor
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.book_reading import piece_losses, predict
 from mamba_narrative.model.interface import LanguageModel, State
-from mamba_narrative.model.reading import BOOKS_AT_ONCE, even_limits, read_books
+from mamba_narrative.model.reading import BOOKS_AT_ONCE, device_of, even_limits, read_books
 from mamba_narrative.progress import Progress
 
 Ids = npt.NDArray[np.uint16]
@@ -183,7 +183,7 @@ class ModelScorer:
 
     @property
     def _device(self) -> torch.device:
-        return next(self._model.parameters()).device
+        return device_of(self._model)
 
     def _tensor(self, values: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Tensor:
         return torch.from_numpy(values).to(self._device)
