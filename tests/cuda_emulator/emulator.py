@@ -86,7 +86,7 @@ def emulate(monkeypatch, folder: Path, *operators) -> None:
         module._module.cache_clear()
     cuda_passes.plan.cache_clear()
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: SimpleNamespace(cuda_stream=0))
-    properties = SimpleNamespace(multi_processor_count=1)
+    properties = SimpleNamespace(multi_processor_count=1, shared_memory_per_block_optin=232_448)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device=None: properties)
     for operator in operators:
         operator.register_kernel("cpu")(operator._init_fn)

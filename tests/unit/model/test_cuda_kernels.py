@@ -5,6 +5,8 @@ Small sizes, as threads take turns; ``tests/gpu`` has the large ones.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -53,15 +55,24 @@ def test_scan(kernels, length, channels, d_state, with_resets, dtype):
 
 
 @pytest.fixture
-def segments(kernels, monkeypatch):
-    """Forward and backward in a few segments, whatever the size."""
+def cut(kernels, monkeypatch):
+    """Call to have forward and backward in a few segments, whatever the size."""
     plan = cuda_passes.plan
 
-    def cut(backward, batch, length, channels, d_state, device):
-        usual = plan(backward, batch, length, channels, d_state, device)
-        return cuda_passes.divided(usual.lane_channels, usual.warps, usual.min_blocks, 3, length)
+    def cut(carry_buffers):
+        def in_segments(backward, batch, length, channels, d_state, device):
+            usual = plan(backward, batch, length, channels, d_state, device)
+            division = cuda_passes.divided(usual.lane_channels, usual.warps, usual.min_blocks, 3, length)
+            return replace(division, carry_buffers=carry_buffers)
 
-    monkeypatch.setattr(cuda_passes, "plan", cut)
+        monkeypatch.setattr(cuda_passes, "plan", in_segments)
+
+    return cut
+
+
+@pytest.fixture
+def segments(cut):
+    cut(carry_buffers=2)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -74,6 +85,16 @@ def test_scan_in_segments(segments, with_resets, length, channels, d_state, dtyp
     expected = outputs_and_gradients(case, "reference", torch.float64)
     difference, name = largest_relative_difference(found, expected)
     assert difference < TOLERANCE[dtype], name
+
+
+@pytest.mark.parametrize("carry_buffers", [1, 2])
+def test_segments_of_several_chunks_are_carried_right_however_many_fit_into_shared_memory(cut, carry_buffers):
+    cut(carry_buffers)
+    case = rounded(scan_case(900, with_resets=False, batch=1, channels=8, d_state=16), torch.float32)
+    found = outputs_and_gradients(case, "cuda", torch.float32)
+    expected = outputs_and_gradients(case, "reference", torch.float64)
+    difference, name = largest_relative_difference(found, expected)
+    assert difference < TOLERANCE[torch.float32], name
 
 
 @pytest.mark.parametrize("softplus", [True, False])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -13,8 +13,8 @@ from mamba_narrative.model.scan.kernels import scan_backward, scan_carry, scan_c
 
 CHUNK, TILE = 32, 4
 """Steps of which segments are multiples, and steps between saved states; as in the kernels."""
-_CARRY_CHANNELS, _CARRY_THREADS = 16, 128
-"""A block of the kernels that only carry states or gradients."""
+_CARRY_QUADS = 8
+"""Groups of 4 channels, each a warp, in a block of the kernels that only carry states or gradients."""
 
 Tensors = dict[str, Tensor | None]
 
@@ -32,6 +32,8 @@ class Plan:
     segments: int
     """Pieces of a sequence that run at the same time."""
     segment_length: int
+    carry_buffers: int = 2
+    """Chunks that the kernels that carry states hold in shared memory: 2, or 1 on a GPU that has too little."""
 
 
 @cache
@@ -46,7 +48,14 @@ def plan(backward: bool, batch: int, length: int, channels: int, d_state: int, d
     segments = max(1, min(min_blocks * processors // rows, length // (4 * CHUNK)))
     if not backward and rows >= processors:
         segments = 1  # what idles costs less than carrying states
-    return divided(lane_channels, warps, min_blocks, segments, length)
+    available = torch.cuda.get_device_properties(device).shared_memory_per_block_optin
+    buffers = 2 if carry_shared_bytes(d_state, 2) <= available else 1
+    return replace(divided(lane_channels, warps, min_blocks, segments, length), carry_buffers=buffers)
+
+
+def carry_shared_bytes(d_state: int, buffers: int) -> int:
+    """What ``carry_scan`` counts as BUFFER_FLOATS: step sizes and inputs of the channels, and B or C."""
+    return 4 * buffers * (2 * _CARRY_QUADS * 548 + 160 * d_state + 128)
 
 
 def divided(lane_channels: int, warps: int, min_blocks: int, segments: int, length: int) -> Plan:
@@ -77,6 +86,7 @@ def _module(
 ) -> runtime.Module:
     macros = {
         "BF16": dtype == torch.bfloat16,
+        "CARRY_BUFFERS": division.carry_buffers,
         "D_STATE": d_state,
         "HAS_RESETS": resets,
         "HAS_Z": z,
@@ -126,8 +136,9 @@ class _Pass:
         assert A is not None
         alone, decay, joined = A.new_empty(3, self._batch, segments, self._channels, self._d_state)
         tensors: Tensors = {"alone": alone, "decay": decay, "joined": joined}
-        grid = (-(-self._channels // _CARRY_CHANNELS), segments - 1, self._batch)
-        self._launch(f"scan_{self._direction}_carry", grid, tensors, _CARRY_THREADS)
+        grid = (-(-self._channels // (4 * _CARRY_QUADS)), segments - 1, self._batch)
+        shared = carry_shared_bytes(self._d_state, self.division.carry_buffers)
+        self._launch(f"scan_{self._direction}_carry", grid, tensors, 32 * _CARRY_QUADS, shared)
         grid = (-(-self._channels * self._d_state // 128), self._batch, 1)
         self._launch(f"scan_{self._direction}_join", grid, tensors, 128)
         return joined

@@ -182,6 +182,22 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
       }
     }
   };
+  // Registers allow no load further ahead than half a tile: time for the second-level cache, not for main memory.
+  auto prefetch_chunk = [&](int t0) {
+    if (me.warp_channel >= p.channels) return;
+    const int t = t0 + me.lane;
+    prefetch(row_at(delta, p.delta_stride.row, t, me.warp_channel), WARP_CHANNELS);
+    prefetch(row_at(u, p.u_stride.row, t, me.warp_channel), WARP_CHANNELS);
+    prefetch(row_at(dy, p.dy_stride.row, t, me.warp_channel), WARP_CHANNELS);
+    if (HAS_Z) {
+      prefetch(row_at(z, p.z_stride.row, t, me.warp_channel), WARP_CHANNELS);
+      prefetch(row_at(ungated, p.channels, t, me.warp_channel), WARP_CHANNELS);
+    }
+    constexpr int PART = WARP_CHANNELS * N * TILES / 32;  // of the states of the chunk
+    const int tile = me.lane / (32 / TILES), column = me.lane % (32 / TILES) * PART;
+    if (me.warp_channel * N + column + PART <= size)
+      prefetch(p.states + ((i64)batch * p.tiles + t0 / T + tile) * size + me.warp_channel * N + column, PART);
+  };
   int t0 = begin + (end - begin - 1) / K * K, buffer = 0;
   fetch_bc(t0);
   fetch();
@@ -206,6 +222,7 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
     if (t0 > begin) {
       fetch_bc(t0 - K);
       if (HAS_RESETS) next_reset = flags[t0 - K + me.lane];
+      prefetch_chunk(t0 - K);
     }
 
     int tile_bc = bc_at + last_tile * T * N;

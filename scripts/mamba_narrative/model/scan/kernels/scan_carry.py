@@ -9,13 +9,15 @@ segment is the same from its start on.
 
 SOURCE = r"""
 // A lane has 16 neighbouring steps of one channel; a warp 4 channels x 8 such lanes: 128 steps are a chunk.
-constexpr int SLOTS = 8, STEPS = 16, WALK = SLOTS * STEPS, QUADS = 4, CARRY_THREADS = 32 * QUADS;
+constexpr int SLOTS = 8, STEPS = 16, WALK = SLOTS * STEPS, QUADS = 8, CARRY_THREADS = 32 * QUADS;
 // Floats in shared memory: 4 steps of all lanes of a warp, all its steps; 4 steps of all lanes of a state of B or C, all
 // its steps. Those left over put neighbours into other banks.
-constexpr int STEP_QUAD = 4 * 32 + 4, QUAD = STEPS / 4 * STEP_QUAD + 24;
+constexpr int STEP_QUAD = 4 * 32 + 4, QUAD = STEPS / 4 * STEP_QUAD + 20;
 constexpr int STATE_QUAD = 4 * SLOTS + 4, STATE = 160 + 128 / N;
 constexpr int STATE_TILES = N / 4 * WALK / 4;  // 4 states x 4 steps of B or C: what a thread loads at once
-constexpr int CARRY_FITTING = N == 32 ? 3 : 4;  // blocks on a multiprocessor; more leave too few registers
+constexpr int LOADS = (STATE_TILES + CARRY_THREADS - 1) / CARRY_THREADS;
+constexpr int BUFFER_FLOATS = 2 * QUADS * QUAD + N * STATE;  // of a chunk, and of the next where there is room for two
+constexpr int CARRY_FITTING = N == 32 ? 1 : 2;  // blocks on a multiprocessor; more leave too few registers
 // A decay of 2 to this or less counts as 0: what it would leave of an input is 1/256 of its rounding in float32.
 constexpr float FORGOTTEN = -32.0f;
 // Where state n of B or C is: neighbours of 4 are written by one thread.
@@ -23,9 +25,9 @@ __device__ __forceinline__ constexpr int state_at(int n) { return (n % 4 * (N / 
 
 // `alone` and `decay` of one segment. "Step i" is the one that is walked i-th.
 template <bool BACKWARD> __device__ __forceinline__ void carry_scan(const Params &p) {
-  __shared__ __align__(16) float sizes[QUADS * QUAD];
-  __shared__ __align__(16) float values[QUADS * QUAD];  // step size x u, or the gradient of y before the gate
-  __shared__ __align__(16) float states[N * STATE];     // of B or C
+  extern __shared__ __align__(16) float shared[];
+  // Step sizes; step size x u, or the gradient of y before the gate; states of B or C.
+  float *sizes = shared, *values = sizes + QUADS * QUAD, *states = values + QUADS * QUAD;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, slot = lane / 4, batch = blockIdx.z;
   const int segment = blockIdx.y + BACKWARD;  // nothing is after the last, or before the first
   const int begin = segment * p.segment_length, count = min(p.segment_length, p.length - begin);
@@ -60,6 +62,24 @@ template <bool BACKWARD> __device__ __forceinline__ void carry_scan(const Params
   u32 walked = N == 32 ? ALL : (1u << N) - 1;  // the states that this warp has not left
   int stop = count;
   bool cut = false;
+  // A chunk is loaded while the one before it is worked on.
+  Raw<4> delta[4], value[4], z[4], loaded[LOADS][4];
+  auto fetch = [&](int i0) {
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      delta[k].load(row(p.delta, p.delta_stride, i0 + own_i + k, own_channel));
+      value[k].load(row(x, x_stride, i0 + own_i + k, own_channel));
+      if (BACKWARD && HAS_Z) z[k].load(row(p.z, p.z_stride, i0 + own_i + k, own_channel));
+    }
+#pragma unroll
+    for (int l = 0; l < LOADS; l++) {
+      const int tile = l * CARRY_THREADS + threadIdx.x;
+      if (tile >= STATE_TILES) break;
+#pragma unroll
+      for (int k = 0; k < 4; k++) loaded[l][k].load(row(v, v_stride, i0 + tile / (N / 4) * 4 + k, tile % (N / 4) * 4));
+    }
+  };
+  fetch(0);
 #pragma unroll 1
   for (int i0 = 0; i0 < stop; i0 += WALK) {
     if (HAS_RESETS) {
@@ -69,30 +89,15 @@ template <bool BACKWARD> __device__ __forceinline__ void carry_scan(const Params
         if (resets) { cut = true; stop = i + __ffs(resets) - BACKWARD; }
       }
     }
-    Raw<4> delta[4], value[4], z[4];
 #pragma unroll
-    for (int k = 0; k < 4; k++) {
-      delta[k].load(row(p.delta, p.delta_stride, i0 + own_i + k, own_channel));
-      value[k].load(row(x, x_stride, i0 + own_i + k, own_channel));
-      if (BACKWARD && HAS_Z) z[k].load(row(p.z, p.z_stride, i0 + own_i + k, own_channel));
-    }
-    if (const int i = i0 + WALK + threadIdx.x; i < count) {
-      prefetch(row(p.delta, p.delta_stride, i, first_channel), 4 * QUADS);
-      prefetch(row(x, x_stride, i, first_channel), 4 * QUADS);
-      if (BACKWARD && HAS_Z) prefetch(row(p.z, p.z_stride, i, first_channel), 4 * QUADS);
-    }
-#pragma unroll
-    for (int first = 0; first < STATE_TILES; first += CARRY_THREADS) {
-      const int tile = first + threadIdx.x;
+    for (int l = 0; l < LOADS; l++) {
+      const int tile = l * CARRY_THREADS + threadIdx.x;
       if (tile >= STATE_TILES) break;
       const int column = tile % (N / 4) * 4, i = tile / (N / 4) * 4;
-      Raw<4> loaded[4];
-#pragma unroll
-      for (int k = 0; k < 4; k++) loaded[k].load(row(v, v_stride, i0 + i + k, column));
 #pragma unroll
       for (int j = 0; j < 4; j++)
         write_shared<4>(states + state_at(column) + state_at(j) + i / 4 % 4 * STATE_QUAD + i / STEPS * 4,
-                        {loaded[0][j], loaded[1][j], loaded[2][j], loaded[3][j]});
+                        {loaded[l][0][j], loaded[l][1][j], loaded[l][2][j], loaded[l][3][j]});
     }
 #pragma unroll
     for (int j = 0; j < 4; j++) {
@@ -109,7 +114,8 @@ template <bool BACKWARD> __device__ __forceinline__ void carry_scan(const Params
       write_shared<4>(sizes + own_at + 4 * j, s);
       write_shared<4>(values + own_at + 4 * j, g);
     }
-    __syncthreads();
+    if (!__syncthreads_or(walked != 0)) break;
+    if (i0 + WALK < stop) fetch(i0 + WALK);
 
     float s[STEPS], g[STEPS], total = 0.0f;
 #pragma unroll
@@ -148,7 +154,12 @@ template <bool BACKWARD> __device__ __forceinline__ void carry_scan(const Params
       }
     }
     before += __shfl_sync(ALL, total, 28 + lane % 4);
-    if (!__syncthreads_or(walked != 0)) break;
+    if (CARRY_BUFFERS == 2) {
+      const int other = i0 / WALK % 2 ? -BUFFER_FLOATS : BUFFER_FLOATS;
+      sizes += other; values += other; states += other;
+    } else {
+      __syncthreads();
+    }
   }
 #pragma unroll
   for (int n = 0; n < N; n++) {

@@ -3,18 +3,25 @@ type of the inputs.
 """
 
 SOURCE = r"""
-// The scalars of a tile are computed while the tile before it is walked, and loaded one tile earlier still.
+// The scalars of a tile are computed while the tile before it is walked. What they are made of was on its way into shared
+// memory for two tiles by then: a copy that needs no register can be ahead far enough to wait for main memory.
+constexpr int STAGES = 4;  // tiles there: walked, the one whose scalars are computed, and two on their way
+constexpr int OWN = OS * OC * 32, BC_TILE = 2 * T * N, BC_LOADS = (BC_TILE / 4 + 31) / 32;  // of a warp, in elements
+constexpr int RAW = 3 * OWN + BC_LOADS * 128 <= 512 ? 512 : 1024;  // u, delta, z, B and C of a tile
+static_assert(3 * OWN + BC_LOADS * 128 <= RAW, "");
 extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_forward(const __grid_constant__ Params p) {
   const Lane me(p.channels);
   const int segment = blockIdx.y, batch = blockIdx.z;
   const int begin = segment * p.segment_length, end = min(begin + p.segment_length, p.length);
-  constexpr int BC_TILE = 2 * T * N, BC_LOADS = (BC_TILE / 4 + 31) / 32;
   constexpr int BUFFER = 2 * CG * GROUP + BC_TILE;
   __shared__ __align__(16) float shared[W * 2 * BUFFER];
   int read_at = me.warp * 2 * BUFFER + me.c * GROUP, write_at = read_at + me.own_step * CH + me.own_slot;
   int bc_read_at = me.warp * 2 * BUFFER + 2 * CG * GROUP + me.g * ST;
   int bc_write_at = me.warp * 2 * BUFFER + 2 * CG * GROUP + me.lane * 4;
   keep(read_at); keep(write_at); keep(bc_read_at); keep(bc_write_at);
+  __shared__ __align__(16) element raw[W * STAGES * RAW];
+  // What this lane copied and will read itself.
+  element *own = raw + me.warp * STAGES * RAW + me.lane * OC, *own_bc = raw + me.warp * STAGES * RAW + 3 * OWN + me.lane * 4;
 
   float A2[CH][ST], h[CH][ST];
 #pragma unroll
@@ -48,47 +55,47 @@ extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_forward(co
     bc_step[k] = T * stride.row;
     bc_t[k] = i < BC_TILE / 4 ? begin + row % T : 0x7fff0000;
   }
-  Raw<OC> next_u[OS], next_delta[OS], next_z[OS];
-  Raw<4> next_bc[BC_LOADS];
-#pragma unroll
-  for (int i = 0; i < OS; i++) { next_u[i].zero(); next_delta[i].zero(); next_z[i].zero(); }
-#pragma unroll
-  for (int k = 0; k < BC_LOADS; k++) next_bc[k].zero();
-  // Steps after the end keep what was there before: their step size is set to zero.
-  auto fetch = [&]() {
+  // Steps after the end are zeros.
+  auto fetch = [&](int stage) {
 #pragma unroll
     for (int i = 0; i < OS; i++) {
-      if (fetch_t + i < end) next_u[i].load(u + i * p.u_stride.row);
-      if (fetch_t + i < end) next_delta[i].load(delta + i * p.delta_stride.row);
-      if (HAS_Z && fetch_t + i < end) next_z[i].load(z + i * p.z_stride.row);
+      const bool inside = fetch_t + i < end;
+      copy_async<OC>(own + stage + i * 32 * OC, u + i * p.u_stride.row, inside);
+      copy_async<OC>(own + stage + OWN + i * 32 * OC, delta + i * p.delta_stride.row, inside);
+      if (HAS_Z) copy_async<OC>(own + stage + 2 * OWN + i * 32 * OC, z + i * p.z_stride.row, inside);
     }
     u += T * p.u_stride.row; delta += T * p.delta_stride.row;
     if (HAS_Z) z += T * p.z_stride.row;
     fetch_t += T;
 #pragma unroll
     for (int k = 0; k < BC_LOADS; k++) {
-      if (bc_t[k] < end) next_bc[k].load(bc[k]);
+      copy_async<4>(own_bc + stage + k * 128, bc[k], bc_t[k] < end);
       bc[k] += bc_step[k];
       bc_t[k] += T;
     }
+    copies_end();
   };
-  Raw<OC> now_u[OS], now_z[OS];
   float now_s[OS][OC], now_x[OS][OC];
   float4 now_bc[BC_LOADS];
-  auto compute_scalars = [&]() {
+  auto compute_scalars = [&](int stage, int t) {
 #pragma unroll
     for (int i = 0; i < OS; i++) {
-      now_u[i] = next_u[i]; now_z[i] = next_z[i];
+      Raw<OC> raw_u, raw_delta;
+      raw_u.load(own + stage + i * 32 * OC);
+      raw_delta.load(own + stage + OWN + i * 32 * OC);
 #pragma unroll
       for (int j = 0; j < OC; j++) {
-        float s = step_size(next_delta[i][j] + bias[j]);
-        now_s[i][j] = fetch_t - T + i < end ? s : 0.0f;
-        now_x[i][j] = now_s[i][j] * next_u[i][j];
+        float s = step_size(raw_delta[j] + bias[j]);
+        now_s[i][j] = t + i < end ? s : 0.0f;
+        now_x[i][j] = now_s[i][j] * raw_u[j];
       }
     }
 #pragma unroll
-    for (int k = 0; k < BC_LOADS; k++)
-      now_bc[k] = make_float4(next_bc[k][0], next_bc[k][1], next_bc[k][2], next_bc[k][3]);
+    for (int k = 0; k < BC_LOADS; k++) {
+      Raw<4> v;
+      v.load(own_bc + stage + k * 128);
+      now_bc[k] = make_float4(v[0], v[1], v[2], v[3]);
+    }
   };
   auto share_scalars = [&](int buffer) {
 #pragma unroll
@@ -101,38 +108,30 @@ extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_forward(co
       if (BC_TILE % 128 == 0 || me.lane + 32 * k < BC_TILE / 4)
         *reinterpret_cast<float4 *>(shared + bc_write_at + buffer + 128 * k) = now_bc[k];
   };
-  fetch();
-  compute_scalars();
+  int own_t = begin + me.own_step, stage = 0;
+  for (int i = 0; i < STAGES - 1; i++) fetch(i * RAW);
+  copies_wait<STAGES - 2>();
+  compute_scalars(0, own_t);
   share_scalars(0);
   __syncwarp();
-  fetch();
 
   const i64 size = (i64)p.channels * N;
   element *state = p.states + ((i64)batch * p.tiles + begin / T) * size + me.saved_at();
   const u8 *flags = p.resets + (i64)batch * p.length;
   bool next_reset = HAS_RESETS && begin + me.lane < end && flags[begin + me.lane];
-  int buffer = 0, own_t = begin + me.own_step;
+  int buffer = 0;
   for (int t0 = begin; t0 < end;) {
     u32 resets = 0;
     if (HAS_RESETS) {
       resets = __ballot_sync(ALL, next_reset);
       next_reset = t0 + K + me.lane < end && flags[t0 + K + me.lane];
     }
-    if (const int t = t0 + K + me.lane; t < end && me.warp_channel < p.channels) {
-      prefetch(row_of(p.u, p.u_stride, batch, t, me.warp_channel), WARP_CHANNELS);
-      prefetch(row_of(p.delta, p.delta_stride, batch, t, me.warp_channel), WARP_CHANNELS);
-      if (HAS_Z) prefetch(row_of(p.z, p.z_stride, batch, t, me.warp_channel), WARP_CHANNELS);
-      if (me.warp == 0) prefetch(row_of(p.B, p.B_stride, batch, t, 0), N);
-      if (me.warp == W - 1) prefetch(row_of(p.C, p.C_stride, batch, t, 0), N);
-    }
     const int chunk_end = min(t0 + K, end);
 #pragma unroll 2
     for (; t0 < chunk_end; t0 += T, resets >>= T, buffer ^= BUFFER) {
-      Raw<OC> own_u[OS], own_z[OS];
-#pragma unroll
-      for (int i = 0; i < OS; i++) { own_u[i] = now_u[i]; own_z[i] = now_z[i]; }
-      compute_scalars();
-      fetch();
+      fetch((stage + (STAGES - 1) * RAW) & (STAGES * RAW - 1));
+      copies_wait<STAGES - 2>();
+      compute_scalars((stage + RAW) & (STAGES * RAW - 1), own_t + T);
       if (p.states && me.live) {
 #pragma unroll
         for (int c = 0; c < CH; c++) {
@@ -169,15 +168,18 @@ extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_forward(co
         }
       }
       share_scalars(buffer ^ BUFFER);
-      float own[OS][OC];
-      sum_states(out, own, me.g);
+      float sums[OS][OC];
+      sum_states(out, sums, me.g);
 #pragma unroll
       for (int i = 0; i < OS; i++) {
         float r[OC], gated[OC];
+        Raw<OC> raw_u, raw_z;
+        raw_u.load(own + stage + i * 32 * OC);
+        if (HAS_Z) raw_z.load(own + stage + 2 * OWN + i * 32 * OC);
 #pragma unroll
         for (int j = 0; j < OC; j++) {
-          gated[j] = r[j] = fmaf(D[j], own_u[i][j], own[i][j]);
-          if (HAS_Z) { float v = own_z[i][j]; gated[j] *= v * sigmoid(v); }
+          gated[j] = r[j] = fmaf(D[j], raw_u[j], sums[i][j]);
+          if (HAS_Z) { float v = raw_z[j]; gated[j] *= v * sigmoid(v); }
         }
         if (own_t + i < end && me.live) {
           store<OC>(y + i * p.channels, gated);
@@ -186,6 +188,7 @@ extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_forward(co
       }
       y += T * p.channels;
       own_t += T;
+      stage = (stage + RAW) & (STAGES * RAW - 1);
       __syncwarp();
     }
   }
