@@ -55,7 +55,9 @@ class ClusterProject(Project):
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start snakemake as a user of the cluster does."""
-        command = [sys.executable, "-m", "snakemake", "--configfile", self.configuration]
+        # Ctrl-C reaches it even where the tests run in the background, which ignores SIGINT and hands that on.
+        command = ["env", "--default-signal=INT", sys.executable, "-m", "snakemake"]
+        command += ["--configfile", self.configuration]
         command += ["--workflow-profile", "workflow/profiles/slurm"]
         command += ["--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5"]
         with (self.folder / "snakemake.out").open("wb") as output:
@@ -105,6 +107,10 @@ class ClusterProject(Project):
         wait_for(lambda: (self.folder / "reached").exists(), 180, "training to begin")
         (job,) = (job for job in self.training_jobs() if job["state"] == "RUNNING")
         return job
+
+    def await_stop(self) -> None:
+        """Wait until the training that waits was asked to stop; what SLURM was told reaches it later."""
+        wait_for(lambda: "the step ends" in self.training_log(), 60, "the training to be asked to stop")
 
     def go(self) -> None:
         """Let the training go on that waits, now and at later attempts."""

@@ -59,6 +59,7 @@ def test_a_run_on_two_nodes_has_one_launcher_and_one_gpu_on_each(watched, traine
 def test_a_cancelled_job_saves_its_state_and_the_next_goes_on(watched, trained):
     snakemake = watched.start("train")
     watched.cluster.run("scancel", watched.running_job()["id"])
+    watched.await_stop()
     watched.go()
     watched.finish(snakemake)
     assert [job["state"] for job in watched.training_jobs()] == ["CANCELLED", "COMPLETED"]
@@ -121,6 +122,7 @@ def test_a_preempted_job_makes_room_and_goes_on_after(watched, trained):
     watched.running_job()
     urgent = ["sbatch", "--parsable", "-p", "urgent", "-N", "2", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 5"]
     watched.cluster.run(*urgent)
+    watched.await_stop()
     watched.go()
     watched.finish(snakemake)
     assert watched.record()["resumed"] == 1
