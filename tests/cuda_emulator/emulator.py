@@ -18,7 +18,6 @@ _ENTRY = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )
 _REPLACED = {
     'asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));': "r = emulated_exp2(x);",
     'asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));': "r = 1.0f / x;",
-    'asm volatile("prefetch.global.L2 [%0];" ::"l"(reinterpret_cast<const char *>(p) + i));': ";",
     "extern __shared__ __align__(16) float shared[];": "float *shared = emulator::shared_memory();",
     "extern __shared__ __align__(16) float x[];": "float *x = emulator::shared_memory();",
 }
@@ -86,7 +85,9 @@ def emulate(monkeypatch, folder: Path, *operators) -> None:
         module._module.cache_clear()
     cuda_passes.plan.cache_clear()
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: SimpleNamespace(cuda_stream=0))
-    properties = SimpleNamespace(multi_processor_count=1, shared_memory_per_block_optin=232_448)
+    properties = SimpleNamespace(
+        multi_processor_count=1, shared_memory_per_block_optin=232_448, shared_memory_per_multiprocessor=233_472
+    )
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device=None: properties)
     for operator in operators:
         operator.register_kernel("cpu")(operator._init_fn)

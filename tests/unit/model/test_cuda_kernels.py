@@ -59,11 +59,11 @@ def cut(kernels, monkeypatch):
     """Call to have forward and backward in a few segments, whatever the size."""
     plan = cuda_passes.plan
 
-    def cut(carry_buffers):
+    def cut(**plan_of_the_gpu):
         def in_segments(backward, batch, length, channels, d_state, device):
             usual = plan(backward, batch, length, channels, d_state, device)
             division = cuda_passes.divided(usual.lane_channels, usual.warps, usual.min_blocks, 3, length)
-            return replace(division, carry_buffers=carry_buffers)
+            return replace(division, **plan_of_the_gpu)
 
         monkeypatch.setattr(cuda_passes, "plan", in_segments)
 
@@ -72,7 +72,7 @@ def cut(kernels, monkeypatch):
 
 @pytest.fixture
 def segments(cut):
-    cut(carry_buffers=2)
+    cut()
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -87,10 +87,20 @@ def test_scan_in_segments(segments, with_resets, length, channels, d_state, dtyp
     assert difference < TOLERANCE[dtype], name
 
 
-@pytest.mark.parametrize("carry_buffers", [1, 2])
-def test_segments_of_several_chunks_are_carried_right_however_many_fit_into_shared_memory(cut, carry_buffers):
-    cut(carry_buffers)
-    case = rounded(scan_case(900, with_resets=False, batch=1, channels=8, d_state=16), torch.float32)
+@pytest.mark.parametrize("d_state", [8, 16, 32])
+@pytest.mark.parametrize(("chunk", "carry_buffers"), [(32, 2), (16, 1)], ids=["much shared memory", "little"])
+def test_segments_of_several_chunks(cut, d_state, chunk, carry_buffers):
+    cut(chunk=chunk, carry_buffers=carry_buffers)
+    case = rounded(scan_case(900, with_resets=False, batch=1, channels=8, d_state=d_state), torch.float32)
+    found = outputs_and_gradients(case, "cuda", torch.float32)
+    expected = outputs_and_gradients(case, "reference", torch.float64)
+    difference, name = largest_relative_difference(found, expected)
+    assert difference < TOLERANCE[torch.float32], name
+
+
+def test_resets_where_shared_memory_is_little(cut):
+    cut(chunk=16, carry_buffers=1)
+    case = rounded(scan_case(200, batch=2, channels=8, d_state=16), torch.float32)
     found = outputs_and_gradients(case, "cuda", torch.float32)
     expected = outputs_and_gradients(case, "reference", torch.float64)
     difference, name = largest_relative_difference(found, expected)

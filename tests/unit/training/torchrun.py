@@ -14,6 +14,6 @@ def by_two_processes(worker: str, *arguments: str) -> subprocess.CompletedProces
     """``worker``: path, from this folder; each process has one thread."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command += [str(Path(__file__).parent / worker), *arguments]
-    path = os.pathsep.join(str(ROOT / folder) for folder in ("scripts", "tests"))
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    path = [str(ROOT / "scripts"), str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)

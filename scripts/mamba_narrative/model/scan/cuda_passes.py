@@ -12,9 +12,11 @@ from mamba_narrative.cuda import elements, runtime
 from mamba_narrative.model.scan.kernels import scan_backward, scan_carry, scan_common, scan_forward
 
 CHUNK, TILE = 32, 4
-"""Steps of which segments are multiples, and steps between saved states; as in the kernels."""
+"""Steps of which segments are multiples, and steps between saved states, as in the kernels."""
 _CARRY_QUADS = 8
 """Groups of 4 channels, each a warp, in a block of the kernels that only carry states or gradients."""
+_RESERVED_BYTES = 1024
+"""Shared memory of each block that the system takes."""
 
 Tensors = dict[str, Tensor | None]
 
@@ -32,6 +34,8 @@ class Plan:
     segments: int
     """Pieces of a sequence that run at the same time."""
     segment_length: int
+    chunk: int = CHUNK
+    """Steps of B and C that a block of the backward holds in shared memory: fewer where blocks would not fit."""
     carry_buffers: int = 2
     """Chunks that the kernels that carry states hold in shared memory: 2, or 1 on a GPU that has too little."""
 
@@ -44,18 +48,31 @@ def plan(backward: bool, batch: int, length: int, channels: int, d_state: int, d
     min_blocks = (3 if d_state == 16 else 2) if backward else 4
     block_channels = warps * lane_channels * 32 // (d_state // 4)
     rows = batch * -(-channels // block_channels)
-    processors = torch.cuda.get_device_properties(device).multi_processor_count
-    segments = max(1, min(min_blocks * processors // rows, length // (4 * CHUNK)))
-    if not backward and rows >= processors:
+    gpu = torch.cuda.get_device_properties(device)
+    segments = max(1, min(min_blocks * gpu.multi_processor_count // rows, length // (4 * CHUNK)))
+    if not backward and rows >= gpu.multi_processor_count:
         segments = 1  # what idles costs less than carrying states
-    available = torch.cuda.get_device_properties(device).shared_memory_per_block_optin
-    buffers = 2 if carry_shared_bytes(d_state, 2) <= available else 1
-    return replace(divided(lane_channels, warps, min_blocks, segments, length), carry_buffers=buffers)
+    division = divided(lane_channels, warps, min_blocks, segments, length)
+    of_float32 = backward_shared_bytes(division, d_state, 4)
+    fits = min_blocks * (of_float32 + _RESERVED_BYTES) <= gpu.shared_memory_per_multiprocessor
+    two_fit = carry_shared_bytes(d_state, 2) <= gpu.shared_memory_per_block_optin
+    chunk = CHUNK // 2 if backward and not fits else CHUNK
+    return replace(division, chunk=chunk, carry_buffers=2 if two_fit else 1)
 
 
 def carry_shared_bytes(d_state: int, buffers: int) -> int:
     """What ``carry_scan`` counts as BUFFER_FLOATS: step sizes and inputs of the channels, and B or C."""
     return 4 * buffers * (2 * _CARRY_QUADS * 548 + 160 * d_state + 128)
+
+
+def backward_shared_bytes(division: Plan, d_state: int, element_bytes: int) -> int:
+    """What ``backward_scan`` counts as VERSION and WARP_FLOATS."""
+    of_lane = TILE * division.lane_channels // (d_state // 4)
+    scalars = 3 * 32 * of_lane
+    parts = TILE * (2 * 32 + 1) * division.lane_channels
+    raw = 32 * (5 * of_lane + 4 * division.lane_channels)
+    warp_floats = 2 * scalars + division.chunk // TILE * 2 * d_state * TILE + parts + 2 * raw * element_bytes // 4
+    return 4 * (4 * (2 * division.chunk * d_state + 8) + division.warps * warp_floats)
 
 
 def divided(lane_channels: int, warps: int, min_blocks: int, segments: int, length: int) -> Plan:
@@ -87,6 +104,7 @@ def _module(
     macros = {
         "BF16": dtype == torch.bfloat16,
         "CARRY_BUFFERS": division.carry_buffers,
+        "CHUNK": division.chunk,
         "D_STATE": d_state,
         "HAS_RESETS": resets,
         "HAS_Z": z,
@@ -109,6 +127,7 @@ class _Pass:
         self._direction, self.division = "backward" if backward else "forward", division
         batch, length, channels = u.shape
         self._batch, self._channels, self._d_state = batch, channels, A.shape[1]
+        self._element_bytes = u.element_size()
         z, resets = tensors["z"] is not None, tensors["resets"] is not None
         self._module = _module(backward, u.dtype, self._d_state, resets, z, softplus, division, u.device.index)
         self._stream = torch.cuda.current_stream(u.device).cuda_stream
@@ -126,7 +145,9 @@ class _Pass:
 
     def scan(self, tensors: Tensors) -> None:
         """Launch the kernel over blocks of channels, segments and batch."""
-        shared = self._backward_shared_bytes() if self._direction == "backward" else 0
+        shared = 0
+        if self._direction == "backward":
+            shared = backward_shared_bytes(self.division, self._d_state, self._element_bytes)
         grid = (self.blocks, self.division.segments, self._batch)
         self._launch(f"scan_{self._direction}", grid, tensors, 32 * self.division.warps, shared)
 
@@ -152,14 +173,6 @@ class _Pass:
     def _launch(self, name: str, grid: tuple[int, int, int], tensors: Tensors, threads: int, shared: int = 0) -> None:
         parameters = _PARAMETERS.pack({**self._tensors, **tensors}, self._sizes)
         self._module.kernel(name, shared).launch(grid, threads, parameters, self._stream)
-
-    def _backward_shared_bytes(self) -> int:
-        """What ``backward_scan`` counts as VERSION and WARP_FLOATS."""
-        n, groups = self._d_state, 32 // (self._d_state // 4)
-        scalars = 3 * groups * TILE * self.division.lane_channels
-        parts = TILE * (2 * 32 + 1) * self.division.lane_channels
-        warp_floats = 2 * scalars + CHUNK // TILE * 2 * n * TILE + parts
-        return 4 * (4 * (2 * CHUNK * n + 8) + self.division.warps * warp_floats)
 
 
 def run_forward(

@@ -22,7 +22,7 @@ struct SavedState {
   __device__ __forceinline__ void load(const element *p) {
 #pragma unroll
     for (int i = 0; i < CH * ST / 8; i++) {
-      uint4 v = reinterpret_cast<const uint4 *>(p)[i];
+      uint4 v = reinterpret_cast<const uint4 *>(p)[32 * i];
       bits[4 * i] = v.x; bits[4 * i + 1] = v.y; bits[4 * i + 2] = v.z; bits[4 * i + 3] = v.w;
     }
   }
@@ -41,7 +41,7 @@ struct SavedState {
   float values[CH][ST];
   __device__ __forceinline__ void load(const element *p) {
 #pragma unroll
-    for (int c = 0; c < CH; c++) load_quad(p + c * ST, values[c], 1.0f);
+    for (int c = 0; c < CH; c++) load_quad(p + 32 * c * ST, values[c], 1.0f);
   }
   __device__ __forceinline__ void decode(float (&h)[CH][ST], int order, const u32 (&)[2]) const {
 #pragma unroll
@@ -61,7 +61,9 @@ constexpr int SCALARS = CG * GROUP, BUFFER = 3 * SCALARS;
 constexpr int SUMS = 2 * N * T;
 // Sums over states go through shared memory: [step][array][lane][CH], a step shifted to other banks.
 constexpr int STEP_PARTS = 2 * 32 * CH + CH, PARTS = T * STEP_PARTS;
-constexpr int WARP_FLOATS = 2 * BUFFER + TILES * SUMS + PARTS;
+// As copied, of the tile at work and the next: u, delta, dy, z, ungated, each [OS][lane][OC], and states, 16 bytes a lane.
+constexpr int OWN = OS * OC * 32, RAW = 5 * OWN + 32 * CH * ST, VECTOR = 16 / sizeof(element);
+constexpr int WARP_FLOATS = 2 * BUFFER + TILES * SUMS + PARTS + 2 * RAW * sizeof(element) / 4;
 
 __device__ __forceinline__ void backward_scan(const Params &p) {
   Lane me(p.channels);
@@ -98,8 +100,8 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
     dbias[j] = dD[j] = 0.0f;
   }
 
-  // The tile before is loaded while a tile is worked on. Steps outside get a neighbour's values, to be masked.
-  int own_t = begin + (end - begin - 1) / T * T + me.own_step;  // of the tile being loaded
+  // The tile before is copied while a tile is worked on. Steps outside get a neighbour's values, to be masked.
+  int own_t = begin + (end - begin - 1) / T * T + me.own_step;  // of the tile being copied
   const element *state = p.states + ((i64)batch * p.tiles + (own_t - me.own_step) / T) * size + me.saved_at();
   const element *u = sequence_of(p.u, p.u_stride, batch), *delta = sequence_of(p.delta, p.delta_stride, batch);
   const element *z = sequence_of(p.z, p.z_stride, batch), *dy = sequence_of(p.dy, p.dy_stride, batch);
@@ -107,35 +109,43 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
   const element *ungated = sequence_of(p.ungated, whole, batch);
   element *y = p.y ? sequence_of(p.y, whole, batch) : nullptr, *dz = sequence_of(p.dz, p.dz_stride, batch);
   element *du = sequence_of(p.du, whole, batch), *ddelta = sequence_of(p.ddelta, whole, batch);
-  Raw<OC> next_u[OS], next_delta[OS], next_z[OS], next_ungated[OS], next_dy[OS];
-  SavedState next_h;
-  auto fetch = [&]() {
+  element *copied = reinterpret_cast<element *>(shared + parts_at + PARTS);
+  element *own_copied = copied + me.lane * OC, *own_state = copied + 5 * OWN + me.lane * VECTOR;
+  auto fetch = [&](int slot) {
 #pragma unroll
     for (int i = 0; i < OS; i++) {
       const int t = max(min(own_t + i, end - 1), begin);
-      next_u[i].load(row_at(u, p.u_stride.row, t, me.own_channel));
-      next_delta[i].load(row_at(delta, p.delta_stride.row, t, me.own_channel));
-      next_dy[i].load(row_at(dy, p.dy_stride.row, t, me.own_channel));
+      element *to = own_copied + slot + i * 32 * OC;
+      copy_async<OC>(to, row_at(u, p.u_stride.row, t, me.own_channel), true);
+      copy_async<OC>(to + OWN, row_at(delta, p.delta_stride.row, t, me.own_channel), true);
+      copy_async<OC>(to + 2 * OWN, row_at(dy, p.dy_stride.row, t, me.own_channel), true);
       if (HAS_Z) {
-        next_z[i].load(row_at(z, p.z_stride.row, t, me.own_channel));
-        next_ungated[i].load(row_at(ungated, p.channels, t, me.own_channel));
+        copy_async<OC>(to + 3 * OWN, row_at(z, p.z_stride.row, t, me.own_channel), true);
+        copy_async<OC>(to + 4 * OWN, row_at(ungated, p.channels, t, me.own_channel), true);
       }
     }
-    next_h.load(state);
+#pragma unroll
+    for (int i = 0; i < CH * ST / VECTOR; i++)
+      copy_async<VECTOR>(own_state + slot + i * 32 * VECTOR, state + i * VECTOR, true);
+    copies_end();
   };
-  // Of the tile being worked on: what the outputs of this lane need, and the state before it. What the gate alone decides
-  // is written at once: the gradient of z, and the output, which then need not be kept from the forward.
+  // Of the tile being worked on: what the outputs of this lane need. What the gate alone decides is written at once: the
+  // gradient of z, and the output, which then need not be kept from the forward.
   float u_own[OS][OC], slope_delta[OS][OC];
-  SavedState before;
-  auto take = [&](int buffer) {
+  auto take = [&](int buffer, int slot) {
+    copies_wait<0>();
 #pragma unroll
     for (int i = 0; i < OS; i++) {
       const bool inside = own_t + i >= begin && own_t + i < end && me.live;
       float s[OC], x[OC], g[OC], out_z[OC], out_y[OC];
+      Raw<OC> raw_u, raw_delta, raw_dy, raw_z, raw_ungated;
+      const element *from = own_copied + slot + i * 32 * OC;
+      raw_u.load(from); raw_delta.load(from + OWN); raw_dy.load(from + 2 * OWN);
+      if (HAS_Z) { raw_z.load(from + 3 * OWN); raw_ungated.load(from + 4 * OWN); }
 #pragma unroll
       for (int j = 0; j < OC; j++) {
-        const float raw = next_delta[i][j] + bias[j];
-        u_own[i][j] = next_u[i][j];
+        const float raw = raw_delta[j] + bias[j];
+        u_own[i][j] = raw_u[j];
         if (SOFTPLUS) {
           const float e = exp2_fast(-fabsf(raw) * LOG2E), r = reciprocal(1.0f + e);
           s[j] = softplus_of(raw, e);
@@ -144,11 +154,11 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
           s[j] = raw;
           slope_delta[i][j] = 1.0f;
         }
-        g[j] = next_dy[i][j];
+        g[j] = raw_dy[j];
         if (HAS_Z) {
-          const float v = next_z[i][j], sg = sigmoid(v);
-          out_z[j] = g[j] * fmaf(v * sg, 1.0f - sg, sg) * next_ungated[i][j];
-          out_y[j] = v * sg * next_ungated[i][j];
+          const float v = raw_z[j], sg = sigmoid(v);
+          out_z[j] = g[j] * fmaf(v * sg, 1.0f - sg, sg) * raw_ungated[j];
+          out_y[j] = v * sg * raw_ungated[j];
           g[j] *= v * sg;
         }
         s[j] = inside ? s[j] : 0.0f;
@@ -164,44 +174,26 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
         if (y) store<OC>(row_at(y, p.channels, own_t + i, me.own_channel), out_y);
       }
     }
-    before = next_h;
   };
 
   // B and C of a chunk: this thread's quads.
-  constexpr int BC_CHUNK = 2 * K * N / 4, BC_LOADS = BC_CHUNK / (32 * W);
-  static_assert(BC_CHUNK % (32 * W) == 0 && BC_LOADS >= 1, "");
+  constexpr int BC_CHUNK = 2 * K * N / 4, BC_LOADS = (BC_CHUNK + 32 * W - 1) / (32 * W);
   Raw<4> next_bc[BC_LOADS];
   auto fetch_bc = [&](int t0) {
 #pragma unroll
     for (int k = 0; k < BC_LOADS; k++) {
       const int i = threadIdx.x + 32 * W * k, row = i / (N / 4), t = t0 + row % K, column = i % (N / 4) * 4;
       next_bc[k].zero();
-      if (t < end) {
+      if (t < end && i < BC_CHUNK) {
         if (row < K) next_bc[k].load(row_of(p.B, p.B_stride, batch, t, column));
         else next_bc[k].load(row_of(p.C, p.C_stride, batch, t, column));
       }
     }
   };
-  // Registers allow no load further ahead than half a tile: time for the second-level cache, not for main memory.
-  auto prefetch_chunk = [&](int t0) {
-    if (me.warp_channel >= p.channels) return;
-    const int t = t0 + me.lane;
-    prefetch(row_at(delta, p.delta_stride.row, t, me.warp_channel), WARP_CHANNELS);
-    prefetch(row_at(u, p.u_stride.row, t, me.warp_channel), WARP_CHANNELS);
-    prefetch(row_at(dy, p.dy_stride.row, t, me.warp_channel), WARP_CHANNELS);
-    if (HAS_Z) {
-      prefetch(row_at(z, p.z_stride.row, t, me.warp_channel), WARP_CHANNELS);
-      prefetch(row_at(ungated, p.channels, t, me.warp_channel), WARP_CHANNELS);
-    }
-    constexpr int PART = WARP_CHANNELS * N * TILES / 32;  // of the states of the chunk
-    const int tile = me.lane / (32 / TILES), column = me.lane % (32 / TILES) * PART;
-    if (me.warp_channel * N + column + PART <= size)
-      prefetch(p.states + ((i64)batch * p.tiles + t0 / T + tile) * size + me.warp_channel * N + column, PART);
-  };
-  int t0 = begin + (end - begin - 1) / K * K, buffer = 0;
+  int t0 = begin + (end - begin - 1) / K * K, buffer = 0, slot = 0;
   fetch_bc(t0);
-  fetch();
-  take(0);
+  fetch(0);
+  take(0, 0);
   const u8 *flags = p.resets + (i64)batch * p.length;
   bool next_reset = HAS_RESETS && t0 + me.lane < end && flags[t0 + me.lane];
 
@@ -209,6 +201,7 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
     const int last_tile = (min(K, end - t0) - 1) / T;
 #pragma unroll
     for (int k = 0; k < BC_LOADS; k++) {
+      if (threadIdx.x + 32 * W * k >= BC_CHUNK) break;
       float4 *to = reinterpret_cast<float4 *>(shared + (threadIdx.x + 32 * W * k) * 4);
       const Raw<4> v = next_bc[k];
       to[0] = make_float4(v[0], v[1], v[2], v[3]);
@@ -221,8 +214,7 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
     __syncthreads();
     if (t0 > begin) {
       fetch_bc(t0 - K);
-      if (HAS_RESETS) next_reset = flags[t0 - K + me.lane];
-      prefetch_chunk(t0 - K);
+      if (HAS_RESETS) next_reset = me.lane < K && flags[t0 - K + me.lane];
     }
 
     int tile_bc = bc_at + last_tile * T * N;
@@ -231,8 +223,10 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
       own_t -= T;
       if (t0 + tile * T > begin) state -= size;
       keep(own_t);
-      fetch();
+      fetch(slot ^ RAW);
       float a[T][CH][ST], hs[T + 1][CH][ST];
+      SavedState before;
+      before.load(own_state + slot);
       before.decode(hs[0], order, selectors);
       float step[GROUP], input[GROUP], gy[GROUP];
       read_shared<GROUP>(shared + read_at + buffer, step);
@@ -337,7 +331,8 @@ __device__ __forceinline__ void backward_scan(const Params &p) {
           store<OC>(row_at(ddelta, p.channels, own_t + T + i, me.own_channel), out_delta);
         }
       }
-      take(buffer ^ BUFFER);
+      slot ^= RAW;
+      take(buffer ^ BUFFER, slot);
       __syncwarp();
     }
     __syncthreads();

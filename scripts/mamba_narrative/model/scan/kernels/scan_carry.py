@@ -18,8 +18,8 @@ constexpr int STATE_TILES = N / 4 * WALK / 4;  // 4 states x 4 steps of B or C: 
 constexpr int LOADS = (STATE_TILES + CARRY_THREADS - 1) / CARRY_THREADS;
 constexpr int BUFFER_FLOATS = 2 * QUADS * QUAD + N * STATE;  // of a chunk, and of the next where there is room for two
 constexpr int CARRY_FITTING = N == 32 ? 1 : 2;  // blocks on a multiprocessor; more leave too few registers
-// A decay of 2 to this or less counts as 0: what it would leave of an input is 1/256 of its rounding in float32.
-constexpr float FORGOTTEN = -32.0f;
+// A decay of 2 to this or less counts as 0: of a state like those after it, it leaves less than half of a last place.
+constexpr float FORGOTTEN = -25.0f;
 // Where state n of B or C is: neighbours of 4 are written by one thread.
 __device__ __forceinline__ constexpr int state_at(int n) { return (n % 4 * (N / 4) + n / 4) * STATE; }
 

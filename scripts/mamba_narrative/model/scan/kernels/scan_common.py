@@ -15,7 +15,7 @@ A reset adds minus infinity to the exponent of the decay of its step, which is t
 SOURCE = r"""
 // T steps are a tile, the state before which is saved; K steps are a chunk; a lane has ST states.
 constexpr int N = D_STATE, CH = LANE_CHANNELS, W = WARPS;
-constexpr int T = 4, K = 32, ST = 4, GROUP = T * CH;
+constexpr int T = 4, K = CHUNK, ST = 4, GROUP = T * CH;
 constexpr int G = N / ST, CG = 32 / G, WARP_CHANNELS = CG * CH, BLOCK_CHANNELS = WARP_CHANNELS * W;
 // Per tile and group of G lanes there are T x CH scalars (step size, output ...): each lane owns OS steps x OC channels.
 constexpr int OS = G == 2 ? 2 : 1, OC = G == 8 ? CH / 2 : CH;
@@ -130,12 +130,6 @@ __device__ __forceinline__ float decay(float s, float A2, float off) {
 }
 // Hold a value in a register instead of computing it again in every tile.
 __device__ __forceinline__ void keep(int &value) { asm volatile("" : "+r"(value)); }
-
-// Into the second-level cache, a chunk before it is needed: the loads of a tile ahead come too late for main memory.
-template <typename X> __device__ __forceinline__ void prefetch(const X *p, int elements) {
-  for (int i = 0; i < elements * (int)sizeof(X); i += 32)
-    asm volatile("prefetch.global.L2 [%0];" ::"l"(reinterpret_cast<const char *>(p) + i));
-}
 
 // Where a lane stands.
 struct Lane {
