@@ -84,6 +84,20 @@ def test_other_settings_are_not_compared_but_another_device_is(tmp_path: Path) -
     assert "b, likelihood: other max_tokens_per_book than a" in notes
 
 
+def test_what_was_measured_before_a_measure_came_with_a_setting_of_its_own_is_compared_in_the_others(
+    tmp_path: Path,
+) -> None:
+    measured(tmp_path, "a", COMMON, order=0.9, far_names=40)
+    measured(tmp_path, "b", COMMON)
+    with (tmp_path / "evaluation" / "a" / "structure_books.csv").open("a") as books:
+        books.write("\nparagraph_order,0,4,4,2")
+    rows, notes = rows_of([tmp_path])
+    assert ("sentence_order", "a", "best") in rows
+    assert not any("structure" in note for note in notes)
+    # With the same measures a setting that one lacks may have changed them.
+    assert "b, generation: other far_names than a" in notes
+
+
 def test_folders_with_other_tokenizers_compare_in_bits_per_byte_alone(tmp_path: Path) -> None:
     one, other = measured(tmp_path / "one", "a", COMMON), measured(tmp_path / "two", "a", COMMON, tokenizer="u")
     measured(one, "xz", COMMON)

@@ -13,7 +13,7 @@ import numpy as np
 from mamba_narrative.evaluation.definitions import DEFINITIONS, HEADLINE
 from mamba_narrative.evaluation.paired import Standing, Sums, rank
 from mamba_narrative.io import write_text
-from mamba_narrative.reporting.measured_books import GROUPS, LIKELIHOOD, Entry, Sum, read_group
+from mamba_narrative.reporting.measured_books import GROUPS, LIKELIHOOD, Entry, Group, Sum, read_group
 from mamba_narrative.reporting.sources import is_contender
 from mamba_narrative.reporting.tables.table import Column, Schema, Table, to_csv, to_markdown
 
@@ -105,7 +105,7 @@ def best_of(table: Table | None) -> set[tuple[str, str]]:
 
 def _by_metric(entries: Sequence[Entry], group: str, notes: list[str]) -> dict[str, dict[str, Mapping[str, Sum]]]:
     """Sums by metric, label and book, of the entries that were asked the same as the first that has the group."""
-    first: tuple[Entry, Mapping[str, Any], str] | None = None
+    first: tuple[Entry, Group, str] | None = None
     metrics: dict[str, dict[str, Mapping[str, Sum]]] = {}
     for entry in entries:
         measured = read_group(entry, group)
@@ -114,9 +114,9 @@ def _by_metric(entries: Sequence[Entry], group: str, notes: list[str]) -> dict[s
         # Bits per byte do not depend on the tokenizer.
         tokenizer = "" if group == LIKELIHOOD else entry.tokenizer()
         if first is None:
-            first = (entry, measured.asked, tokenizer)
-        reference, asked, its_tokenizer = first
-        different = sorted(key for key in {*asked, *measured.asked} if asked.get(key) != measured.asked.get(key))
+            first = (entry, measured, tokenizer)
+        reference, its_measured, its_tokenizer = first
+        different = _other_settings(its_measured, measured)
         if different:
             notes.append(f"{entry.label}, {group}: other {', '.join(different)} than {reference.label}")
         elif tokenizer != its_tokenizer:
@@ -125,6 +125,19 @@ def _by_metric(entries: Sequence[Entry], group: str, notes: list[str]) -> dict[s
             for metric, books in measured.metrics.items():
                 metrics.setdefault(metric, {})[entry.label] = books
     return metrics
+
+
+def _other_settings(one: Group, other: Group) -> list[str]:
+    """Settings in which two measurements of a group differ.
+
+    One that only one of them has does not count where that one also has more measures: it came with them, and what both
+    measured is the same.
+    """
+    different = {key for key in {*one.asked, *other.asked} if one.asked.get(key) != other.asked.get(key)}
+    for newer, older in ((one, other), (other, one)):
+        if newer.metrics.keys() > older.metrics.keys() and newer.asked.keys() > older.asked.keys():
+            different -= newer.asked.keys() - older.asked.keys()
+    return sorted(different)
 
 
 @dataclass(frozen=True)
