@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -47,7 +48,14 @@ uint3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace emulator {
 constexpr int STACK = 256 * 1024;
-struct Fiber { ucontext_t context; std::unique_ptr<char[]> stack; bool done; };
+struct Copy { void *to; const void *from; int bytes, copied; };
+struct Fiber {
+  ucontext_t context;
+  std::unique_ptr<char[]> stack;
+  bool done;
+  std::vector<Copy> copies;                // of the group that is not closed yet
+  std::deque<std::vector<Copy>> in_flight;
+};
 struct Barrier { int arrived = 0, members = 0; unsigned generation = 0; };
 std::vector<Fiber> fibers;
 std::vector<Barrier> warps;
@@ -92,6 +100,8 @@ inline void run_block(int threads) {
     Fiber &f = fibers[i];
     if (!f.stack) f.stack.reset(new char[STACK]);
     f.done = false;
+    f.copies.clear();
+    f.in_flight.clear();
     warps[i / 32].members++;
     getcontext(&f.context);
     f.context.uc_stack.ss_sp = f.stack.get();
@@ -120,6 +130,24 @@ inline void launch(int x, int y, int z, int threads, int shared_bytes, std::func
         blockIdx = {(unsigned)i, (unsigned)j, (unsigned)k};
         run_block(threads);
       }
+}
+// A copy spoils its place at once and arrives as late as it may: who reads too early, or copies over what is still
+// needed, gets what is not a number.
+inline void copy_later(void *to, const void *from, int bytes, int copied) {
+  std::memset(to, 0xff, bytes);
+  fibers[current].copies.push_back({to, from, bytes, copied});
+}
+inline void end_copies() {
+  Fiber &f = fibers[current];
+  f.in_flight.push_back(std::move(f.copies));
+  f.copies.clear();
+}
+inline void wait_for_copies(int pending) {
+  for (auto &groups = fibers[current].in_flight; (int)groups.size() > pending; groups.pop_front())
+    for (const Copy &c : groups.front()) {
+      std::memcpy(c.to, c.from, c.copied);
+      std::memset(static_cast<char *>(c.to) + c.copied, 0, c.bytes - c.copied);
+    }
 }
 inline float *shared_memory() {
   const auto at = reinterpret_cast<size_t>(dynamic_shared.data());

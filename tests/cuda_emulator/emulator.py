@@ -18,6 +18,11 @@ _ENTRY = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )
 _REPLACED = {
     'asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));': "r = emulated_exp2(x);",
     'asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));': "r = 1.0f / x;",
+    "(__CUDA_ARCH__ >= 800)": "1",
+    'asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"((u32)__cvta_generic_to_shared(to)), '
+    '"l"(from), "n"(bytes), "r"(copied));': "emulator::copy_later(to, from, bytes, copied);",
+    'asm volatile("cp.async.commit_group;");': "emulator::end_copies();",
+    'asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");': "emulator::wait_for_copies(pending);",
     "extern __shared__ __align__(16) float shared[];": "float *shared = emulator::shared_memory();",
     "extern __shared__ __align__(16) float x[];": "float *x = emulator::shared_memory();",
 }

@@ -57,24 +57,25 @@ template <int n> struct Raw {
 #endif
 };
 
+#define COPIES_IN_FLIGHT (__CUDA_ARCH__ >= 800)
 // Copy `n` neighbouring elements into shared memory while the thread goes on; zeros where they are not `wanted`. Whoever
 // copied may read once `copies_wait` says that all but the last `pending` groups, each closed by `copies_end`, are there.
 template <int n> __device__ __forceinline__ void copy_async(element *to, const element *from, bool wanted) {
-#if __CUDA_ARCH__ >= 800
+#if COPIES_IN_FLIGHT
   constexpr int bytes = n * sizeof(element);
-  asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"((u32)__cvta_generic_to_shared(to)), "l"(from), "n"(bytes),
-               "r"(wanted ? bytes : 0));
+  const int copied = wanted ? bytes : 0;
+  asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"((u32)__cvta_generic_to_shared(to)), "l"(from), "n"(bytes), "r"(copied));
 #else
   for (int i = 0; i < n; i++) to[i] = wanted ? from[i] : element(0);
 #endif
 }
 __device__ __forceinline__ void copies_end() {
-#if __CUDA_ARCH__ >= 800
+#if COPIES_IN_FLIGHT
   asm volatile("cp.async.commit_group;");
 #endif
 }
 template <int pending> __device__ __forceinline__ void copies_wait() {
-#if __CUDA_ARCH__ >= 800
+#if COPIES_IN_FLIGHT
   asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
 #endif
 }
