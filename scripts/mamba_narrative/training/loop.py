@@ -109,7 +109,7 @@ class Trainer:
             _LOG.info("continuing after step %d of %d", self.step, settings.steps)
 
     def run(self, title: str, should_stop: Callable[[], bool]) -> bool:
-        """Train to the last step; False where ``should_stop`` became true before, after saving the state.
+        """Train and validate to the end; False where ``should_stop`` became true before, after saving the state.
 
         Raises UserError where too many steps in a row had to be skipped or memory runs out.
         """
@@ -129,7 +129,7 @@ class Trainer:
                     self._save()
                     saved_step = self.step
                 if finished or stopping:
-                    return finished
+                    return finished and not stop_requested()
                 progress.advance(note=self._update())
 
     @property

@@ -41,8 +41,8 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path) 
 
     ``states`` keeps the state of unfinished runs, one folder for each combination of settings and data; a run that
     stopped there is continued, a finished one leaves only checkpoints that are kept for good. Under ``torchrun`` all
-    processes call this together. Returns 0, or ``EXIT_STOPPED`` (75) where a signal stopped the run after its state was
-    saved.
+    processes call this together. Returns 0, or ``EXIT_STOPPED`` (75) where a signal asked the run to stop before its
+    state was cleared: the next call goes on from there, and where training was over, only validates and writes again.
     Raises UserError for unusable token files, a GPU that is missing or too small, and losses that are not finite.
     """
     train, validation = (_open_tokens(tokens, split) for split in ("train", "validation"))
@@ -69,12 +69,15 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path) 
         )
         passages = choose_passages(validation, tokenizer, run.training.validation_tokens)
         trainer = Trainer(model, run.training, batches, passages, compute, folder, processes)
-        if not trainer.run(name, lambda: stop.requested):
+        finished = trainer.run(name, lambda: stop.requested)
+        if finished and processes.first:
+            data = {"train": train, "validation": validation}
+            _write_results(name, run, trainer, compute, data, tokenizer, output)
+        # Snakemake in a job that was told to stop discards its results, even complete ones: the next needs the state.
+        if not finished or processes.any(stop.requested):
             _LOG.warning("stopped after step %d of %d; start it again to continue", trainer.step, run.training.steps)
             return EXIT_STOPPED
         if processes.first:
-            data = {"train": train, "validation": validation}
-            _write_results(name, run, trainer, compute, data, tokenizer, output)
             _clear(folder, trainer)
         processes.wait()
     return 0

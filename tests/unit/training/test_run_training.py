@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +21,8 @@ from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import sha256_file
 from mamba_narrative.model.storage import load_model
 from mamba_narrative.tokens.tokenizer import load_tokenizer
+from mamba_narrative.training import run_training
+from mamba_narrative.training import validation as validation_module
 from mamba_narrative.training.loop import Trainer
 from mamba_narrative.training.metrics_log import TRAIN_COLUMNS, VALIDATION_COLUMNS
 from mamba_narrative.training.run_training import state_key, train_run
@@ -184,6 +188,69 @@ def test_a_run_stopped_by_a_signal_and_continued_equals_an_uninterrupted_one(
     assert json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))["resumed"] == 1
     for name in ("model/model.safetensors", "validation.csv"):
         assert (tmp_path / "output" / name).read_bytes() == (finished / "output" / name).read_bytes()
+
+
+def train_with_a_signal(tokens: Path, root: Path, owner: object, function: str, call: int) -> int:
+    """The run's exit code when SIGTERM arrives as ``function`` of ``owner`` is called for the ``call``-th time."""
+    original, calls = getattr(owner, function), itertools.count(1)
+
+    def signal_and_go_on(*arguments: object, **named: object) -> object:
+        if next(calls) == call:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(*arguments, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, function, signal_and_go_on)
+        code = train_run("tiny", settings_of(), tokens, root / "output", root / "state")
+    assert next(calls) > call, "the signal was sent"
+    return code
+
+
+# The run has 4 steps, with a validation and a checkpoint every 2.
+@pytest.mark.parametrize(
+    ("owner", "function", "call"),
+    [
+        pytest.param(Trainer, "_update", 4, id="in-the-last-step"),
+        pytest.param(Trainer, "_validate", 2, id="before-the-final-validation"),
+        pytest.param(validation_module, "summed_cross_entropy", 2, id="in-the-last-piece-of-the-final-validation"),
+        pytest.param(Trainer, "_save", 2, id="while-the-final-checkpoint-is-written"),
+        pytest.param(run_training, "save_model", 1, id="while-the-model-is-written"),
+        pytest.param(run_training, "write_json", 1, id="while-the-record-is-written"),
+    ],
+)
+def test_a_stop_in_any_phase_of_the_end_keeps_the_state_and_costs_no_step(
+    owner: object,
+    function: str,
+    call: int,
+    finished: Path,
+    tokens: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert train_with_a_signal(tokens, tmp_path, owner, function, call) == 75
+    # Snakemake removes what a failed job wrote.
+    shutil.rmtree(tmp_path / "output", ignore_errors=True)
+    monkeypatch.setattr(Trainer, "_update", lambda trainer: pytest.fail(f"step {trainer.step + 1} was trained twice"))
+    assert train_run("tiny", settings_of(), tokens, tmp_path / "output", tmp_path / "state") == 0
+    assert json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))["resumed"] == 1
+    assert [row["step"] for row in read_rows(tmp_path / "output" / "train.csv")] == ["1", "2", "3", "4"]
+    for name in ("model/model.safetensors", "validation.csv"):
+        assert (tmp_path / "output" / name).read_bytes() == (finished / "output" / name).read_bytes()
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_a_run_asked_to_stop_before_its_results_are_written_does_not_write_them(tokens: Path, tmp_path: Path) -> None:
+    assert train_with_a_signal(tokens, tmp_path, Trainer, "_save", 2) == 75
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_stop_once_the_state_is_being_cleared_finds_a_finished_run(
+    finished: Path, tokens: Path, tmp_path: Path
+) -> None:
+    assert train_with_a_signal(tokens, tmp_path, run_training, "_clear", 1) == 0
+    weights = [root / "output" / "model" / "model.safetensors" for root in (finished, tmp_path)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert list((tmp_path / "state").iterdir()) == []
 
 
 @pytest.mark.parametrize("order", ["shuffled", "stateful"])

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from unit.training.tiny_run import settings_of
 if __name__ == "__main__":
     tokens, root, order, event = sys.argv[1:]
     torch.set_num_threads(1)
-    update = Trainer._update
+    update, run_trainer = Trainer._update, Trainer.run
 
     def update_and_event(trainer: Trainer) -> str:
         if trainer.step == 3 and os.environ["RANK"] == "1":
@@ -24,6 +25,12 @@ if __name__ == "__main__":
                 os._exit(9)
         return update(trainer)
 
-    Trainer._update = update_and_event
+    def run_and_event(trainer: Trainer, title: str, should_stop: Callable[[], bool]) -> bool:
+        finished = run_trainer(trainer, title, should_stop)
+        if event == "stop at the end" and os.environ["RANK"] == "1":
+            StopRequest.requested = True
+        return finished
+
+    Trainer._update, Trainer.run = update_and_event, run_and_event
     run = settings_of(steps=6, batch_sequences=4, order=order)
     sys.exit(train_run("tiny", run, Path(tokens), Path(root) / "output", Path(root) / "state"))
