@@ -75,7 +75,8 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path) 
             _write_results(name, run, trainer, compute, data, tokenizer, output)
         # Snakemake in a job that was told to stop discards its results, even complete ones: the next needs the state.
         if not finished or processes.any(stop.requested):
-            _LOG.warning("stopped after step %d of %d; start it again to continue", trainer.step, run.training.steps)
+            to_do = "write the results again" if finished else "continue"
+            _LOG.warning("stopped after step %d of %d; start it again to %s", trainer.step, run.training.steps, to_do)
             return EXIT_STOPPED
         if processes.first:
             _clear(folder, trainer)

@@ -98,6 +98,18 @@ def test_what_was_measured_before_a_measure_came_with_a_setting_of_its_own_is_co
     assert "b, generation: other far_names than a" in notes
 
 
+def test_two_that_were_asked_differently_are_not_compared_because_an_older_one_was_not_asked(tmp_path: Path) -> None:
+    measured(tmp_path, "a", COMMON)
+    for run, far_names in (("b", 40), ("c", 80)):
+        measured(tmp_path, run, COMMON, far_names=far_names)
+        with (tmp_path / "evaluation" / run / "structure_books.csv").open("a") as books:
+            books.write(f"\nparagraph_order,0,4,4,{far_names / 40}")
+    rows, notes = rows_of([tmp_path])
+    assert [run for metric, run, _ in rows if metric == "sentence_order"] == ["a", "b"]
+    assert not any(metric == "paragraph_order" for metric, _, _ in rows)
+    assert "c, structure: other far_names than b" in notes
+
+
 def test_folders_with_other_tokenizers_compare_in_bits_per_byte_alone(tmp_path: Path) -> None:
     one, other = measured(tmp_path / "one", "a", COMMON), measured(tmp_path / "two", "a", COMMON, tokenizer="u")
     measured(one, "xz", COMMON)

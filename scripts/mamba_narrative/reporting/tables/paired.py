@@ -65,8 +65,8 @@ class PairedComparison:
 def compare_runs(entries: Sequence[Entry], samples: int, seed: int) -> PairedComparison:
     """Rank ``entries`` in every metric that at least two of them have; samples and seed: of the bootstrap.
 
-    Only measurements with the settings and, but for bits per byte, the tokenizer of the first entry that has them are
-    compared, on the books that all have. Raises FileFormatError where a file is broken.
+    Only measurements with the settings and, but for bits per byte, the tokenizer of the entries before are compared, on
+    the books that all have. Raises FileFormatError where a file is broken.
     """
     notes: list[str] = []
     standings: dict[str, list[Standing]] = {}
@@ -104,8 +104,8 @@ def best_of(table: Table | None) -> set[tuple[str, str]]:
 
 
 def _by_metric(entries: Sequence[Entry], group: str, notes: list[str]) -> dict[str, dict[str, Mapping[str, Sum]]]:
-    """Sums by metric, label and book, of the entries that were asked the same as the first that has the group."""
-    first: tuple[Entry, Group, str] | None = None
+    """Sums by metric, label and book, of the entries that were asked the same as all before that have the group."""
+    taken: list[tuple[Entry, Group, str]] = []
     metrics: dict[str, dict[str, Mapping[str, Sum]]] = {}
     for entry in entries:
         measured = read_group(entry, group)
@@ -113,15 +113,15 @@ def _by_metric(entries: Sequence[Entry], group: str, notes: list[str]) -> dict[s
             continue
         # Bits per byte do not depend on the tokenizer.
         tokenizer = "" if group == LIKELIHOOD else entry.tokenizer()
-        if first is None:
-            first = (entry, measured, tokenizer)
-        reference, its_measured, its_tokenizer = first
-        different = _other_settings(its_measured, measured)
-        if different:
-            notes.append(f"{entry.label}, {group}: other {', '.join(different)} than {reference.label}")
-        elif tokenizer != its_tokenizer:
-            notes.append(f"{entry.label}, {group}: another tokenizer than {reference.label}")
+        for earlier, its_measured, its_tokenizer in taken:
+            if different := _other_settings(its_measured, measured):
+                notes.append(f"{entry.label}, {group}: other {', '.join(different)} than {earlier.label}")
+                break
+            if tokenizer != its_tokenizer:
+                notes.append(f"{entry.label}, {group}: another tokenizer than {earlier.label}")
+                break
         else:
+            taken.append((entry, measured, tokenizer))
             for metric, books in measured.metrics.items():
                 metrics.setdefault(metric, {})[entry.label] = books
     return metrics

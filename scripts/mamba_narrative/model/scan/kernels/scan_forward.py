@@ -53,7 +53,7 @@ extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_forward(co
     const Rows stride = row < T ? p.B_stride : p.C_stride;
     bc[k] = (row < T ? p.B : p.C) + batch * stride.batch + (begin + row % T) * stride.row + column;
     bc_step[k] = T * stride.row;
-    bc_t[k] = i < BC_TILE / 4 ? begin + row % T : 0x7fff0000;
+    bc_t[k] = begin + row % T;
   }
   // Steps after the end are zeros.
   auto fetch = [&](int stage) {
@@ -69,7 +69,8 @@ extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_forward(co
     fetch_t += T;
 #pragma unroll
     for (int k = 0; k < BC_LOADS; k++) {
-      copy_async<4>(own_bc + stage + k * 128, bc[k], bc_t[k] < end);
+      const bool has_quad = BC_TILE % 128 == 0 || me.lane + 32 * k < BC_TILE / 4;
+      copy_async<4>(own_bc + stage + k * 128, bc[k], has_quad && bc_t[k] < end);
       bc[k] += bc_step[k];
       bc_t[k] += T;
     }
@@ -192,6 +193,7 @@ extern "C" __global__ void __launch_bounds__(32 * W, MIN_BLOCKS) scan_forward(co
       __syncwarp();
     }
   }
+  copies_wait<0>();
   if (me.live && segment == p.segments - 1) {
     float *last = p.last + ((i64)batch * p.channels + me.group_channel) * N + me.g * ST;
 #pragma unroll
