@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -50,15 +51,17 @@ def test_any_batch_width_and_state_size(batch, channels, d_state, dtype):
     assert difference < TOLERANCE[dtype], name
 
 
-@pytest.fixture(params=["planned", "segments"])
+@pytest.fixture(params=["planned", "segments", "segments and little shared memory"])
 def division(request, monkeypatch):
-    """As planned, or forward and backward with five segments."""
+    """As planned, or forward and backward with five segments, also as on a GPU with little shared memory."""
     plan = cuda_passes.plan
 
     def chosen(backward, batch, length, channels, d_state, device):
         usual = plan(True, batch, length, channels, d_state, device)
         warps, min_blocks = (usual.warps, usual.min_blocks) if backward else (4, 4)
-        return cuda_passes.divided(usual.lane_channels, warps, min_blocks, 5, length)
+        division = cuda_passes.divided(usual.lane_channels, warps, min_blocks, 5, length)
+        little = "little" in request.param
+        return replace(division, chunk=16, carry_buffers=1) if little else division
 
     if request.param != "planned":
         monkeypatch.setattr(cuda_passes, "plan", chosen)
