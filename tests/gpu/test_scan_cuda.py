@@ -11,23 +11,9 @@ import torch
 from mamba_narrative.model.scan import cuda_passes
 from mamba_narrative.model.scan.dispatch import BACKENDS, resolve_backend, selective_scan
 from mamba_narrative.model.scan.verify import largest_relative_difference, outputs_and_gradients, scan_case
+from unit.model.scan_reference import TOLERANCE, compared
 
 CUDA = torch.device("cuda", 0)
-TOLERANCE = {torch.float32: 3e-5, torch.bfloat16: 2e-2}
-
-
-def compared(case, dtype, backend="cuda"):
-    """Largest relative difference of any output or gradient to the float64 reference on the same rounded inputs."""
-    rounded = type(case)(
-        {
-            name: tensor.to(dtype if name in ("u", "delta", "B", "C", "z") else torch.float32).double()
-            for name, tensor in case.inputs.items()
-        },
-        case.resets,
-    )
-    found = outputs_and_gradients(rounded, backend, dtype, CUDA)
-    expected = outputs_and_gradients(rounded, "reference", torch.float64, CUDA)
-    return largest_relative_difference(found, expected)
 
 
 def test_auto_takes_it():
@@ -38,7 +24,7 @@ def test_auto_takes_it():
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 31, 32, 33, 63, 127, 257, 1000, 2048, 8191, 8192])
 def test_every_output_and_gradient_is_that_of_the_reference(length, dtype):
     channels = 96 if length < 3000 else 20
-    difference, name = compared(scan_case(length, batch=2, channels=channels, d_state=16), dtype)
+    difference, name = compared(scan_case(length, batch=2, channels=channels, d_state=16), dtype, CUDA)
     assert difference < TOLERANCE[dtype], name
 
 
@@ -47,7 +33,7 @@ def test_every_output_and_gradient_is_that_of_the_reference(length, dtype):
     (1, 1, 16), (64, 64, 16), (3, 5, 4), (2, 130, 8), (2, 130, 32), (1, 1536, 16), (5, 17, 3), (33, 8, 20),
 ])  # fmt: skip
 def test_any_batch_width_and_state_size(batch, channels, d_state, dtype):
-    difference, name = compared(scan_case(77, batch=batch, channels=channels, d_state=d_state), dtype)
+    difference, name = compared(scan_case(77, batch=batch, channels=channels, d_state=d_state), dtype, CUDA)
     assert difference < TOLERANCE[dtype], name
 
 
@@ -74,7 +60,7 @@ def division(request, monkeypatch):
 @pytest.mark.parametrize("with_resets", [False, True])
 def test_any_division(division, length, channels, d_state, with_resets, dtype):
     case = scan_case(length, with_resets=with_resets, batch=2, channels=channels, d_state=d_state)
-    difference, name = compared(case, dtype)
+    difference, name = compared(case, dtype, CUDA)
     assert difference < TOLERANCE[dtype], name
 
 
@@ -85,7 +71,7 @@ def test_any_division(division, length, channels, d_state, with_resets, dtype):
 def test_inputs_that_may_be_left_out(left_out, resets):
     case = scan_case(100, with_resets=resets, batch=2, channels=48, d_state=16)
     inputs = {name: tensor for name, tensor in case.inputs.items() if name not in left_out}
-    difference, name = compared(type(case)(inputs, case.resets), torch.float32)
+    difference, name = compared(type(case)(inputs, case.resets), torch.float32, CUDA)
     assert difference < TOLERANCE[torch.float32], name
 
 

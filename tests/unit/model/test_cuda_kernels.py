@@ -20,9 +20,9 @@ from mamba_narrative.model.scan.convolution import causal_conv
 from mamba_narrative.model.scan.dispatch import Backend
 from mamba_narrative.model.scan.verify import largest_relative_difference, outputs_and_gradients, scan_case
 from mamba_narrative.tokens.windows import IGNORED_TARGET
+from unit.model.scan_reference import TOLERANCE, compared
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
-TOLERANCE = {torch.float32: 3e-5, torch.bfloat16: 2e-2}
 
 
 @pytest.fixture
@@ -34,23 +34,13 @@ def kernels(monkeypatch, tmp_path_factory):
     monkeypatch.setitem(dispatch.BACKENDS, "cuda", Backend(dispatch._load_cuda, lambda device: None))
 
 
-def rounded(case, dtype):
-    inputs = {
-        name: tensor.to(dtype if name in ("u", "delta", "B", "C", "z") else torch.float32).double()
-        for name, tensor in case.inputs.items()
-    }
-    return type(case)(inputs, case.resets)
-
-
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize(("length", "channels", "d_state", "with_resets"), [
     (1, 8, 16, True), (5, 20, 16, True), (70, 20, 16, True), (33, 8, 8, True), (37, 12, 32, False),
 ])  # fmt: skip
 def test_scan(kernels, length, channels, d_state, with_resets, dtype):
-    case = rounded(scan_case(length, batch=2, channels=channels, d_state=d_state, with_resets=with_resets), dtype)
-    found = outputs_and_gradients(case, "cuda", dtype)
-    expected = outputs_and_gradients(case, "reference", torch.float64)
-    difference, name = largest_relative_difference(found, expected)
+    case = scan_case(length, batch=2, channels=channels, d_state=d_state, with_resets=with_resets)
+    difference, name = compared(case, dtype)
     assert difference < TOLERANCE[dtype], name
 
 
@@ -80,10 +70,7 @@ def segments(cut):
 @pytest.mark.parametrize("with_resets", [True, False])
 def test_scan_in_segments(segments, with_resets, length, channels, d_state, dtype):
     case = scan_case(length, batch=1, channels=channels, d_state=d_state, with_resets=with_resets)
-    case = rounded(case, dtype)
-    found = outputs_and_gradients(case, "cuda", dtype)
-    expected = outputs_and_gradients(case, "reference", torch.float64)
-    difference, name = largest_relative_difference(found, expected)
+    difference, name = compared(case, dtype)
     assert difference < TOLERANCE[dtype], name
 
 
@@ -91,19 +78,15 @@ def test_scan_in_segments(segments, with_resets, length, channels, d_state, dtyp
 @pytest.mark.parametrize(("chunk", "carry_buffers"), [(32, 2), (16, 1)], ids=["much shared memory", "little"])
 def test_segments_of_several_chunks(cut, d_state, chunk, carry_buffers):
     cut(chunk=chunk, carry_buffers=carry_buffers)
-    case = rounded(scan_case(900, with_resets=False, batch=1, channels=8, d_state=d_state), torch.float32)
-    found = outputs_and_gradients(case, "cuda", torch.float32)
-    expected = outputs_and_gradients(case, "reference", torch.float64)
-    difference, name = largest_relative_difference(found, expected)
+    case = scan_case(900, with_resets=False, batch=1, channels=8, d_state=d_state)
+    difference, name = compared(case, torch.float32)
     assert difference < TOLERANCE[torch.float32], name
 
 
 def test_resets_where_shared_memory_is_little(cut):
     cut(chunk=16, carry_buffers=1)
-    case = rounded(scan_case(200, batch=2, channels=8, d_state=16), torch.float32)
-    found = outputs_and_gradients(case, "cuda", torch.float32)
-    expected = outputs_and_gradients(case, "reference", torch.float64)
-    difference, name = largest_relative_difference(found, expected)
+    case = scan_case(200, batch=2, channels=8, d_state=16)
+    difference, name = compared(case, torch.float32)
     assert difference < TOLERANCE[torch.float32], name
 
 
@@ -130,19 +113,15 @@ def test_a_reset_at_either_end_of_a_segment_cuts_what_is_carried(segments):
     for at in (63, 64, 127, 128):
         resets = torch.zeros(1, 192, dtype=torch.bool)
         resets[:, at] = True
-        case = rounded(type(whole)(whole.inputs, resets), torch.float32)
-        found = outputs_and_gradients(case, "cuda", torch.float32)
-        expected = outputs_and_gradients(case, "reference", torch.float64)
-        difference, name = largest_relative_difference(found, expected)
+        case = type(whole)(whole.inputs, resets)
+        difference, name = compared(case, torch.float32)
         assert difference < TOLERANCE[torch.float32], (at, name)
 
 
 def test_scan_without_what_may_be_left_out(kernels):
-    case = rounded(scan_case(11, with_state=False, with_resets=False, batch=1, channels=4, d_state=16), torch.float32)
+    case = scan_case(11, with_state=False, with_resets=False, batch=1, channels=4, d_state=16)
     inputs = {name: tensor for name, tensor in case.inputs.items() if name not in ("D", "z", "delta_bias")}
-    found = outputs_and_gradients(type(case)(inputs, None), "cuda", torch.float32)
-    expected = outputs_and_gradients(type(case)(inputs, None), "reference", torch.float64)
-    difference, name = largest_relative_difference(found, expected)
+    difference, name = compared(type(case)(inputs, None), torch.float32)
     assert difference < TOLERANCE[torch.float32], name
 
 

@@ -15,7 +15,7 @@ __device__ __forceinline__ void reorder(float (&v)[ST], int order) {
   v[0] = one ? b : a; v[1] = one ? a : b; v[2] = one ? d : c; v[3] = one ? c : d;
 }
 
-// The states of a lane as the forward saved them.
+// The states of a lane as the forward saved them, from their copy: 16 bytes of each of 32 lanes are side by side.
 struct SavedState {
 #if BF16
   u32 bits[CH * ST / 2];
