@@ -27,6 +27,7 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/reporting.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/provenance.smk"
 
 
 localrules:
@@ -47,5 +48,5 @@ rule all:
     """Everything: the report and all it is made of."""
     default_target: True
     input:
-        f"{RESULTS}/report/index.html",
-        f"{RESULTS}/corpus/books.tsv",
+        "report/index.html",
+        "corpus/books.tsv",

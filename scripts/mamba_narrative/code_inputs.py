@@ -1,17 +1,32 @@
-"""Which source files a command runs, so that a rule can declare them as inputs.
+"""Which source files a command runs, and one digest of their content.
 
-Snakemake compares declared inputs by content; an edit of a module that a rule uses reruns the rule, an
-edit elsewhere does not, and ``touch`` or a fresh clone changes nothing.
+A rule has the digest as a parameter: an edit of a module that its command uses reruns it, an edit elsewhere does not,
+and neither do ``touch``, a fresh clone or another place of the project.
 """
 
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from mamba_narrative.io import sha256_file, sha256_text
+
 PACKAGE = "mamba_narrative"
+
+
+def code_digest(scripts: Path, script: str, modules: Iterable[str] = (), data: Iterable[Path] = ()) -> str:
+    """Hexadecimal SHA-256 over names and contents of ``code_inputs`` and of the files ``data`` that they read."""
+    files = [*code_inputs(scripts, script, modules), *sorted(data)]
+    lines = [f"{_content_digest(path)}  {os.path.relpath(path, scripts)}\n" for path in files]
+    return sha256_text("".join(lines))
+
+
+@cache
+def _content_digest(path: Path) -> str:
+    return sha256_file(path)
 
 
 def code_inputs(scripts: Path, script: str, modules: Iterable[str] = ()) -> list[Path]:

@@ -1,72 +1,54 @@
-"""Carry Snakemake's record of what made each result along with the results.
+"""Snakemake's record of how results were made, which lies with them.
 
-Snakemake keeps the checksums and parameters behind every output in ``.snakemake/metadata``, beside the
-Snakefile. Without them a results folder copied into a fresh clone would be computed again. They are
-therefore written into the results folder after each run, and taken from there where they are missing.
+Snakemake works inside the results folder, so its record (``.snakemake/metadata``) names every output relative to that
+folder and moves with it, however the folder is spelled and from wherever the workflow is called. An output that has no
+entry there would be taken as it is. This is the one module that knows the names of those entries.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 from base64 import urlsafe_b64decode
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-RECORD_FOLDER = ".rerun-record"
+SNAKEMAKE_FOLDER = ".snakemake"
 
 
-def save_record(snakemake_folder: Path, results: Path) -> int:
-    """Mirror the metadata of all outputs below ``results`` into it; returns how many files were written."""
-    source, target = snakemake_folder / "metadata", results / RECORD_FOLDER
-    if not source.is_dir() or not results.is_dir():
-        return 0
-    wanted = _records(source, f"{os.path.normpath(results)}{os.sep}")
-    copied = sum(_copy_if_newer(source / name, target / name) for name in sorted(wanted))
-    if target.is_dir():
-        for path in target.rglob("*"):
-            if path.is_file() and path.relative_to(target) not in wanted:
-                path.unlink()
-    return copied
+def unrecorded_outputs(results: Path, is_output: Callable[[str], bool]) -> list[str]:
+    """Files and folders below ``results`` that are outputs but whose making was not recorded, sorted.
 
-
-def restore_record(snakemake_folder: Path, results: Path) -> int:
-    """Put the metadata kept in ``results`` where Snakemake looks for it, unless it knows this results folder already.
-
-    Returns how many files were restored.
+    ``is_output`` tells whether a relative path is an output of a rule. Outputs of jobs that were killed have no record
+    either: Snakemake knows them as incomplete and makes them again.
     """
-    source, target = results / RECORD_FOLDER, snakemake_folder / "metadata"
-    if not source.is_dir():
-        return 0
-    kept = [path.relative_to(source) for path in source.rglob("*") if path.is_file()]
-    if any((target / name).exists() for name in kept):
-        return 0
-    return sum(_copy_if_newer(source / name, target / name) for name in kept)
+    if not results.is_dir():
+        return []
+    known = {
+        os.path.normpath(path)
+        for kind in ("metadata", "incomplete")
+        for path in _recorded(results / SNAKEMAKE_FOLDER / kind)
+    }
+    return sorted(path for path in _paths_below(results, "", known) if is_output(path))
 
 
-def _records(metadata: Path, prefix: str) -> set[Path]:
-    """Relative paths of the metadata files whose output lies under ``prefix``.
-
-    Snakemake names them by the URL-safe base64 of the output's path, cut into folders that begin with ``@``.
-    """
-    found = set()
-    for path in metadata.rglob("*"):
-        if path.is_file():
-            relative = path.relative_to(metadata)
-            encoded = "".join(part.removeprefix("@") for part in relative.parts)
+def _recorded(folder: Path) -> Iterator[str]:
+    """Outputs that have a file in ``folder``, whose name is URL-safe base64, cut into folders that begin with ``@``."""
+    for directory, _, names in os.walk(folder):
+        parts = [part.removeprefix("@") for part in Path(directory).relative_to(folder).parts]
+        for name in names:
             try:
-                output = urlsafe_b64decode(encoded).decode("utf-8")
+                yield urlsafe_b64decode("".join([*parts, name])).decode("utf-8")
             except ValueError:
                 continue
-            if os.path.normpath(output).startswith(prefix):
-                found.add(relative)
-    return found
 
 
-def _copy_if_newer(source: Path, target: Path) -> bool:
-    if target.is_file() and target.stat().st_mtime_ns >= source.stat().st_mtime_ns:
-        return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(target.name[:200] + ".tmp")
-    shutil.copy2(source, beside)
-    os.replace(beside, target)
-    return True
+def _paths_below(root: Path, relative: str, known: set[str]) -> Iterator[str]:
+    """All files and folders; folders that are recorded outputs themselves are not opened."""
+    with os.scandir(root / relative) as entries:
+        for entry in entries:
+            path = os.path.join(relative, entry.name)
+            if entry.name.startswith(".") or path in known:
+                continue
+            yield path
+            if entry.is_dir(follow_symlinks=False):
+                yield from _paths_below(root, path, known)

@@ -90,5 +90,5 @@ def test_what_fails_for_good_ends_with_the_place_of_its_log(project):
     project.edit(PROFILE, lambda text: text.replace("\nretries: 3", "\nretries: 1"))
     outcome = project.end(project.start("tokens"))
     assert outcome.code != 0
-    assert "results/logs/tokens/assemble_tokens.log" in outcome.text
+    assert "logs/tokens/assemble_tokens.log" in outcome.text
     assert [job["state"] for job in project.jobs()] == ["FAILED", "FAILED"]

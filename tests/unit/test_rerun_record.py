@@ -1,53 +1,62 @@
-"""Snakemake's record of what made the results travels with the results folder."""
+"""An output without a record in Snakemake's own folder is found, whatever lies around it."""
 
 from base64 import urlsafe_b64encode
-from pathlib import Path
 
-from mamba_narrative.rerun_record import restore_record, save_record
+import pytest
+
+from mamba_narrative.rerun_record import unrecorded_outputs
 
 
-def record(snakemake_folder: Path, output: str, content: str) -> None:
-    path = snakemake_folder / "metadata" / urlsafe_b64encode(output.encode()).decode()
+def record(results, output: str, kind: str = "metadata", longest: int = 255) -> None:
+    """As the pinned Snakemake names it; tests/workflow/test_reruns.py tries the real one."""
+    name = urlsafe_b64encode(output.encode()).decode()
+    parts = [name[start : start + longest - 1] for start in range(0, len(name), longest - 1)]
+    path = results.joinpath(".snakemake", kind, *(f"@{part}" for part in parts[:-1]), parts[-1])
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content)
+    path.write_text("{}")
 
 
-def records(snakemake_folder: Path) -> list[str]:
-    return sorted(path.read_text() for path in (snakemake_folder / "metadata").rglob("*") if path.is_file())
+def write(results, *names: str) -> None:
+    for name in names:
+        (results / name).parent.mkdir(parents=True, exist_ok=True)
+        (results / name).write_text("x")
 
 
-def test_a_copied_results_folder_brings_its_record_to_a_fresh_clone(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("results").mkdir()
-    record(Path("old"), "results/a.txt", "A")
-    record(Path("old"), "elsewhere/b.txt", "B")
-    assert save_record(Path("old"), Path("results")) == 1
-    assert restore_record(Path("new"), Path("results")) == 1
-    assert records(Path("new")) == ["A"]
+def unrecorded(results) -> list[str]:
+    return unrecorded_outputs(results, lambda path: path.startswith(("runs/", "stripped/")) and path != "runs/a")
 
 
-def test_what_snakemake_knows_already_is_not_overwritten(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("results").mkdir()
-    record(Path("old"), "results/a.txt", "A")
-    save_record(Path("old"), Path("results"))
-    record(Path("new"), "results/a.txt", "newer")
-    assert restore_record(Path("new"), Path("results")) == 0
-    assert records(Path("new")) == ["newer"]
+def test_an_output_without_record_is_named(tmp_path):
+    write(tmp_path, "runs/a/run.json", "runs/a/train.csv")
+    record(tmp_path, "runs/a/run.json")
+    assert unrecorded(tmp_path) == ["runs/a/train.csv"]
 
 
-def test_the_record_of_an_output_that_is_gone_goes_too(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("results").mkdir()
-    record(Path("old"), "results/a.txt", "A")
-    record(Path("old"), "results/b.txt", "B")
-    save_record(Path("old"), Path("results"))
-    next((Path("old") / "metadata").glob(urlsafe_b64encode(b"results/b.txt").decode())).unlink()
-    save_record(Path("old"), Path("results"))
-    restore_record(Path("new"), Path("results"))
-    assert records(Path("new")) == ["A"]
+@pytest.mark.parametrize("kind", ["metadata", "incomplete"])
+def test_an_output_with_a_record_is_known_and_so_is_one_that_a_killed_job_left(tmp_path, kind):
+    write(tmp_path, "runs/a/run.json")
+    record(tmp_path, "runs/a/run.json", kind)
+    assert unrecorded(tmp_path) == []
 
 
-def test_without_results_there_is_nothing_to_do(tmp_path):
-    assert save_record(tmp_path / "old", tmp_path / "results") == 0
-    assert restore_record(tmp_path / "new", tmp_path / "results") == 0
+def test_a_recorded_folder_stands_for_what_is_in_it(tmp_path):
+    write(tmp_path, "stripped/000/1.txt")
+    record(tmp_path, "stripped/000")
+    assert unrecorded(tmp_path) == []
+
+
+def test_long_names_are_read_too(tmp_path):
+    name = "runs/" + "a" * 300
+    record(tmp_path, name)
+    record(tmp_path, "runs/b", longest=40)
+    write(tmp_path, "runs/b")
+    assert unrecorded(tmp_path) == []
+
+
+def test_files_that_are_no_outputs_and_hidden_ones_do_not_count(tmp_path):
+    write(tmp_path, "notes.txt", "logs/a.log", ".cache/digests.json", "runs/.b.tmp")
+    assert unrecorded(tmp_path) == []
+
+
+def test_a_folder_that_is_not_there_yet_has_no_results(tmp_path):
+    assert unrecorded(tmp_path / "nowhere") == []

@@ -84,7 +84,6 @@ def rows(project: Project) -> dict[str, dict[str, str]]:
         ("2", "binary_file"),
         ("3", "truncated_gzip"),
         ("4", "zip_several_members"),
-        ("7%7Bx%7D", "file_name_with_braces"),
         ("8", "unreadable_file"),
         ("caf%E9", "file_name_not_utf8"),
     ],

@@ -73,7 +73,7 @@ def test_the_profile_names_rules_that_exist(project):
 
 def test_commands_that_use_a_gpu_hold_as_many_as_the_rule_asks_for(project):
     configure(project, device="auto", processes=2)
-    plan = project.snakemake("--dry-run", "--printshellcmds", "train", "results/evaluation/tiny-a/likelihood.json")
+    plan = project.snakemake("--dry-run", "--printshellcmds", "train", "evaluation/tiny-a/likelihood.json")
     commands = [line.strip() for line in plan.text.splitlines() if "lease_gpus.py" in line]
     assert [re.findall(r"--count (\d+) python scripts/(\w+)", command)[0] for command in sorted(set(commands))] == [
         ("0", "evaluate_likelihood"),

@@ -142,8 +142,8 @@ def test_snakemakes_own_report_works(finished, tmp_path):
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=.?https?:", page)
     categories = json.loads(re.search(r"var categories = (\{.*\})", page)[1])
     assert categories.keys() == {"Evaluation", "Figures", "Report", "Tables"}
-    results = json.loads(re.search(r"var results = (\{\"results/.*\})", page)[1])
-    assert results.keys() >= {"results/report/index.html", "results/report/figures/training_curve.svg"}
+    results = json.loads(re.search(r"var results = (\{\"report/.*\})", page)[1])
+    assert results.keys() >= {"report/index.html", "report/figures/training_curve.svg"}
     assert all(result["caption"] for result in results.values())
 
 
@@ -190,7 +190,7 @@ def test_token_files_alone_are_enough_to_train_and_measure_where_the_books_are_n
     planned = {job.partition(":")[0] for job in elsewhere.plan(*profile, "train", "evaluate")}
     assert {"train_run", "evaluate_context", "evaluate_human"} <= planned
     assert all(rule.startswith(("train", "evaluate", "initialise_run")) for rule in planned), planned
-    assert elsewhere.run(*profile, "results/runs/tiny-a/run.json") == {"train_run:tiny-a"}
+    assert elsewhere.run(*profile, "runs/tiny-a/run.json") == {"train_run:tiny-a"}
     refused = elsewhere.snakemake("--dry-run", check=False)
     assert refused.code != 0
     assert "gone: not there" in refused.text

@@ -10,7 +10,7 @@ start, and would not start where they are.
 rule acquire_books:
     """Bring the books that the settings ask for; where all are there and whole, do nothing."""
     log:
-        f"{RESULTS}/logs/acquire_books.log",
+        "logs/acquire_books.log",
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -18,6 +18,6 @@ rule acquire_books:
         mem_mb=2000,
         runtime=2880,
     params:
-        settings=settings(EXPERIMENT.corpus),
+        settings=settings(with_absolute_paths(EXPERIMENT.corpus)),
     shell:
         command("acquire_books") + " --settings {params.settings:q}"

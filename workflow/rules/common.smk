@@ -1,11 +1,17 @@
-"""Settings, paths and helpers that all rules share. Nothing here runs anything.
+"""Settings, paths and helpers that all rules share.
 
-Three conventions keep reruns to what is outdated:
+The workflow works inside the results folder: every path of a rule is relative to it, and so is Snakemake's record of how
+each output was made, which lies in its ``.snakemake``. A results folder can therefore be moved, copied, spelled in
+another way, or used from two copies of the project, and what is outdated stays outdated.
 
-* a rule names the code it runs as input (``code``), so that edits count and ``touch`` does not;
-* it gets its own section of the settings as one JSON parameter (``settings``), and no other;
-* Snakemake compares files above 1 MB by time only, so what may grow large is listed with its hash in a
-  small ``.sha256`` file or manifest that counts, while the large file itself is ``ancient`` (``pinned``).
+What a job depends on:
+
+* files of the results folder are inputs. Snakemake compares those above 1 MB by time only, so what may grow large is
+  listed with its hash in a small ``.sha256`` file or manifest that counts, while the large file itself is ``ancient``
+  (``pinned``). No job may have only ancient inputs of another one: Snakemake would skip it when both are outdated;
+* what lies elsewhere (raw books, catalogue, code) is a parameter: the digest of its content. Where it lies is told to
+  the command through a global name in braces, which Snakemake does not record;
+* its own section of the settings is one line of JSON (``settings``).
 """
 
 import os
@@ -14,20 +20,26 @@ import signal
 import sys
 from os import environ
 from pathlib import Path
+from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
-ROOT = Path(os.path.relpath(workflow.basedir))
-sys.path.insert(0, str(ROOT / "scripts"))
+ROOT = Path(workflow.basedir)
+SCRIPTS = ROOT / "scripts"
+sys.path.insert(0, str(SCRIPTS))
 
 from mamba_narrative.acquisition.state import Layout, find_acquired
-from mamba_narrative.code_inputs import code_inputs
+from mamba_narrative.code_inputs import code_digest
 from mamba_narrative.config.corpus import ACQUIRED_SOURCES
 from mamba_narrative.config.experiment import resolve_experiment
-from mamba_narrative.corpus.inventory import books_by_shard
+from mamba_narrative.corpus.inventory import (
+    books_by_shard,
+    readable_files,
+    shard_digest,
+)
 from mamba_narrative.errors import UserError
+from mamba_narrative.file_digests import FileDigests
 from mamba_narrative.io import canonical_json
-from mamba_narrative.rerun_record import restore_record, save_record
 
 # Commands run with this interpreter's python unless a software deployment method puts another one first.
 environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', '')}"
@@ -37,20 +49,23 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-RESULTS = os.path.normpath(EXPERIMENT.results_dir)
+# Relative paths of the configuration are relative to where snakemake is called.
+ORIGIN = Path.cwd()
+RESULTS = str(ORIGIN / EXPERIMENT.results_dir)
 RUNS = {name: run for name, run in EXPERIMENT.runs.items() if run is not None}
-SCRIPTS = ROOT / "scripts"
 SPLITS = ["train", "validation", "test"]
 
 if EXPERIMENT.corpus.source == "sample":
     RAW_BOOKS = ROOT / "workflow" / "sample" / "raw"
-    CATALOGUE = str(ROOT / "workflow" / "sample" / "catalog.csv")
+    CATALOGUE = ROOT / "workflow" / "sample" / "catalog.csv"
 elif EXPERIMENT.corpus.source == "directory":
-    RAW_BOOKS = Path(EXPERIMENT.corpus.directory)
-    CATALOGUE = EXPERIMENT.corpus.catalogue
+    RAW_BOOKS = Path(EXPERIMENT.corpus.directory).absolute()
+    CATALOGUE = (
+        EXPERIMENT.corpus.catalogue and Path(EXPERIMENT.corpus.catalogue).absolute()
+    )
 else:
-    RAW_BOOKS = Layout(Path(EXPERIMENT.corpus.directory)).raw
-    CATALOGUE = str(Layout(Path(EXPERIMENT.corpus.directory)).catalogue)
+    RAW_BOOKS = Layout(Path(EXPERIMENT.corpus.directory)).raw.absolute()
+    CATALOGUE = Layout(Path(EXPERIMENT.corpus.directory)).catalogue.absolute()
 
 # Told by whatever needs a raw book first, since the target that brings them must be planned without them.
 NOT_ACQUIRED = None
@@ -88,7 +103,7 @@ if not BOOKS:
     )
 if not NOT_ACQUIRED and CATALOGUE is not None and not os.path.isfile(CATALOGUE):
     raise WorkflowError(
-        f"corpus.catalogue: {CATALOGUE} does not exist; expected a CSV file or null"
+        f"corpus.catalogue: {EXPERIMENT.corpus.catalogue} does not exist; expected a CSV file or null"
     )
 SHARDS = list(BOOKS)
 
@@ -96,8 +111,17 @@ SHARDS = list(BOOKS)
 # snakemake and the shell between it and SLURM would die of it, and the command with them.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
-# Before Snakemake looks for outdated results: a results folder from elsewhere brings its record along.
-restore_record(Path(".snakemake"), Path(RESULTS))
+# From here on the working directory is the results folder. Snakemake heeds no `workdir:` where --directory is given,
+# which then is the folder that results_dir is relative to.
+if workflow.overwrite_workdir is None:
+
+    workdir: RESULTS
+
+else:
+    os.makedirs(RESULTS, exist_ok=True)
+    os.chdir(RESULTS)
+
+DIGESTS = FileDigests(Path(".cache/digests.json"))
 
 
 wildcard_constraints:
@@ -106,14 +130,53 @@ wildcard_constraints:
     figure=r"[a-z_]+",
 
 
-def code(script: str, *modules: str) -> list[str]:
-    """The files that ``python scripts/<script>.py`` runs, with modules that it imports by name."""
-    return [str(path) for path in code_inputs(SCRIPTS, script, modules)]
+def code(script: str, *modules: str, data=()) -> str:
+    """Digest of what ``python scripts/<script>.py`` runs, with modules that it imports and files it reads by name."""
+    return f"code {code_digest(SCRIPTS, script, modules, data)}"
+
+
+def content(name: str, *files: Path) -> str:
+    """Digest of files outside the results folder, as a parameter that says what it is."""
+    return f"{name} {' '.join(DIGESTS.of_all(map(str, files)))}"
+
+
+def seen_from_results(path: str) -> str:
+    """The name of something on a hub as it is; the path of a folder here as it is spelled from the results folder."""
+    found = ORIGIN / path
+    return os.path.relpath(found, RESULTS) if found.exists() else path
+
+
+def with_absolute_paths(section):
+    """The section of the corpus for a command that is called from the results folder."""
+    paths = {
+        name: getattr(section, name) for name in ("directory", "catalogue", "lock")
+    }
+    return section.model_copy(
+        update={name: path and str(ORIGIN / path) for name, path in paths.items()}
+    )
+
+
+def files_below(path: str) -> list[Path]:
+    """All files of a folder, or the file itself; none of what is no path."""
+    found = Path(path)
+    return (
+        [found]
+        if found.is_file()
+        else sorted(file for file in found.rglob("*") if file.is_file())
+    )
 
 
 def command(script: str) -> str:
     """The beginning of a rule's shell command."""
-    return f"python {SCRIPTS / script}.py --log {{log:q}}"
+    return f"python {{SCRIPTS:q}}/{script}.py --log {{log:q}}"
+
+
+CATALOGUE_DIGEST = content("catalogue", CATALOGUE) if CATALOGUE else "catalogue none"
+CATALOGUE_ARGUMENT = f"--catalogue {quote(str(CATALOGUE))}" if CATALOGUE else ""
+TOKENS = EXPERIMENT.tokens.model_copy(
+    update={"tokenizer": seen_from_results(EXPERIMENT.tokens.tokenizer)}
+)
+TOKENIZER_DIGEST = content("tokenizer", *files_below(TOKENS.tokenizer))
 
 
 def gpu_command(script: str) -> str:
@@ -121,9 +184,8 @@ def gpu_command(script: str) -> str:
 
     Shells die of signals that ask the command to save its state, so it takes their place (``exec``).
     """
-    return (
-        f"exec python {SCRIPTS / 'lease_gpus.py'} --count {{resources.gpu}} "
-        + command(script)
+    return "exec python {SCRIPTS:q}/lease_gpus.py --count {resources.gpu} " + command(
+        script
     )
 
 
@@ -148,11 +210,6 @@ def settings(section):
     return lambda wildcards: line
 
 
-def results_folder(wildcards) -> str:
-    """The results folder, as a parameter of commands that read several files of it."""
-    return RESULTS
-
-
 def pinned(hashes: str, *files: str) -> list:
     """``hashes`` decides whether a rule is outdated; the large ``files`` whose hashes it holds do not."""
     return [hashes, *(ancient(path) for path in files)]
@@ -167,9 +224,9 @@ def token_files(*splits: str):
             path
             for split in splits
             for path in pinned(
-                f"{RESULTS}/tokens/{split}.json",
-                f"{RESULTS}/tokens/{split}.bin",
-                f"{RESULTS}/tokens/{split}.books.tsv",
+                f"tokens/{split}.json",
+                f"tokens/{split}.bin",
+                f"tokens/{split}.books.tsv",
             )
         ]
 
@@ -179,14 +236,14 @@ def token_files(*splits: str):
 def chapter_file(wildcards) -> str:
     """Chapter headings of the test books, looked at only when the tokens have been assembled."""
     checkpoints.assemble_tokens.get()
-    return f"{RESULTS}/tokens/test.chapters.tsv"
+    return "tokens/test.chapters.tsv"
 
 
-def files_of_published(model) -> list[str]:
+def files_of_published(model) -> list[Path]:
     """The files of a published model that lies in a folder here; none of one that has a name on the hub."""
     folder = Path(model.path)
     return [
-        str(folder / name)
+        folder / name
         for name in ("config.json", "model.safetensors")
         if (folder / name).is_file()
     ]
@@ -200,16 +257,16 @@ def gpus(device: str, processes: int = 1) -> int:
 def stripped(shard: str = "{shard}") -> dict:
     """The stripped texts of a shard with their audit, as named inputs."""
     return {
-        "stripped": f"{RESULTS}/stripped/{shard}.sha256",
-        "texts": ancient(f"{RESULTS}/stripped/{shard}"),
-        "manifest": ancient(f"{RESULTS}/stripped/{shard}.manifest.tsv"),
-        "audit": ancient(f"{RESULTS}/stripped/{shard}.audit.jsonl"),
+        "stripped": f"stripped/{shard}.sha256",
+        "texts": ancient(f"stripped/{shard}"),
+        "manifest": ancient(f"stripped/{shard}.manifest.tsv"),
+        "audit": ancient(f"stripped/{shard}.audit.jsonl"),
     }
 
 
 def sketches(wildcards) -> list:
     """The sketches of all shards."""
-    folder = f"{RESULTS}/corpus/sketches"
+    folder = "corpus/sketches"
     return [
         path
         for shard in SHARDS
@@ -222,15 +279,24 @@ def all_stripped(wildcards) -> list:
     return [path for shard in SHARDS for path in stripped(shard).values()]
 
 
-def raw_books_of_shard(wildcards) -> list[str]:
-    """Raw files whose change reruns the shard; files that cannot be used are rows of the audit, not inputs."""
+def acquired(wildcards) -> list:
+    """No input; whoever needs raw books is told here where there are none."""
     if NOT_ACQUIRED:
         raise WorkflowError(NOT_ACQUIRED)
-    return [
-        str(RAW_BOOKS / book.path)
-        for book in BOOKS[wildcards.shard]
-        if book.problem is None
-    ]
+    return []
+
+
+def books_of_shard(wildcards) -> str:
+    """Digest of the raw books of a shard, as a parameter."""
+    limit = EXPERIMENT.corpus.max_book_bytes
+    # At once for all shards, with one line of progress; a job on another machine needs its own shard alone.
+    shards = SHARDS if workflow.is_main_process else [wildcards.shard]
+    DIGESTS.of_all(
+        path
+        for shard in shards
+        for path in readable_files(RAW_BOOKS, BOOKS[shard], limit)
+    )
+    return f"books {shard_digest(RAW_BOOKS, BOOKS[wildcards.shard], DIGESTS, limit)}"
 
 
 def training_of(wildcards):
@@ -256,7 +322,7 @@ def settings_of_run(wildcards) -> str:
 
 def trained(wildcards) -> list:
     """The weights of a run; run.json holds their hash."""
-    folder = f"{RESULTS}/runs/{wildcards.run}"
+    folder = f"runs/{wildcards.run}"
     return pinned(
         f"{folder}/run.json",
         f"{folder}/model/model.safetensors",
@@ -265,10 +331,5 @@ def trained(wildcards) -> list:
 
 
 onsuccess:
-    save_record(Path(".snakemake"), Path(RESULTS))
-    if os.path.isfile(f"{RESULTS}/report/index.html"):
+    if os.path.isfile("report/index.html"):
         print(f"The report: {RESULTS}/report/index.html", file=sys.stderr)
-
-
-onerror:
-    save_record(Path(".snakemake"), Path(RESULTS))

@@ -7,21 +7,21 @@ so that a changed driver never retrains anything.
 
 rule verify_environment:
     """Versions, device, and every scan backend run forward and backward against the float64 reference."""
-    input:
-        code=code("verify_environment"),
     output:
-        json=f"{RESULTS}/environment/report.json",
-        markdown=f"{RESULTS}/environment/report.md",
+        json="environment/report.json",
+        markdown="environment/report.md",
     log:
-        f"{RESULTS}/logs/environment/verify_environment.log",
+        "logs/environment/verify_environment.log",
     benchmark:
-        f"{RESULTS}/benchmarks/environment/verify_environment.tsv"
+        "benchmarks/environment/verify_environment.tsv"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=15,
+    params:
+        code=code("verify_environment"),
     shell:
         command("verify_environment")
         + " --json {output.json:q} --markdown {output.markdown:q}"

@@ -16,23 +16,25 @@ LIKELIHOOD_AND_BASELINES = LikelihoodBaselines(
 MEASURES = EXPERIMENT.evaluation.model_copy(
     update={"published": (), "tasks": TaskSettings()}
 )
-PUBLISHED = {model.name: model for model in EXPERIMENT.evaluation.published}
+PUBLISHED = {
+    model.name: model.model_copy(update={"path": seen_from_results(model.path)})
+    for model in EXPERIMENT.evaluation.published
+}
 
 
 rule evaluate_likelihood:
     """Bits per byte, token and word perplexity, and loss by position, on whole test books."""
     input:
-        code=code("evaluate_likelihood"),
         run=trained,
         tokens=token_files("test"),
     output:
-        metrics=f"{RESULTS}/evaluation/{{run}}/likelihood.json",
-        books=f"{RESULTS}/evaluation/{{run}}/likelihood_books.csv",
-        position=f"{RESULTS}/evaluation/{{run}}/position.csv",
+        metrics="evaluation/{run}/likelihood.json",
+        books="evaluation/{run}/likelihood_books.csv",
+        position="evaluation/{run}/position.csv",
     log:
-        f"{RESULTS}/logs/evaluation/{{run}}/evaluate_likelihood.log",
+        "logs/evaluation/{run}/evaluate_likelihood.log",
     benchmark:
-        f"{RESULTS}/benchmarks/evaluation/{{run}}/evaluate_likelihood.tsv"
+        "benchmarks/evaluation/{run}/evaluate_likelihood.tsv"
     conda:
         "../../envs/gpu.yaml"
     threads: 8
@@ -41,30 +43,29 @@ rule evaluate_likelihood:
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.likelihood.device),
     params:
+        code=code("evaluate_likelihood"),
         settings=settings(EXPERIMENT.evaluation.likelihood),
-        results=results_folder,
     shell:
         gpu_command("evaluate_likelihood")
-        + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
-        " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
+        + " --run-directory runs/{wildcards.run} --tokens tokens"
+        " --settings {params.settings:q} --output-directory evaluation/{wildcards.run}"
 
 
 rule evaluate_context:
     """The same targets from short contexts and the whole book, books with resets, the state, shuffled books."""
     input:
-        code=code("evaluate_context"),
         run=trained,
         tokens=token_files("test"),
     output:
-        metrics=f"{RESULTS}/evaluation/{{run}}/context.json",
-        books=f"{RESULTS}/evaluation/{{run}}/context_books.csv",
-        contexts=f"{RESULTS}/evaluation/{{run}}/context.csv",
-        resets=f"{RESULTS}/evaluation/{{run}}/resets.csv",
-        state=f"{RESULTS}/evaluation/{{run}}/state.csv",
+        metrics="evaluation/{run}/context.json",
+        books="evaluation/{run}/context_books.csv",
+        contexts="evaluation/{run}/context.csv",
+        resets="evaluation/{run}/resets.csv",
+        state="evaluation/{run}/state.csv",
     log:
-        f"{RESULTS}/logs/evaluation/{{run}}/evaluate_context.log",
+        "logs/evaluation/{run}/evaluate_context.log",
     benchmark:
-        f"{RESULTS}/benchmarks/evaluation/{{run}}/evaluate_context.tsv"
+        "benchmarks/evaluation/{run}/evaluate_context.tsv"
     conda:
         "../../envs/gpu.yaml"
     threads: 8
@@ -73,28 +74,27 @@ rule evaluate_context:
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.context.device),
     params:
+        code=code("evaluate_context"),
         settings=settings(EXPERIMENT.evaluation.context),
-        results=results_folder,
     shell:
         gpu_command("evaluate_context")
-        + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
-        " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
+        + " --run-directory runs/{wildcards.run} --tokens tokens"
+        " --settings {params.settings:q} --output-directory evaluation/{wildcards.run}"
 
 
 rule evaluate_generation:
     """Repetition, diversity and copying in continuations of passages from the test books."""
     input:
-        code=code("evaluate_generation"),
         run=trained,
         tokens=token_files("train", "test"),
     output:
-        metrics=f"{RESULTS}/evaluation/{{run}}/generation.json",
-        books=f"{RESULTS}/evaluation/{{run}}/generation_books.csv",
-        samples=f"{RESULTS}/evaluation/{{run}}/samples.json",
+        metrics="evaluation/{run}/generation.json",
+        books="evaluation/{run}/generation_books.csv",
+        samples="evaluation/{run}/samples.json",
     log:
-        f"{RESULTS}/logs/evaluation/{{run}}/evaluate_generation.log",
+        "logs/evaluation/{run}/evaluate_generation.log",
     benchmark:
-        f"{RESULTS}/benchmarks/evaluation/{{run}}/evaluate_generation.tsv"
+        "benchmarks/evaluation/{run}/evaluate_generation.tsv"
     conda:
         "../../envs/gpu.yaml"
     threads: 8
@@ -103,29 +103,28 @@ rule evaluate_generation:
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.generation.device),
     params:
+        code=code("evaluate_generation"),
         settings=settings(EXPERIMENT.evaluation.generation),
-        results=results_folder,
     shell:
         gpu_command("evaluate_generation")
-        + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
-        " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
+        + " --run-directory runs/{wildcards.run} --tokens tokens"
+        " --settings {params.settings:q} --output-directory evaluation/{wildcards.run}"
 
 
 rule evaluate_structure:
     """Order of sentences and paragraphs, foreign sentences, next chapters: is the true course the likelier one?"""
     input:
-        code=code("evaluate_structure"),
         run=trained,
         tokens=token_files("test"),
         chapters=chapter_file,
     output:
-        metrics=f"{RESULTS}/evaluation/{{run}}/structure.json",
-        books=f"{RESULTS}/evaluation/{{run}}/structure_books.csv",
-        chapters=f"{RESULTS}/evaluation/{{run}}/chapters.csv",
+        metrics="evaluation/{run}/structure.json",
+        books="evaluation/{run}/structure_books.csv",
+        chapters="evaluation/{run}/chapters.csv",
     log:
-        f"{RESULTS}/logs/evaluation/{{run}}/evaluate_structure.log",
+        "logs/evaluation/{run}/evaluate_structure.log",
     benchmark:
-        f"{RESULTS}/benchmarks/evaluation/{{run}}/evaluate_structure.tsv"
+        "benchmarks/evaluation/{run}/evaluate_structure.tsv"
     conda:
         "../../envs/gpu.yaml"
     threads: 8
@@ -134,28 +133,27 @@ rule evaluate_structure:
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.structure.device),
     params:
+        code=code("evaluate_structure"),
         settings=settings(EXPERIMENT.evaluation.structure),
-        results=results_folder,
     shell:
         gpu_command("evaluate_structure")
-        + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
-        " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
+        + " --run-directory runs/{wildcards.run} --tokens tokens"
+        " --settings {params.settings:q} --output-directory evaluation/{wildcards.run}"
 
 
 rule evaluate_words:
     """Last words of passages with and without the passage, and names that are met again."""
     input:
-        code=code("evaluate_words"),
         run=trained,
         tokens=token_files("test"),
     output:
-        metrics=f"{RESULTS}/evaluation/{{run}}/words.json",
-        books=f"{RESULTS}/evaluation/{{run}}/words_books.csv",
-        recall=f"{RESULTS}/evaluation/{{run}}/name_recall.csv",
+        metrics="evaluation/{run}/words.json",
+        books="evaluation/{run}/words_books.csv",
+        recall="evaluation/{run}/name_recall.csv",
     log:
-        f"{RESULTS}/logs/evaluation/{{run}}/evaluate_words.log",
+        "logs/evaluation/{run}/evaluate_words.log",
     benchmark:
-        f"{RESULTS}/benchmarks/evaluation/{{run}}/evaluate_words.tsv"
+        "benchmarks/evaluation/{run}/evaluate_words.tsv"
     conda:
         "../../envs/gpu.yaml"
     threads: 8
@@ -164,37 +162,36 @@ rule evaluate_words:
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.words.device),
     params:
+        code=code("evaluate_words"),
         settings=settings(EXPERIMENT.evaluation.words),
-        results=results_folder,
     shell:
         gpu_command("evaluate_words")
-        + " --run-directory {params.results:q}/runs/{wildcards.run} --tokens {params.results:q}/tokens"
-        " --settings {params.settings:q} --output-directory {params.results:q}/evaluation/{wildcards.run}"
+        + " --run-directory runs/{wildcards.run} --tokens tokens"
+        " --settings {params.settings:q} --output-directory evaluation/{wildcards.run}"
 
 
 rule evaluate_unigram:
     """The same measures of a model that knows word frequencies alone."""
     input:
-        code=code("evaluate_unigram"),
         tokens=token_files("train", "test"),
         chapters=chapter_file,
     output:
-        likelihood=f"{RESULTS}/evaluation/unigram/likelihood.json",
-        books=f"{RESULTS}/evaluation/unigram/likelihood_books.csv",
-        position=f"{RESULTS}/evaluation/unigram/position.csv",
-        generation=f"{RESULTS}/evaluation/unigram/generation.json",
-        generation_books=f"{RESULTS}/evaluation/unigram/generation_books.csv",
-        samples=f"{RESULTS}/evaluation/unigram/samples.json",
-        words=f"{RESULTS}/evaluation/unigram/words.json",
-        words_books=f"{RESULTS}/evaluation/unigram/words_books.csv",
-        recall=f"{RESULTS}/evaluation/unigram/name_recall.csv",
-        structure=f"{RESULTS}/evaluation/unigram/structure.json",
-        structure_books=f"{RESULTS}/evaluation/unigram/structure_books.csv",
-        chapters=f"{RESULTS}/evaluation/unigram/chapters.csv",
+        likelihood="evaluation/unigram/likelihood.json",
+        books="evaluation/unigram/likelihood_books.csv",
+        position="evaluation/unigram/position.csv",
+        generation="evaluation/unigram/generation.json",
+        generation_books="evaluation/unigram/generation_books.csv",
+        samples="evaluation/unigram/samples.json",
+        words="evaluation/unigram/words.json",
+        words_books="evaluation/unigram/words_books.csv",
+        recall="evaluation/unigram/name_recall.csv",
+        structure="evaluation/unigram/structure.json",
+        structure_books="evaluation/unigram/structure_books.csv",
+        chapters="evaluation/unigram/chapters.csv",
     log:
-        f"{RESULTS}/logs/evaluation/unigram.log",
+        "logs/evaluation/unigram.log",
     benchmark:
-        f"{RESULTS}/benchmarks/evaluation/unigram.tsv"
+        "benchmarks/evaluation/unigram.tsv"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -202,27 +199,25 @@ rule evaluate_unigram:
         mem_mb=4000,
         runtime=60,
     params:
+        code=code("evaluate_unigram"),
         settings=settings(MEASURES),
-        results=results_folder,
     shell:
-        command("evaluate_unigram")
-        + " --tokens {params.results:q}/tokens --settings {params.settings:q}"
-        " --output-directory {params.results:q}/evaluation/unigram"
+        command("evaluate_unigram") + " --tokens tokens --settings {params.settings:q}"
+        " --output-directory evaluation/unigram"
 
 
 rule evaluate_ngram:
     """Likelihood of a Kneser-Ney model of the training books."""
     input:
-        code=code("evaluate_ngram"),
         tokens=token_files("train", "test"),
     output:
-        likelihood=f"{RESULTS}/evaluation/ngram/likelihood.json",
-        books=f"{RESULTS}/evaluation/ngram/likelihood_books.csv",
-        position=f"{RESULTS}/evaluation/ngram/position.csv",
+        likelihood="evaluation/ngram/likelihood.json",
+        books="evaluation/ngram/likelihood_books.csv",
+        position="evaluation/ngram/position.csv",
     log:
-        f"{RESULTS}/logs/evaluation/ngram.log",
+        "logs/evaluation/ngram.log",
     benchmark:
-        f"{RESULTS}/benchmarks/evaluation/ngram.tsv"
+        "benchmarks/evaluation/ngram.tsv"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -230,29 +225,27 @@ rule evaluate_ngram:
         mem_mb=8000,
         runtime=60,
     params:
+        code=code("evaluate_ngram"),
         settings=settings(LIKELIHOOD_AND_BASELINES),
-        results=results_folder,
     shell:
-        command("evaluate_ngram")
-        + " --tokens {params.results:q}/tokens --settings {params.settings:q}"
-        " --output-directory {params.results:q}/evaluation/ngram"
+        command("evaluate_ngram") + " --tokens tokens --settings {params.settings:q}"
+        " --output-directory evaluation/ngram"
 
 
 rule evaluate_compressor:
     """Bits per byte of xz, alone and after text of the training books."""
     input:
-        code=code("evaluate_compressor"),
         tokens=token_files("train", "test"),
     output:
         expand(
-            f"{RESULTS}/evaluation/{{name}}/{{file}}",
+            "evaluation/{name}/{file}",
             name=["xz", "xz-after-training"],
             file=["likelihood.json", "likelihood_books.csv"],
         ),
     log:
-        f"{RESULTS}/logs/evaluation/compressor.log",
+        "logs/evaluation/compressor.log",
     benchmark:
-        f"{RESULTS}/benchmarks/evaluation/compressor.tsv"
+        "benchmarks/evaluation/compressor.tsv"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -260,26 +253,25 @@ rule evaluate_compressor:
         mem_mb=2000,
         runtime=60,
     params:
+        code=code("evaluate_compressor"),
         settings=settings(LIKELIHOOD_AND_BASELINES),
-        results=results_folder,
     shell:
         command("evaluate_compressor")
-        + " --tokens {params.results:q}/tokens --settings {params.settings:q}"
-        " --output-directory {params.results:q}/evaluation"
+        + " --tokens tokens --settings {params.settings:q}"
+        " --output-directory evaluation"
 
 
 rule evaluate_human:
     """The measures of continuations, on what the authors really wrote."""
     input:
-        code=code("evaluate_human"),
         tokens=token_files("train", "test"),
     output:
-        metrics=f"{RESULTS}/evaluation/human/generation.json",
-        books=f"{RESULTS}/evaluation/human/generation_books.csv",
+        metrics="evaluation/human/generation.json",
+        books="evaluation/human/generation_books.csv",
     log:
-        f"{RESULTS}/logs/evaluation/human.log",
+        "logs/evaluation/human.log",
     benchmark:
-        f"{RESULTS}/benchmarks/evaluation/human.tsv"
+        "benchmarks/evaluation/human.tsv"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -287,29 +279,26 @@ rule evaluate_human:
         mem_mb=4000,
         runtime=60,
     params:
+        code=code("evaluate_human"),
         settings=settings(EXPERIMENT.evaluation.generation),
-        results=results_folder,
     shell:
-        command("evaluate_human")
-        + " --tokens {params.results:q}/tokens --settings {params.settings:q}"
-        " --output-directory {params.results:q}/evaluation/human"
+        command("evaluate_human") + " --tokens tokens --settings {params.settings:q}"
+        " --output-directory evaluation/human"
 
 
 rule evaluate_published:
     """Bits per byte of a model of others, which may have read the books."""
     input:
-        code=code("evaluate_published"),
         tokens=token_files("test"),
-        model=lambda wildcards: files_of_published(PUBLISHED[wildcards.model]),
     output:
-        metrics=f"{RESULTS}/evaluation/published/{{model}}/likelihood.json",
-        books=f"{RESULTS}/evaluation/published/{{model}}/likelihood_books.csv",
+        metrics="evaluation/published/{model}/likelihood.json",
+        books="evaluation/published/{model}/likelihood_books.csv",
     log:
-        f"{RESULTS}/logs/evaluation/published/{{model}}.log",
+        "logs/evaluation/published/{model}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/evaluation/published/{{model}}.tsv"
+        "benchmarks/evaluation/published/{model}.tsv"
     wildcard_constraints:
-        model="|".join(map(re.escape, PUBLISHED)) or "[]",
+        model="|".join(map(re.escape, PUBLISHED)) or "(?!)",
     conda:
         "../../envs/gpu.yaml"
     threads: 8
@@ -318,30 +307,32 @@ rule evaluate_published:
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.likelihood.device),
     params:
+        code=code("evaluate_published"),
         model=lambda wildcards: canonical_json(
             PUBLISHED[wildcards.model].model_dump(mode="json")
         ),
+        weights=lambda wildcards: content(
+            "weights", *files_of_published(PUBLISHED[wildcards.model])
+        ),
         settings=settings(EXPERIMENT.evaluation.likelihood),
-        results=results_folder,
     shell:
         gpu_command("evaluate_published")
-        + " --model {params.model:q} --tokens {params.results:q}/tokens --settings {params.settings:q}"
-        " --output-directory {params.results:q}/evaluation/published/{wildcards.model}"
+        + " --model {params.model:q} --tokens tokens --settings {params.settings:q}"
+        " --output-directory evaluation/published/{wildcards.model}"
 
 
 rule evaluate_tasks:
     """Tasks of lm-evaluation-harness on the exported model; only where evaluation.tasks names some."""
     input:
-        code=code("evaluate_tasks"),
         run=trained,
-        tokenizer=f"{RESULTS}/runs/{{run}}/model/tokenizer.json",
+        tokenizer="runs/{run}/model/tokenizer.json",
     output:
-        metrics=f"{RESULTS}/evaluation/{{run}}/tasks.json",
-        table=f"{RESULTS}/evaluation/{{run}}/tasks.csv",
+        metrics="evaluation/{run}/tasks.json",
+        table="evaluation/{run}/tasks.csv",
     log:
-        f"{RESULTS}/logs/evaluation/{{run}}/evaluate_tasks.log",
+        "logs/evaluation/{run}/evaluate_tasks.log",
     benchmark:
-        f"{RESULTS}/benchmarks/evaluation/{{run}}/evaluate_tasks.tsv"
+        "benchmarks/evaluation/{run}/evaluate_tasks.tsv"
     conda:
         "../../envs/gpu.yaml"
     threads: 8
@@ -350,35 +341,33 @@ rule evaluate_tasks:
         runtime=480,
         gpu=gpus(EXPERIMENT.evaluation.tasks.device),
     params:
+        code=code("evaluate_tasks"),
         settings=settings(EXPERIMENT.evaluation.tasks),
-        results=results_folder,
     shell:
         gpu_command("evaluate_tasks")
-        + " --run-directory {params.results:q}/runs/{wildcards.run} --settings {params.settings:q}"
-        " --output-directory {params.results:q}/evaluation/{wildcards.run}"
+        + " --run-directory runs/{wildcards.run} --settings {params.settings:q}"
+        " --output-directory evaluation/{wildcards.run}"
 
 
 EVALUATIONS = [
     *expand(
-        f"{RESULTS}/evaluation/{{run}}/{{name}}.json",
+        "evaluation/{run}/{name}.json",
         run=[*RUNS, "untrained", "unigram"],
         name=["likelihood", "generation", "structure", "words"],
     ),
-    f"{RESULTS}/evaluation/human/generation.json",
+    "evaluation/human/generation.json",
     *expand(
-        f"{RESULTS}/evaluation/{{name}}/likelihood.json",
+        "evaluation/{name}/likelihood.json",
         name=["ngram", "xz-after-training", "xz"],
     ),
     *expand(
-        f"{RESULTS}/evaluation/{{run}}/{{file}}",
+        "evaluation/{run}/{file}",
         run=[*RUNS, "untrained"],
         file=["context.json", "context.csv", "resets.csv"],
     ),
+    *expand("evaluation/published/{model}/likelihood.json", model=PUBLISHED),
     *expand(
-        f"{RESULTS}/evaluation/published/{{model}}/likelihood.json", model=PUBLISHED
-    ),
-    *expand(
-        f"{RESULTS}/evaluation/{{run}}/tasks.json",
+        "evaluation/{run}/tasks.json",
         run=RUNS if EXPERIMENT.evaluation.tasks.tasks else [],
     ),
 ]

@@ -8,20 +8,19 @@ folder, a folder for each model. Not part of the default target: `snakemake data
 rule export_dataset:
     """Parquet files of the splits with a dataset card."""
     input:
-        code=code("export_dataset"),
-        books=pinned(f"{RESULTS}/corpus/books.sha256", f"{RESULTS}/corpus/books.tsv"),
-        selections=expand(f"{RESULTS}/corpus/selection/{{shard}}.tsv", shard=SHARDS),
-        stripped=expand(f"{RESULTS}/stripped/{{shard}}.sha256", shard=SHARDS),
+        books=pinned("corpus/books.sha256", "corpus/books.tsv"),
+        selections=expand("corpus/selection/{shard}.tsv", shard=SHARDS),
+        stripped=expand("stripped/{shard}.sha256", shard=SHARDS),
         splits=pinned(
-            f"{RESULTS}/splits/manifests.sha256",
-            *expand(f"{RESULTS}/splits/{{split}}.tsv", split=SPLITS),
+            "splits/manifests.sha256",
+            *expand("splits/{split}.tsv", split=SPLITS),
         ),
     output:
-        directory(f"{RESULTS}/dataset"),
+        directory("dataset"),
     log:
-        f"{RESULTS}/logs/export_dataset.log",
+        "logs/export_dataset.log",
     benchmark:
-        f"{RESULTS}/benchmarks/export_dataset.tsv"
+        "benchmarks/export_dataset.tsv"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -29,12 +28,12 @@ rule export_dataset:
         mem_mb=4000,
         runtime=120,
     params:
-        results=results_folder,
+        code=code("export_dataset"),
         shards=SHARDS,
     shell:
         command("export_dataset")
-        + " --books {params.results:q}/corpus/books.tsv --splits-directory {params.results:q}/splits"
-        " --selection-directory {params.results:q}/corpus/selection --stripped-root {params.results:q}/stripped"
+        + " --books corpus/books.tsv --splits-directory splits"
+        " --selection-directory corpus/selection --stripped-root stripped"
         " --shard-names {params.shards} --output {output:q}"
 
 
@@ -44,20 +43,21 @@ rule dataset:
         rules.export_dataset.output,
 
 
+CITATION = ROOT / "CITATION.cff"
+
+
 rule export_model:
     """A run as a folder to hand on, with a complete model card, and in mamba-ssm's own format."""
     input:
-        code=code("export_model"),
-        citation=str(ROOT / "CITATION.cff"),
         run=trained,
         tables=rules.make_tables.output,
-        leaks=f"{RESULTS}/splits/leaks.json",
+        leaks="splits/leaks.json",
     output:
-        directory(f"{RESULTS}/models/{{run}}"),
+        directory("models/{run}"),
     log:
-        f"{RESULTS}/logs/models/{{run}}.log",
+        "logs/models/{run}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/models/{{run}}.tsv"
+        "benchmarks/models/{run}.tsv"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -65,13 +65,13 @@ rule export_model:
         mem_mb=4000,
         runtime=30,
     params:
-        results=results_folder,
+        code=code("export_model", data=[CITATION]),
     shell:
         command("export_model")
-        + " --results {params.results:q} --run {wildcards.run} --citation {input.citation:q} --output {output:q}"
+        + " --results . --run {wildcards.run} --citation {CITATION:q} --output {output:q}"
 
 
 rule models:
     """Target: all runs as folders to hand on."""
     input:
-        expand(f"{RESULTS}/models/{{run}}", run=RUNS),
+        expand("models/{run}", run=RUNS),

@@ -4,33 +4,29 @@ Inputs: the small files that earlier stages wrote. Outputs: report/. A figure de
 on the files it draws, so an edited plot redraws that plot alone.
 """
 
-CORPUS_FILES = pinned(f"{RESULTS}/corpus/books.sha256", f"{RESULTS}/corpus/books.tsv")
+CORPUS_FILES = pinned("corpus/books.sha256", "corpus/books.tsv")
 
 # What each figure draws; its module is mamba_narrative.reporting.figures.<name>.
 FIGURES = {
     "training_curve": [
-        expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),
+        expand("runs/{run}/run.json", run=RUNS),
         [
             ancient(path)
             for path in expand(
-                f"{RESULTS}/runs/{{run}}/{{log}}.csv",
+                "runs/{run}/{log}.csv",
                 run=RUNS,
                 log=["train", "validation"],
             )
         ],
     ],
     "use_of_context": expand(
-        f"{RESULTS}/evaluation/{{run}}/{{file}}.csv",
+        "evaluation/{run}/{file}.csv",
         run=[*RUNS, "untrained"],
         file=["context", "state"],
     ),
-    "loss_by_position": expand(
-        f"{RESULTS}/evaluation/{{run}}/position.csv", run=[*RUNS, "unigram"]
-    ),
-    "next_chapter": expand(
-        f"{RESULTS}/evaluation/{{run}}/chapters.csv", run=[*RUNS, "unigram"]
-    ),
-    "name_recall": expand(f"{RESULTS}/evaluation/{{run}}/name_recall.csv", run=RUNS),
+    "loss_by_position": expand("evaluation/{run}/position.csv", run=[*RUNS, "unigram"]),
+    "next_chapter": expand("evaluation/{run}/chapters.csv", run=[*RUNS, "unigram"]),
+    "name_recall": expand("evaluation/{run}/name_recall.csv", run=RUNS),
     "corpus_composition": CORPUS_FILES,
 }
 
@@ -51,23 +47,22 @@ EVALUATION_TABLES = [
 rule make_tables:
     """All tables as CSV and Markdown."""
     input:
-        code=code("make_tables"),
         corpus=CORPUS_FILES,
-        splits=f"{RESULTS}/splits/summary.json",
-        runs=expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),
+        splits="splits/summary.json",
+        runs=expand("runs/{run}/run.json", run=RUNS),
         evaluations=EVALUATIONS,
         audits=[
             path
             for shard in SHARDS
             for path in pinned(
-                f"{RESULTS}/stripped/{shard}.sha256",
-                f"{RESULTS}/stripped/{shard}.audit.jsonl",
+                f"stripped/{shard}.sha256",
+                f"stripped/{shard}.audit.jsonl",
             )
         ],
     output:
         report(
             expand(
-                f"{RESULTS}/report/tables/{{table}}.csv",
+                "report/tables/{table}.csv",
                 table=[
                     "stripping",
                     "corpus",
@@ -81,12 +76,12 @@ rule make_tables:
             category="Tables",
         ),
         report(
-            expand(f"{RESULTS}/report/tables/{{table}}.csv", table=EVALUATION_TABLES),
+            expand("report/tables/{table}.csv", table=EVALUATION_TABLES),
             caption="../report/tables.rst",
             category="Evaluation",
         ),
         expand(
-            f"{RESULTS}/report/tables/{{table}}.md",
+            "report/tables/{table}.md",
             table=[
                 "stripping",
                 "corpus",
@@ -98,9 +93,9 @@ rule make_tables:
             ],
         ),
     log:
-        f"{RESULTS}/logs/report/make_tables.log",
+        "logs/report/make_tables.log",
     benchmark:
-        f"{RESULTS}/benchmarks/report/make_tables.tsv"
+        "benchmarks/report/make_tables.tsv"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -108,33 +103,32 @@ rule make_tables:
         mem_mb=2000,
         runtime=15,
     params:
-        results=results_folder,
+        code=code("make_tables"),
         runs=list(RUNS),
         shards=SHARDS,
         published=list(PUBLISHED),
         tasks="--tasks" if EXPERIMENT.evaluation.tasks.tasks else "",
     shell:
         command("make_tables")
-        + " --results {params.results:q} --runs {params.runs} --published {params.published} {params.tasks}"
-        " --shards {params.shards} --output {params.results:q}/report/tables"
+        + " --results . --runs {params.runs} --published {params.published} {params.tasks}"
+        " --shards {params.shards} --output report/tables"
 
 
 rule compare_runs:
     """Runs from best to worst in every measure, with differences paired by book."""
     input:
-        code=code("compare_runs"),
         evaluations=EVALUATIONS,
     output:
         report(
-            f"{RESULTS}/report/tables/comparison.csv",
+            "report/tables/comparison.csv",
             caption="../report/tables.rst",
             category="Evaluation",
         ),
-        f"{RESULTS}/report/tables/comparison.md",
+        "report/tables/comparison.md",
     log:
-        f"{RESULTS}/logs/report/compare_runs.log",
+        "logs/report/compare_runs.log",
     benchmark:
-        f"{RESULTS}/benchmarks/report/compare_runs.tsv"
+        "benchmarks/report/compare_runs.tsv"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -142,13 +136,13 @@ rule compare_runs:
         mem_mb=2000,
         runtime=15,
     params:
-        results=results_folder,
+        code=code("compare_runs"),
         runs=[*RUNS, *(f"published/{name}" for name in PUBLISHED)],
         samples=EXPERIMENT.evaluation.likelihood.bootstrap_samples,
         seed=EXPERIMENT.evaluation.likelihood.seed,
     shell:
-        command("compare_runs") + " --results {params.results:q} --runs {params.runs}"
-        " --samples {params.samples} --seed {params.seed} --output {params.results:q}/report/tables"
+        command("compare_runs") + " --results . --runs {params.runs}"
+        " --samples {params.samples} --seed {params.seed} --output report/tables"
 
 
 for name, inputs in FIGURES.items():
@@ -157,20 +151,19 @@ for name, inputs in FIGURES.items():
         name:
             f"draw_{name}"
         input:
-            code=code("draw_figure", f"mamba_narrative.reporting.figures.{name}"),
             data=inputs,
         output:
             svg=report(
-                f"{RESULTS}/report/figures/{name}.svg",
+                f"report/figures/{name}.svg",
                 caption=f"../report/{name}.rst",
                 category="Figures",
                 labels={"figure": name.replace("_", " ").capitalize()},
             ),
-            png=f"{RESULTS}/report/figures/{name}.png",
+            png=f"report/figures/{name}.png",
         log:
-            f"{RESULTS}/logs/report/figures/{name}.log",
+            f"logs/report/figures/{name}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/report/figures/{name}.tsv"
+            f"benchmarks/report/figures/{name}.tsv"
         conda:
             "../../envs/cpu.yaml"
         threads: 1
@@ -178,55 +171,49 @@ for name, inputs in FIGURES.items():
             mem_mb=2000,
             runtime=15,
         params:
+            code=code("draw_figure", f"mamba_narrative.reporting.figures.{name}"),
             figure=name,
-            results=results_folder,
             runs=list(RUNS),
         shell:
             command("draw_figure")
-            + " --figure {params.figure} --results {params.results:q} --runs {params.runs}"
+            + " --figure {params.figure} --results . --runs {params.runs}"
             " --svg {output.svg:q} --png {output.png:q}"
 
 
 rule figures:
     """Target: all figures."""
     input:
-        expand(f"{RESULTS}/report/figures/{{figure}}.svg", figure=FIGURES),
+        expand("report/figures/{figure}.svg", figure=FIGURES),
 
 
 rule write_report:
     """One self-contained page: corpus, runs, measurements, figures, samples, environment."""
     input:
-        code=code("write_report"),
-        templates=sorted(
-            str(path) for path in SCRIPTS.glob("mamba_narrative/reporting/templates/*")
-        ),
         corpus=CORPUS_FILES,
-        duplicates=pinned(
-            f"{RESULTS}/corpus/clusters.sha256", f"{RESULTS}/corpus/duplicates.tsv"
-        ),
-        splits=f"{RESULTS}/splits/summary.json",
-        moves=f"{RESULTS}/splits/moves.tsv",
-        leaks=f"{RESULTS}/splits/leaks.json",
-        runs=expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),
+        duplicates=pinned("corpus/clusters.sha256", "corpus/duplicates.tsv"),
+        splits="splits/summary.json",
+        moves="splits/moves.tsv",
+        leaks="splits/leaks.json",
+        runs=expand("runs/{run}/run.json", run=RUNS),
         evaluations=EVALUATIONS,
-        samples=expand(f"{RESULTS}/evaluation/{{run}}/samples.json", run=RUNS),
+        samples=expand("evaluation/{run}/samples.json", run=RUNS),
         tables=[rules.make_tables.output, rules.compare_runs.output],
         figures=expand(
-            f"{RESULTS}/report/figures/{{figure}}.{{ending}}",
+            "report/figures/{figure}.{ending}",
             figure=FIGURES,
             ending=["svg", "png"],
         ),
-        environment=f"{RESULTS}/environment/report.json",
+        environment="environment/report.json",
     output:
         report(
-            f"{RESULTS}/report/index.html",
+            "report/index.html",
             caption="../report/page.rst",
             category="Report",
         ),
     log:
-        f"{RESULTS}/logs/report/write_report.log",
+        "logs/report/write_report.log",
     benchmark:
-        f"{RESULTS}/benchmarks/report/write_report.tsv"
+        "benchmarks/report/write_report.tsv"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -234,13 +221,16 @@ rule write_report:
         mem_mb=2000,
         runtime=15,
     params:
+        code=code(
+            "write_report",
+            data=SCRIPTS.glob("mamba_narrative/reporting/templates/*"),
+        ),
         settings=settings(EXPERIMENT.report),
-        configuration=settings(EXPERIMENT),
-        results=results_folder,
+        configuration=settings(EXPERIMENT.model_copy(update={"results_dir": "results"})),
         runs=list(RUNS),
     shell:
         command("write_report")
-        + " --results {params.results:q} --runs {params.runs} --settings {params.settings:q}"
+        + " --results . --runs {params.runs} --settings {params.settings:q}"
         " --configuration {params.configuration:q} --output {output:q}"
 
 

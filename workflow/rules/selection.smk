@@ -9,15 +9,13 @@ rule select_books:
     """Keep or drop each book of a shard, with reason codes and scores."""
     input:
         **stripped(),
-        code=code("select_books"),
-        chapters=ancient(f"{RESULTS}/stripped/{{shard}}.chapters.tsv"),
-        catalogue=[CATALOGUE] if CATALOGUE else [],
+        chapters=ancient("stripped/{shard}.chapters.tsv"),
     output:
-        f"{RESULTS}/corpus/selection/{{shard}}.tsv",
+        "corpus/selection/{shard}.tsv",
     log:
-        f"{RESULTS}/logs/corpus/selection/{{shard}}.log",
+        "logs/corpus/selection/{shard}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/corpus/selection/{{shard}}.tsv"
+        "benchmarks/corpus/selection/{shard}.tsv"
     group:
         shard_group
     conda:
@@ -27,27 +25,27 @@ rule select_books:
         mem_mb=2000,
         runtime=60,
     params:
+        code=code("select_books"),
         settings=settings(EXPERIMENT.selection),
-        catalogue=f"--catalogue '{CATALOGUE}'" if CATALOGUE else "",
+        catalogue=CATALOGUE_DIGEST,
     shell:
         command("select_books")
         + " --stripped {input.texts:q} --audit {input.audit:q} --manifest {input.manifest:q}"
-        " --chapters {input.chapters:q} {params.catalogue} --settings {params.settings:q} --output {output:q}"
+        " --chapters {input.chapters:q} {CATALOGUE_ARGUMENT} --settings {params.settings:q} --output {output:q}"
 
 
 rule sketch_books:
     """A small sketch of the word shingles of each kept book."""
     input:
         **stripped(),
-        code=code("sketch_books"),
-        selection=f"{RESULTS}/corpus/selection/{{shard}}.tsv",
+        selection="corpus/selection/{shard}.tsv",
     output:
-        sketches=f"{RESULTS}/corpus/sketches/{{shard}}.npz",
-        hashes=f"{RESULTS}/corpus/sketches/{{shard}}.sha256",
+        sketches="corpus/sketches/{shard}.npz",
+        hashes="corpus/sketches/{shard}.sha256",
     log:
-        f"{RESULTS}/logs/corpus/sketches/{{shard}}.log",
+        "logs/corpus/sketches/{shard}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/corpus/sketches/{{shard}}.tsv"
+        "benchmarks/corpus/sketches/{shard}.tsv"
     group:
         shard_group
     conda:
@@ -57,6 +55,7 @@ rule sketch_books:
         mem_mb=2000,
         runtime=60,
     params:
+        code=code("sketch_books"),
         settings=settings(EXPERIMENT.duplicates),
     shell:
         command("sketch_books")
@@ -67,18 +66,17 @@ rule sketch_books:
 rule find_duplicates:
     """Clusters of kept books that share text; candidates from the sketches are confirmed on the texts."""
     input:
-        code=code("find_duplicates"),
         sketches=sketches,
-        selections=expand(f"{RESULTS}/corpus/selection/{{shard}}.tsv", shard=SHARDS),
+        selections=expand("corpus/selection/{shard}.tsv", shard=SHARDS),
         stripped=all_stripped,
     output:
-        clusters=f"{RESULTS}/corpus/clusters.tsv",
-        duplicates=f"{RESULTS}/corpus/duplicates.tsv",
-        hashes=f"{RESULTS}/corpus/clusters.sha256",
+        clusters="corpus/clusters.tsv",
+        duplicates="corpus/duplicates.tsv",
+        hashes="corpus/clusters.sha256",
     log:
-        f"{RESULTS}/logs/corpus/find_duplicates.log",
+        "logs/corpus/find_duplicates.log",
     benchmark:
-        f"{RESULTS}/benchmarks/corpus/find_duplicates.tsv"
+        "benchmarks/corpus/find_duplicates.tsv"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -86,13 +84,12 @@ rule find_duplicates:
         mem_mb=8000,
         runtime=120,
     params:
+        code=code("find_duplicates"),
         settings=settings(EXPERIMENT.duplicates),
-        results=results_folder,
         shards=SHARDS,
     shell:
-        command("find_duplicates")
-        + " --sketch-directory {params.results:q}/corpus/sketches"
-        " --selection-directory {params.results:q}/corpus/selection"
-        " --stripped-root {params.results:q}/stripped --shard-names {params.shards}"
+        command("find_duplicates") + " --sketch-directory corpus/sketches"
+        " --selection-directory corpus/selection"
+        " --stripped-root stripped --shard-names {params.shards}"
         " --settings {params.settings:q} --clusters {output.clusters:q}"
         " --duplicates {output.duplicates:q} --hashes {output.hashes:q}"

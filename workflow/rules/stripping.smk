@@ -1,25 +1,25 @@
 """Raw books to narrative text, one job a shard.
 
-Inputs: the raw books of the shard. Outputs: one text a book, an audit of everything removed, chapter
-headings. The job lists the source folder itself: a command line could not hold thousands of odd names.
+Reads: the raw books of the shard, which Snakemake knows by one digest of their names and contents. Outputs: one text a
+book, an audit of everything removed, chapter headings. The job lists the source folder itself: neither a job graph nor a
+command line could hold thousands of odd names.
 """
 
 
 rule strip_books:
     """Decode, cut header and footer, remove apparatus, find chapters; every removal has a reason."""
     input:
-        code=code("strip_books"),
-        books=raw_books_of_shard,
+        acquired,
     output:
-        texts=directory(f"{RESULTS}/stripped/{{shard}}"),
-        manifest=f"{RESULTS}/stripped/{{shard}}.manifest.tsv",
-        audit=f"{RESULTS}/stripped/{{shard}}.audit.jsonl",
-        chapters=f"{RESULTS}/stripped/{{shard}}.chapters.tsv",
-        hashes=f"{RESULTS}/stripped/{{shard}}.sha256",
+        texts=directory("stripped/{shard}"),
+        manifest="stripped/{shard}.manifest.tsv",
+        audit="stripped/{shard}.audit.jsonl",
+        chapters="stripped/{shard}.chapters.tsv",
+        hashes="stripped/{shard}.sha256",
     log:
-        f"{RESULTS}/logs/stripped/{{shard}}.log",
+        "logs/stripped/{shard}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/stripped/{{shard}}.tsv"
+        "benchmarks/stripped/{shard}.tsv"
     group:
         shard_group
     conda:
@@ -29,13 +29,14 @@ rule strip_books:
         mem_mb=2000,
         runtime=60,
     params:
+        code=code("strip_books"),
+        books=books_of_shard,
         settings=settings(EXPERIMENT.stripping),
-        source=str(RAW_BOOKS),
         shards=EXPERIMENT.corpus.shards,
         max_book_bytes=EXPERIMENT.corpus.max_book_bytes,
     shell:
         command("strip_books")
-        + " --source-directory {params.source:q} --shard {wildcards.shard} --shards {params.shards}"
+        + " --source-directory {RAW_BOOKS:q} --shard {wildcards.shard} --shards {params.shards}"
         " --max-book-bytes {params.max_book_bytes} --settings {params.settings:q}"
         " --stripped {output.texts:q} --audit {output.audit:q} --chapters {output.chapters:q}"
         " --manifest {output.manifest:q} --hashes {output.hashes:q}"

@@ -10,16 +10,15 @@ rule encode_books:
     """Tokens of every kept book of a shard; they do not depend on which split the book is in."""
     input:
         **stripped(),
-        code=code("encode_books"),
-        selection=f"{RESULTS}/corpus/selection/{{shard}}.tsv",
+        selection="corpus/selection/{shard}.tsv",
     output:
-        tokens=f"{RESULTS}/tokens/shards/{{shard}}.bin",
-        books=f"{RESULTS}/tokens/shards/{{shard}}.books.tsv",
-        hashes=f"{RESULTS}/tokens/shards/{{shard}}.sha256",
+        tokens="tokens/shards/{shard}.bin",
+        books="tokens/shards/{shard}.books.tsv",
+        hashes="tokens/shards/{shard}.sha256",
     log:
-        f"{RESULTS}/logs/tokens/shards/{{shard}}.log",
+        "logs/tokens/shards/{shard}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/tokens/shards/{{shard}}.tsv"
+        "benchmarks/tokens/shards/{shard}.tsv"
     group:
         shard_group
     conda:
@@ -29,7 +28,9 @@ rule encode_books:
         mem_mb=2000,
         runtime=60,
     params:
-        settings=settings(EXPERIMENT.tokens),
+        code=code("encode_books"),
+        settings=settings(TOKENS),
+        tokenizer=TOKENIZER_DIGEST,
     shell:
         command("encode_books")
         + " --selection {input.selection:q} --stripped {input.texts:q} --manifest {input.manifest:q}"
@@ -40,32 +41,31 @@ rule encode_books:
 checkpoint assemble_tokens:
     """One array a split, books in the order of the manifest; waits for the leak test."""
     input:
-        code=code("assemble_tokens"),
-        leaks=ancient(f"{RESULTS}/splits/leaks.json"),
+        leaks="splits/leaks.json",
         splits=pinned(
-            f"{RESULTS}/splits/manifests.sha256",
-            *expand(f"{RESULTS}/splits/{{split}}.tsv", split=SPLITS),
+            "splits/manifests.sha256",
+            *expand("splits/{split}.tsv", split=SPLITS),
         ),
         shards=[
             pinned(
-                f"{RESULTS}/tokens/shards/{shard}.sha256",
-                f"{RESULTS}/tokens/shards/{shard}.bin",
-                f"{RESULTS}/tokens/shards/{shard}.books.tsv",
+                f"tokens/shards/{shard}.sha256",
+                f"tokens/shards/{shard}.bin",
+                f"tokens/shards/{shard}.books.tsv",
             )
             for shard in SHARDS
         ],
-        chapters=expand(f"{RESULTS}/stripped/{{shard}}.chapters.tsv", shard=SHARDS),
+        chapters=expand("stripped/{shard}.chapters.tsv", shard=SHARDS),
     output:
         expand(
-            f"{RESULTS}/tokens/{{split}}.{{ending}}",
+            "tokens/{split}.{ending}",
             split=SPLITS,
             ending=["json", "bin", "books.tsv"],
         ),
-        f"{RESULTS}/tokens/test.chapters.tsv",
+        "tokens/test.chapters.tsv",
     log:
-        f"{RESULTS}/logs/tokens/assemble_tokens.log",
+        "logs/tokens/assemble_tokens.log",
     benchmark:
-        f"{RESULTS}/benchmarks/tokens/assemble_tokens.tsv"
+        "benchmarks/tokens/assemble_tokens.tsv"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -73,16 +73,17 @@ checkpoint assemble_tokens:
         mem_mb=2000,
         runtime=60,
     params:
-        settings=settings(EXPERIMENT.tokens),
-        results=results_folder,
+        code=code("assemble_tokens"),
+        settings=settings(TOKENS),
+        tokenizer=TOKENIZER_DIGEST,
     shell:
         command("assemble_tokens")
-        + " --train {params.results:q}/splits/train.tsv --validation {params.results:q}/splits/validation.tsv"
-        " --test {params.results:q}/splits/test.tsv --shard-tokens-directory {params.results:q}/tokens/shards"
-        " --stripped-directory {params.results:q}/stripped --settings {params.settings:q} --output {params.results:q}/tokens"
+        + " --train splits/train.tsv --validation splits/validation.tsv"
+        " --test splits/test.tsv --shard-tokens-directory tokens/shards"
+        " --stripped-directory stripped --settings {params.settings:q} --output tokens"
 
 
 rule tokens:
     """Target: everything up to the token arrays."""
     input:
-        expand(f"{RESULTS}/tokens/{{split}}.json", split=SPLITS),
+        expand("tokens/{split}.json", split=SPLITS),

@@ -11,22 +11,21 @@ from mamba_narrative.config.training import TrainingSettings
 rule train_run:
     """One run from its first step, or from its newest whole checkpoint, to its last step."""
     input:
-        code=code("train_run"),
         tokens=token_files("train", "validation"),
     output:
-        record=f"{RESULTS}/runs/{{run}}/run.json",
-        log=f"{RESULTS}/runs/{{run}}/train.csv",
-        validation=f"{RESULTS}/runs/{{run}}/validation.csv",
-        model=f"{RESULTS}/runs/{{run}}/model/model.safetensors",
-        config=f"{RESULTS}/runs/{{run}}/model/config.json",
-        generation=f"{RESULTS}/runs/{{run}}/model/generation_config.json",
-        tokenizer=f"{RESULTS}/runs/{{run}}/model/tokenizer.json",
-        tokenizer_config=f"{RESULTS}/runs/{{run}}/model/tokenizer_config.json",
-        card=f"{RESULTS}/runs/{{run}}/model/README.md",
+        record="runs/{run}/run.json",
+        log="runs/{run}/train.csv",
+        validation="runs/{run}/validation.csv",
+        model="runs/{run}/model/model.safetensors",
+        config="runs/{run}/model/config.json",
+        generation="runs/{run}/model/generation_config.json",
+        tokenizer="runs/{run}/model/tokenizer.json",
+        tokenizer_config="runs/{run}/model/tokenizer_config.json",
+        card="runs/{run}/model/README.md",
     log:
-        f"{RESULTS}/logs/runs/{{run}}/train_run.log",
+        "logs/runs/{run}/train_run.log",
     benchmark:
-        f"{RESULTS}/benchmarks/runs/{{run}}/train_run.tsv"
+        "benchmarks/runs/{run}/train_run.tsv"
     conda:
         "../../envs/gpu.yaml"
     threads: 8
@@ -44,12 +43,12 @@ rule train_run:
         # Not a parameter: another disk is no reason to train again.
         stage=lambda wildcards: training_of(wildcards).stage_directory or "",
     params:
+        code=code("train_run"),
         settings=settings_of_run,
-        results=results_folder,
     shell:
         gpu_command("train_run")
-        + " --run {wildcards.run} --settings {params.settings:q} --tokens {params.results:q}/tokens"
-        " --output {params.results:q}/runs/{wildcards.run} --state-directory {params.results:q}/state/{wildcards.run}"
+        + " --run {wildcards.run} --settings {params.settings:q} --tokens tokens"
+        " --output runs/{wildcards.run} --state-directory state/{wildcards.run}"
         " --stage-directory={resources.stage:q}"
 
 
@@ -65,16 +64,15 @@ ruleorder: initialise_run > train_run
 
 rule initialise_run:
     """The initial weights of the first run, as a run of its own."""
-    input:
-        code=code("initialise_run"),
     output:
-        record=f"{RESULTS}/runs/untrained/run.json",
-        model=f"{RESULTS}/runs/untrained/model/model.safetensors",
-        config=f"{RESULTS}/runs/untrained/model/config.json",
+        record="runs/untrained/run.json",
+        model="runs/untrained/model/model.safetensors",
+        config="runs/untrained/model/config.json",
+        generation="runs/untrained/model/generation_config.json",
     log:
-        f"{RESULTS}/logs/runs/untrained/initialise_run.log",
+        "logs/runs/untrained/initialise_run.log",
     benchmark:
-        f"{RESULTS}/benchmarks/runs/untrained/initialise_run.tsv"
+        "benchmarks/runs/untrained/initialise_run.tsv"
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -82,17 +80,18 @@ rule initialise_run:
         mem_mb=4000,
         runtime=15,
     params:
+        code=code("initialise_run"),
         like=UNTRAINED_LIKE,
         settings=settings(UNTRAINED),
-        tokenizer=EXPERIMENT.tokens.tokenizer,
-        results=results_folder,
+        tokenizer=TOKENS.tokenizer,
+        content=TOKENIZER_DIGEST,
     shell:
         command("initialise_run")
         + " --like {params.like:q} --settings {params.settings:q} --tokenizer {params.tokenizer:q}"
-        " --output {params.results:q}/runs/untrained"
+        " --output runs/untrained"
 
 
 rule train:
     """Target: all runs trained."""
     input:
-        expand(f"{RESULTS}/runs/{{run}}/run.json", run=RUNS),
+        expand("runs/{run}/run.json", run=RUNS),

@@ -1,8 +1,7 @@
 """Which raw books a folder holds: one book an id, its best file variant, and the shard it belongs to.
 
 Understood names: ``1342.txt``, ``pg1342.txt``, ``1342-0.txt`` (UTF-8), ``1342-8.txt`` (8-bit), each also as
-``.txt.gz`` or ``.zip``; any other stem is its own id. Only the standard library is imported here: the
-Snakefile calls this while it is parsed.
+``.txt.gz`` or ``.zip``; any other stem is its own id. The Snakefile calls this while it is parsed, so imports are cheap.
 """
 
 from __future__ import annotations
@@ -14,11 +13,14 @@ import re
 import stat
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mamba_narrative.errors import UserError
+from mamba_narrative.file_digests import FileDigests
+from mamba_narrative.io import canonical_json, sha256_text
 
 _LOG = logging.getLogger(__name__)
 _ENDINGS = re.compile(r"(?P<stem>.+?)(?P<packing>\.txt(?:\.utf-?8)?|\.txt\.gz|\.zip)", re.IGNORECASE | re.DOTALL)
@@ -60,7 +62,7 @@ def list_books(directory: Path) -> list[RawBook]:
     if not os.path.isdir(directory):
         raise UserError(f"corpus.directory: {directory} is not a folder; expected the folder of raw books")
     candidates: dict[str, list[tuple[tuple[int, int, int, str], str]]] = defaultdict(list)
-    for path in _files_below(str(directory), ""):
+    for path in _files_below(str(directory)):
         if parsed := _parse_name(os.path.basename(path)):
             book_id, variant_rank, packing_rank = parsed
             candidates[book_id].append(((variant_rank, packing_rank, path.count(os.sep), path), path))
@@ -87,20 +89,51 @@ def books_by_shard(directory: Path, shards: int) -> dict[str, list[RawBook]]:
     return dict(sorted(grouped.items()))
 
 
-def _files_below(root: str, relative: str) -> Iterator[str]:
+def shard_digest(directory: Path, books: Iterable[RawBook], digests: FileDigests, max_book_bytes: int) -> str:
+    """Hexadecimal SHA-256 of what a shard is made from: ids, file names, contents, and files that are not used.
+
+    A file above ``max_book_bytes`` is refused whatever it holds, so only its size counts and it is not read.
+    """
+    return sha256_text(canonical_json([_described(directory, book, digests, max_book_bytes) for book in books]))
+
+
+def readable_files(directory: Path, books: Iterable[RawBook], max_book_bytes: int) -> list[str]:
+    """The files behind ``shard_digest``, to read those of many shards at once."""
+    paths = (os.path.join(directory, book.path) for book in books if book.problem is None)
+    return [path for path in paths if _size(path) <= max_book_bytes]
+
+
+def _described(directory: Path, book: RawBook, digests: FileDigests, max_book_bytes: int) -> list[Any]:
+    files = readable_files(directory, [book], max_book_bytes)
+    content = digests.of(files[0]) if files else book.problem or f"{_size(os.path.join(directory, book.path))} bytes"
+    return [book.book_id, book.path, content, book.others]
+
+
+def _size(path: str) -> int:
     try:
-        with os.scandir(os.path.join(root, relative)) as entries:
-            found = list(entries)
-    except PermissionError:
-        _LOG.warning("%s: this folder cannot be opened; its books are not seen", os.path.join(root, relative))
-        return
-    for entry in found:
-        if not entry.name.startswith("."):
-            path = os.path.join(relative, entry.name)
-            if entry.is_dir(follow_symlinks=False):
-                yield from _files_below(root, path)
-            else:
-                yield path
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _files_below(root: str) -> Iterator[str]:
+    folders = [""]
+    while folders:
+        relative = folders.pop()
+        try:
+            with os.scandir(os.path.join(root, relative)) as entries:
+                found = list(entries)
+        except OSError as error:
+            shown = os.path.join(root, relative)
+            _LOG.warning("%.200s: this folder cannot be opened (%s); its books are not seen", shown, error.strerror)
+            continue
+        for entry in found:
+            if not entry.name.startswith("."):
+                path = os.path.join(relative, entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                else:
+                    yield path
 
 
 def _parse_name(name: str) -> tuple[str, int, int] | None:
@@ -142,8 +175,6 @@ def _problem(root: str, path: str) -> str | None:
         path.encode("utf-8")
     except UnicodeEncodeError:
         return "file_name_not_utf8"
-    if "{" in path or "}" in path:
-        return "file_name_with_braces"  # Snakemake would take them for a wildcard
     full_path = os.path.join(root, path)
     try:
         if not stat.S_ISREG(os.stat(full_path).st_mode):

@@ -5,7 +5,6 @@ from __future__ import annotations
 REASONS: dict[str, str] = {
     # Files that hold no book
     "file_name_not_utf8": "the file name is not valid UTF-8",
-    "file_name_with_braces": "the file name holds braces, which the workflow cannot handle",
     "not_a_regular_file": "not a regular file",
     "unreadable_file": "the file cannot be opened",
     "empty_file": "the file is empty",

@@ -1,13 +1,15 @@
 """One book an id, the best file of it, the same shard whatever else the folder holds."""
 
 import os
+import subprocess
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamba_narrative.corpus.inventory import books_by_shard, list_books, shard_of
+from mamba_narrative.corpus.inventory import books_by_shard, list_books, shard_digest, shard_of
 from mamba_narrative.errors import UserError
+from mamba_narrative.file_digests import FileDigests
 
 
 def listed(folder, *names):
@@ -64,8 +66,48 @@ def test_a_name_that_is_not_utf8_is_a_book_with_a_problem(tmp_path):
     assert (book.book_id, book.problem, book.shown_path) == ("caf%E9", "file_name_not_utf8", "caf\\xe9.txt")
 
 
-def test_a_name_with_braces_is_a_book_with_a_problem(tmp_path):
-    assert listed(tmp_path, "a{b}.txt")["a%7Bb%7D"].problem == "file_name_with_braces"
+@pytest.mark.parametrize("name", ["a{b}.txt", "A <draft> of mine.txt", "it's $HOME.txt", "a\nb.txt", "*.txt"])
+def test_a_name_that_means_something_to_a_shell_or_to_snakemake_is_a_book_like_any_other(tmp_path, name):
+    (book,) = listed(tmp_path, name).values()
+    assert (book.path, book.problem) == (name, None)
+
+
+def test_folders_may_be_nested_deeper_than_functions(tmp_path):
+    folder = f"{tmp_path}/top"
+    for _ in range(1_100):
+        os.mkdir(folder)
+        folder += "/d"
+    with open(os.path.dirname(folder) + "/1.txt", "w"):
+        pass
+    assert [book.book_id for book in list_books(tmp_path)] == ["1"]
+    subprocess.run(["rm", "-r", tmp_path / "top"], check=True)  # Python's own functions nest as deeply
+
+
+def test_the_digest_of_a_shard_is_that_of_names_contents_and_problems(tmp_path):
+    def digest() -> str:
+        digests = FileDigests(tmp_path / ".cache")
+        return shard_digest(tmp_path, list_books(tmp_path), digests, max_book_bytes=100)
+
+    seen = [digest()]
+
+    def is_new() -> bool:
+        seen.append(digest())
+        return seen[-1] not in seen[:-1]
+
+    (tmp_path / "1.txt").write_text("one")
+    assert is_new()
+    os.utime(tmp_path / "1.txt", (1, 1))
+    assert not is_new()
+    (tmp_path / "1.txt").write_text("two")
+    assert is_new()
+    (tmp_path / "pg1.txt").write_text("better variant")
+    assert is_new()
+    (tmp_path / "2.txt").symlink_to("nowhere")
+    assert is_new()
+    (tmp_path / "3.txt").write_text("x" * 101)
+    assert is_new()
+    (tmp_path / "3.txt").write_text("y" * 101)
+    assert not is_new()  # too large to be read, whatever it holds
 
 
 def test_links_to_nowhere_and_pipes_are_books_with_a_problem(tmp_path):
