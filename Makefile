@@ -16,10 +16,10 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed  ## raw books to report (ARGS="--configfile workflow/configs/NAME.yaml" for another experiment)
-	$(BIN)/snakemake --cores $(CORES) --quiet rules $(ARGS)
+	$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --quiet rules $(ARGS)
 
 plan: $(VENV)/.installed  ## what `make run` would do and why, without doing it
-	$(BIN)/snakemake --cores $(CORES) --dry-run --quiet rules host $(ARGS)
+	$(BIN)/snakemake --cores $(CORES) --dry-run --rerun-incomplete --quiet rules host $(ARGS)
 
 test: $(VENV)/.installed-dev  ## the tests that CI runs
 	$(BIN)/pytest -n 2
