@@ -23,6 +23,9 @@ class TrainingSettings(Section):
     order: Literal["shuffled", "stateful"] = "shuffled"
     """shuffled: windows of all books in random order; stateful: each row of the batch reads one book after the other
     from start to end and carries the model's state from step to step (without its gradient)."""
+    window_offsets: Literal["fixed", "random"] = "fixed"
+    """Where shuffled windows cut a book. fixed: at multiples of sequence_length, so that a token has the same tokens
+    before it in every epoch; random: shifted by an offset that each book draws anew each epoch."""
     micro_batch_sequences: int | None = Field(default=None, ge=1)
     """Windows computed at once; smaller parts of a batch are accumulated, with the same result. null: as many as fit
     into the GPU's memory (found once for a run), on the CPU all."""
@@ -89,6 +92,8 @@ class TrainingSettings(Section):
             raise ValueError(
                 f"batch_sequences ({self.batch_sequences}) must be a multiple of processes ({self.processes})"
             )
+        if self.window_offsets == "random" and self.order == "stateful":
+            raise ValueError("window_offsets random is for order shuffled: stateful rows read on where they ended")
         if self.processes % self.nodes:
             raise ValueError(f"processes ({self.processes}) must be a multiple of nodes ({self.nodes})")
         if self.micro_batch_sequences and self.batch_sequences % self.micro_batch_sequences:

@@ -73,7 +73,7 @@ class ShuffledBatches:
 
     def epochs(self, steps: int) -> float:
         """See ``Batches``."""
-        return steps * self.sequences / self.sampler.windows_per_epoch
+        return self.sampler.epochs(steps * self.sequences)
 
 
 class StatefulBatches:

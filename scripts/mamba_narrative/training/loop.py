@@ -34,6 +34,7 @@ from mamba_narrative.training.optimizer import (
 )
 from mamba_narrative.training.processes import Processes
 from mamba_narrative.training.schedule import learning_rate_at
+from mamba_narrative.training.seeds import derived_seed
 from mamba_narrative.training.validation import Passage, ValidationResult, passages_sha256, validate
 
 _LOG = logging.getLogger(__name__)
@@ -44,8 +45,8 @@ _MEMORY_SHARE = 0.9
 class Trainer:
     """One run, its state in one folder.
 
-    The number of finished steps fixes the learning rate and the data, so weights, optimiser state, carried state,
-    random number states and the tables are all that a checkpoint adds to it.
+    The number of finished steps fixes the learning rate, the data and all random numbers, so weights, optimiser state,
+    carried state and the tables are all that a checkpoint adds to it.
     """
 
     def __init__(
@@ -89,7 +90,6 @@ class Trainer:
         self._micro_batch = settings.micro_batch_sequences
         self._upcoming: tuple[int, Rows] | None = None
         self._peak_flops = throughput.peak_flops(compute.device, compute.dtype)
-        torch.manual_seed(settings.seed)
         checkpoint = self.store.newest()
         texts = checkpoint.texts if checkpoint else {}
         # Only the first process leaves files.
@@ -158,6 +158,8 @@ class Trainer:
         started = time.perf_counter()
         settings = self.settings
         learning_rate = learning_rate_at(self.step, settings)
+        # For models that draw from torch's own generator: each process has other rows and so other numbers.
+        torch.manual_seed(derived_seed(settings.seed, self.step, self.processes.rank))
         batch = self._batch()
         tokens = int((batch.targets != IGNORED_TARGET).sum())
         result = self._gradients(batch.part(self.rows), tokens)
@@ -301,9 +303,6 @@ class Trainer:
         )
 
     def _save(self) -> None:
-        random = {"cpu": torch.get_rng_state()}
-        if self.compute.device.type == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state(self.compute.device)
         spent = self._meter.since_last()
         of_all = self.processes.total(spent or 0.0)
         self.joules = None if spent is None or self.joules is None else self.joules + of_all
@@ -317,7 +316,6 @@ class Trainer:
                     {
                         "model": self._model_tensors(),
                         "optimizer": optimizer_tensors(self.optimizer),
-                        "random": random,
                         "state": state or {},
                     },
                     {
@@ -360,9 +358,6 @@ class Trainer:
         if state := checkpoint.tensors.get("state"):
             # A copy: tensors read from a file start at any address, and matrix products depend on it in the last bit.
             self._state = {name: tensor[self.rows].to(self.compute.device, copy=True) for name, tensor in state.items()}
-        torch.set_rng_state(checkpoint.tensors["random"]["cpu"])
-        if self.compute.device.type == "cuda" and "cuda" in checkpoint.tensors["random"]:
-            torch.cuda.set_rng_state(checkpoint.tensors["random"]["cuda"], self.compute.device)
 
     @torch.no_grad()
     def _load_model(self, checkpoint: Checkpoint) -> None:

@@ -118,3 +118,8 @@ def test_the_limit_of_tokens_holds_for_all_measurements_that_do_not_set_their_ow
 def test_processes_that_nodes_cannot_share_evenly_are_refused():
     message = refused({"training": {"batch_sequences": 6, "processes": 3, "nodes": 2}, "runs": RUNS})
     assert "processes (3) must be a multiple of nodes (2)" in message
+
+
+def test_stateful_rows_have_no_windows_to_shift():
+    message = refused({"training": {"order": "stateful", "window_offsets": "random"}, "runs": RUNS})
+    assert "window_offsets random is for order shuffled" in message
