@@ -52,6 +52,13 @@ class TrainingSettings(Section):
     """Steps of linear warmup."""
     weight_decay: float = Field(default=0.1, ge=0)
     """On matrices only: not on A_log, D, biases and norms."""
+    residual_dropout: float = Field(default=0.0, ge=0, le=0.99)
+    """Share of the values that a block (in a Transformer attention and feed-forward network, each) adds to the residual
+    stream which are dropped, others in each step; to the nearest of 65,536 levels, as the other two."""
+    embedding_dropout: float = Field(default=0.0, ge=0, le=0.99)
+    """Share of the values of the tokens' embeddings that are dropped."""
+    attention_dropout: float = Field(default=0.0, ge=0, le=0.99)
+    """Share of the values that attention's heads give which are dropped, before their projection (Transformer only)."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
     """AdamW's first moment."""
     beta2: float = Field(default=0.95, ge=0, lt=1)
@@ -83,6 +90,12 @@ class TrainingSettings(Section):
     """End the run after so many validations in a row without a new best; null: train all steps."""
     result: Literal["last", "best"] = "last"
     """Which weights are the run's result: those after the last step, or those of the best validation."""
+
+    @property
+    def dropouts(self) -> dict[str, float]:
+        """The settings that drop values, by name."""
+        names = ("embedding_dropout", "residual_dropout", "attention_dropout")
+        return {name: getattr(self, name) for name in names}
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> TrainingSettings:

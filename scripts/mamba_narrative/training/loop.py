@@ -16,6 +16,7 @@ from torch import Tensor
 from mamba_narrative.config.training import TrainingSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import canonical_json
+from mamba_narrative.model.dropout import Dropout
 from mamba_narrative.model.interface import LanguageModel, State
 from mamba_narrative.progress import Progress
 from mamba_narrative.tokens.batches import Batches, Rows
@@ -74,6 +75,7 @@ class Trainer:
             record=settings.cuda_graphs,
             processes=self.processes,
             reduction=getattr(torch, settings.gradient_reduction),
+            dropout=Dropout(settings.embedding_dropout, settings.residual_dropout, settings.attention_dropout),
         )
         self.folder = folder
         self.store = CheckpointStore(folder / "checkpoints", settings.keep_checkpoints, settings.keep_every_steps)
@@ -232,7 +234,8 @@ class Trainer:
         """Raises UserError where the GPU's memory is too small for the parts that were asked for."""
 
         def attempt(size: int, trial: bool = True) -> Accumulated:
-            return self._gradient_sum.add(rows, self._state, tokens, size, trial)
+            key = derived_seed(self.settings.seed, self.step, "dropout")
+            return self._gradient_sum.add(rows, self._state, tokens, size, trial, key)
 
         if self._micro_batch is None:
             self._micro_batch = self._find_micro_batch(len(rows.inputs), attempt)
