@@ -1,13 +1,13 @@
 """The architectures a run may name, with the settings of each.
 
 To add one: a settings class here, an entry in ``RunSettings`` (``config/runs.py``), and a builder in
-``model/registry.py``.
+``model/registry.py``. ``dropouts`` names the settings of the training that drop values, if the model heeds any.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,8 @@ from mamba_narrative.config.base import Section
 
 class MambaSettings(Section):
     """Mamba-1 (Gu and Dao 2023); names and defaults of mamba-ssm. 130M is d_model 768 with 24 layers."""
+
+    dropouts: ClassVar[frozenset[str]] = frozenset({"embedding_dropout", "residual_dropout"})
 
     d_model: int = Field(default=768, ge=8)
     """Width of the residual stream."""
@@ -59,6 +61,8 @@ class TransformerSettings(Section):
 
     Half as many blocks as Mamba's at the same d_model are about the same number of parameters.
     """
+
+    dropouts: ClassVar[frozenset[str]] = frozenset({"embedding_dropout", "residual_dropout", "attention_dropout"})
 
     d_model: int = Field(default=768, ge=8)
     """Width of the residual stream."""

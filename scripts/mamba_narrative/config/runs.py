@@ -48,8 +48,16 @@ class _Named(Section):
 def _of_its_architecture(run: Any, as_union: ValidatorFunctionWrapHandler) -> Any:
     """Check a run as its architecture wants it: faults then carry the keys of the file, not the union's own."""
     if isinstance(run, Mapping):
-        return RUN_TYPES[_Named.model_validate(run).architecture].model_validate(run)
-    return as_union(run)
+        found: Any = RUN_TYPES[_Named.model_validate(run).architecture].model_validate(run)
+    else:
+        found = as_union(run)
+    heeded = getattr(found.model, "dropouts", frozenset())
+    for name, rate in found.training.dropouts.items():
+        if rate and name not in heeded:
+            raise ValueError(
+                f"training.{name} is {rate}, which the architecture {found.architecture} does not heed; set 0"
+            )
+    return found
 
 
 AnyRun = Annotated[MambaRun | TransformerRun, Field(discriminator="architecture"), WrapValidator(_of_its_architecture)]

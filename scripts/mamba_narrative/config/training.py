@@ -23,6 +23,9 @@ class TrainingSettings(Section):
     order: Literal["shuffled", "stateful"] = "shuffled"
     """shuffled: windows of all books in random order; stateful: each row of the batch reads one book after the other
     from start to end and carries the model's state from step to step (without its gradient)."""
+    window_offsets: Literal["fixed", "random"] = "fixed"
+    """Where shuffled windows cut a book. fixed: at multiples of sequence_length, so that a token has the same tokens
+    before it in every epoch; random: shifted by an offset that each book draws anew each epoch."""
     micro_batch_sequences: int | None = Field(default=None, ge=1)
     """Windows computed at once; smaller parts of a batch are accumulated, with the same result. null: as many as fit
     into the GPU's memory (found once for a run), on the CPU all."""
@@ -49,6 +52,13 @@ class TrainingSettings(Section):
     """Steps of linear warmup."""
     weight_decay: float = Field(default=0.1, ge=0)
     """On matrices only: not on A_log, D, biases and norms."""
+    residual_dropout: float = Field(default=0.0, ge=0, le=0.99)
+    """Share of the values that a block (in a Transformer attention and feed-forward network, each) adds to the residual
+    stream which are dropped, others in each step; to the nearest of 65,536 levels, as the other two."""
+    embedding_dropout: float = Field(default=0.0, ge=0, le=0.99)
+    """Share of the values of the tokens' embeddings that are dropped."""
+    attention_dropout: float = Field(default=0.0, ge=0, le=0.99)
+    """Share of the values that attention's heads give which are dropped, before their projection (Transformer only)."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
     """AdamW's first moment."""
     beta2: float = Field(default=0.95, ge=0, lt=1)
@@ -81,6 +91,12 @@ class TrainingSettings(Section):
     result: Literal["last", "best"] = "last"
     """Which weights are the run's result: those after the last step, or those of the best validation."""
 
+    @property
+    def dropouts(self) -> dict[str, float]:
+        """The settings that drop values, by name."""
+        names = ("embedding_dropout", "residual_dropout", "attention_dropout")
+        return {name: getattr(self, name) for name in names}
+
     @model_validator(mode="after")
     def _sizes_fit(self) -> TrainingSettings:
         if self.warmup_steps > self.steps:
@@ -89,6 +105,8 @@ class TrainingSettings(Section):
             raise ValueError(
                 f"batch_sequences ({self.batch_sequences}) must be a multiple of processes ({self.processes})"
             )
+        if self.window_offsets == "random" and self.order == "stateful":
+            raise ValueError("window_offsets random is for order shuffled: stateful rows read on where they ended")
         if self.processes % self.nodes:
             raise ValueError(f"processes ({self.processes}) must be a multiple of nodes ({self.nodes})")
         if self.micro_batch_sequences and self.batch_sequences % self.micro_batch_sequences:

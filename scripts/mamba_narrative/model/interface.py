@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mamba_narrative.config.base import Section
+from mamba_narrative.model.dropout import Dropout
 
 State = dict[str, Tensor]
 """What a model remembers of the tokens before. Names are the architecture's own; every tensor has the batch
@@ -30,6 +33,9 @@ class LanguageModel(nn.Module, ABC):
     """Rows of the head and length of ``logits``."""
     d_model: int
     """Length of a hidden vector."""
+    dropped: Dropout = Dropout()
+    """What is dropped: nothing but inside of ``dropping``. Architectures heed the rates that their settings name in
+    ``dropouts``."""
     recompute: bool = False
     """Whether blocks keep their inputs only and are computed again for the gradients. Architectures heed it."""
 
@@ -58,6 +64,15 @@ class LanguageModel(nn.Module, ABC):
         for name, tensor in after.items():
             state[name].copy_(tensor)
         return hidden
+
+    @contextmanager
+    def dropping(self, dropout: Dropout) -> Iterator[None]:
+        """Drop values of what is computed inside; its gradients must be, too, as blocks may be computed again."""
+        self.dropped = dropout
+        try:
+            yield
+        finally:
+            self.dropped = Dropout()
 
     @abstractmethod
     def head_weight(self) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from mamba_narrative.model.dropout import Site, dropout
 from mamba_narrative.model.scan.cuda_norm import add_norm
 
 NORM_EPSILON = 1e-5
@@ -24,15 +25,19 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.empty(d_model))
         self.backend = backend
 
-    def forward(self, x: Tensor, update: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, update: Tensor | None, dtype: torch.dtype, site: Site | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Add ``update`` to ``x``, both [..., d_model], and normalise the sum. Returns that, and the sum.
+
+        Of the update, values of the ``site`` are dropped; it then is [batch, length, d_model].
 
         x is at least float32, and so is the sum. The first result is in ``dtype`` where a kernel computes it, else
         like x: what reads it converts it.
         """
-        if (fused := add_norm(x, update, self.weight, dtype, self.backend)) is not None:
+        if site is None and (fused := add_norm(x, update, self.weight, dtype, self.backend)) is not None:
             return fused
-        x = x if update is None else x + update
+        x = x if update is None else x + dropout(update, site)
         return F.rms_norm(x, self.weight.shape, self.weight, NORM_EPSILON), x
 
 
@@ -55,5 +60,6 @@ def padded_rows(vocab_size: int, multiple: int) -> int:
 
 def recomputed(block: nn.Module, *arguments: Any) -> Any:
     """What ``block`` returns; only its inputs are kept, it is computed again for the gradients."""
-    # Nothing here is random, and the states of random numbers cannot be read while a CUDA graph is recorded.
+    # What is dropped (`dropout`) is dropped again, and the states of torch's random numbers cannot be read while a CUDA
+    # graph is recorded.
     return checkpoint(block, *arguments, use_reentrant=False, preserve_rng_state=False)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.model.dropout import Site, dropout
 from mamba_narrative.model.interface import LanguageModel, State
 from mamba_narrative.model.layers import EMBEDDING_STD, RMSNorm, compute_dtype, embed, padded_rows, recomputed
 from mamba_narrative.model.scan.convolution import causal_conv
@@ -149,12 +150,16 @@ class MambaBlock(nn.Module):
         self,
         residual: Tensor,
         update: Tensor | None,
+        site: Site | None,
         window: Tensor | None,
         scan_state: Tensor | None,
         resets: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Take up the ``update`` of the block before; returns the residual, this block's update, and both states."""
-        normed, residual = self.norm(residual, update, self.mixer.compute_dtype())
+        """Take up the ``update`` of the block before; returns the residual, this block's update, and both states.
+
+        ``site``: where values of the ``update`` are dropped.
+        """
+        normed, residual = self.norm(residual, update, self.mixer.compute_dtype(), site)
         return residual, *self.mixer(normed, window, scan_state, resets)
 
 
@@ -193,17 +198,17 @@ class MambaLanguageModel(LanguageModel):
         """See ``LanguageModel.forward``."""
         if resets is not None and resets.device.type == "cpu" and not resets.any():
             resets = None  # asking a GPU would make it wait
-        residual, update = embed(ids, self.backbone.embedding.weight), None
+        residual, update = dropout(embed(ids, self.backbone.embedding.weight), self.dropped.embedding()), None
         after: State = {}
         for index, layer in enumerate(self.layers()):
             window, scan_state = (None, None) if state is None else (state[f"{index}.window"], state[f"{index}.scan"])
-            arguments = (residual, update, window, scan_state, resets)
+            arguments = (residual, update, self.dropped.update(index), window, scan_state, resets)
             if self.recompute and torch.is_grad_enabled():
                 residual, update, *states = recomputed(layer, *arguments)
             else:
                 residual, update, *states = layer(*arguments)
             after[f"{index}.window"], after[f"{index}.scan"] = states
-        return self._finished(residual, update), after
+        return self._finished(residual, update, self.dropped.update(self.settings.n_layer)), after
 
     @torch.no_grad()
     def step(self, ids: Tensor, state: State) -> Tensor:
@@ -218,8 +223,8 @@ class MambaLanguageModel(LanguageModel):
         """The blocks, first to last."""
         return [layer for layer in self.backbone.layers if isinstance(layer, MambaBlock)]
 
-    def _finished(self, residual: Tensor, update: Tensor | None) -> Tensor:
-        return self.backbone.norm_f(residual, update, residual.dtype)[0]
+    def _finished(self, residual: Tensor, update: Tensor | None, site: Site | None = None) -> Tensor:
+        return self.backbone.norm_f(residual, update, residual.dtype, site)[0]
 
     def head_weight(self) -> Tensor:
         """The embedding."""

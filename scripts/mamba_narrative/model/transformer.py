@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from mamba_narrative.config.architectures import TransformerSettings
 from mamba_narrative.model.attention import Reading, Rotation, Step, rotate
+from mamba_narrative.model.dropout import Dropout, Site, dropout
 from mamba_narrative.model.interface import LanguageModel, State
 from mamba_narrative.model.layers import EMBEDDING_STD, RMSNorm, compute_dtype, embed, padded_rows, recomputed
 
@@ -29,16 +30,17 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(settings.d_model, settings.d_model, bias=False)
 
     def forward(
-        self, hidden: Tensor, keys: Tensor | None, values: Tensor | None, reading: Reading
+        self, hidden: Tensor, keys: Tensor | None, values: Tensor | None, reading: Reading, site: Site | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Attend along ``hidden`` [batch, length, d_model] after the ring of ``keys`` and ``values``.
 
         Rings are [batch, context_length, n_head, head]; returns the output and the rings after the last position.
+        ``site``: where values that the heads give are dropped.
         """
         query, key, value = self.project(hidden, reading.rotation)
         key, value = reading.seen(keys, key), reading.seen(values, value)
         mixed = reading.attend(query, key, value)
-        return self.o_proj(mixed.flatten(2)), reading.ring_after(key), reading.ring_after(value)
+        return self.o_proj(dropout(mixed.flatten(2), site)), reading.ring_after(key), reading.ring_after(value)
 
     def step(self, hidden: Tensor, keys: Tensor, values: Tensor, step: Step) -> Tensor:
         """``forward`` of one position without gradients; the rings are changed in place."""
@@ -84,12 +86,22 @@ class TransformerBlock(nn.Module):
         self.mlp = FeedForward(settings)
 
     def forward(
-        self, residual: Tensor, update: Tensor | None, keys: Tensor | None, values: Tensor | None, reading: Reading
+        self,
+        residual: Tensor,
+        update: Tensor | None,
+        keys: Tensor | None,
+        values: Tensor | None,
+        reading: Reading,
+        drop: Dropout,
+        index: int,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Take up the ``update`` of the block before; returns the residual, this block's update, and both rings."""
-        normed, residual = self.attention_norm(residual, update, self.compute_dtype())
-        mixed, keys_after, values_after = self.attention(normed, keys, values, reading)
-        normed, residual = self.mlp_norm(residual, mixed, self.compute_dtype())
+        """Take up the ``update`` of the block before; returns the residual, this block's update, and both rings.
+
+        ``index``: number of blocks before.
+        """
+        normed, residual = self.attention_norm(residual, update, self.compute_dtype(), drop.update(2 * index))
+        mixed, keys_after, values_after = self.attention(normed, keys, values, reading, drop.attention(index))
+        normed, residual = self.mlp_norm(residual, mixed, self.compute_dtype(), drop.update(2 * index + 1))
         return residual, self.mlp(normed), keys_after, values_after
 
     def step(
@@ -140,17 +152,17 @@ class TransformerLanguageModel(LanguageModel):
             state = self.empty_state(len(ids))  # the same arithmetic as after another book, so the same bits
         position = None if state is None else state["position"]
         reading = Reading(ids, position, resets, self.settings.context_length, self._rotation)
-        residual, update = embed(ids, self.embedding.weight), None
+        residual, update = dropout(embed(ids, self.embedding.weight), self.dropped.embedding()), None
         after: State = {"position": reading.position_after}
         for index, block in enumerate(self.layers()):
             keys, values = (None, None) if state is None else (state[f"{index}.keys"], state[f"{index}.values"])
-            arguments = (residual, update, keys, values, reading)
+            arguments = (residual, update, keys, values, reading, self.dropped, index)
             if self.recompute and torch.is_grad_enabled():
                 residual, update, keys, values = recomputed(block, *arguments)
             else:
                 residual, update, keys, values = block(*arguments)
             after[f"{index}.keys"], after[f"{index}.values"] = keys, values
-        return self._finished(residual, update), after
+        return self._finished(residual, update, self.dropped.update(2 * self.settings.n_layer)), after
 
     @torch.no_grad()
     def step(self, ids: Tensor, state: State) -> Tensor:
@@ -202,5 +214,5 @@ class TransformerLanguageModel(LanguageModel):
         head = self.d_model // self.settings.resolved_n_head
         return Rotation.of(positions, head, self.settings.rope_theta, self.embedding.weight.dtype)
 
-    def _finished(self, residual: Tensor, update: Tensor | None) -> Tensor:
-        return self.final_norm(residual, update, residual.dtype)[0]
+    def _finished(self, residual: Tensor, update: Tensor | None, site: Site | None = None) -> Tensor:
+        return self.final_norm(residual, update, residual.dtype, site)[0]

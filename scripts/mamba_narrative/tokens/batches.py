@@ -26,10 +26,13 @@ class Rows:
     targets: npt.NDArray[np.int64]
     resets: npt.NDArray[np.bool_] | None
     """Where a book starts inside of a row, [rows, sequence_length]; None where rows hold one book each."""
+    first: int = 0
+    """Number in the batch of the first of these rows."""
 
     def part(self, rows: slice) -> Rows:
-        """Some of the rows."""
-        return Rows(self.inputs[rows], self.targets[rows], None if self.resets is None else self.resets[rows])
+        """Neighbouring ones of the rows."""
+        resets = None if self.resets is None else self.resets[rows]
+        return Rows(self.inputs[rows], self.targets[rows], resets, self.first + range(len(self.inputs))[rows].start)
 
 
 class Batches(Protocol):
@@ -73,7 +76,7 @@ class ShuffledBatches:
 
     def epochs(self, steps: int) -> float:
         """See ``Batches``."""
-        return steps * self.sequences / self.sampler.windows_per_epoch
+        return self.sampler.epochs(steps * self.sequences)
 
 
 class StatefulBatches:

@@ -5,6 +5,11 @@ put before the book, the same start that evaluation uses. The targets are cut in
 last of a book padded. So every token of every book is a target exactly once an epoch, no window crosses a book, and
 what padding costs is less than one window a book.
 
+Cut at the same places in every epoch, a token always has the same tokens before it, and one just after a cut never any.
+So the cuts of a book longer than a window may be shifted by an offset that is drawn anew each epoch: the window before
+the first cut is then short, begins where the book does, and is padded as the last one is. That costs half a window of
+padding more a book, on average.
+
 An epoch visits its windows in a pseudo-random permutation computed from the seed and the epoch's number, window by
 window: nothing is stored or replayed to continue at any position.
 """
@@ -12,7 +17,9 @@ window: nothing is stored or replayed to continue at any position.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +48,22 @@ class Batch:
     targets: npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class _Epoch:
+    """How the books are cut in one epoch."""
+
+    first_position: int
+    """Of its windows in the endless sequence."""
+    offsets: npt.NDArray[np.int64]
+    """Targets before the first cut of each book, below ``sequence_length``; 0: the first window is a whole one."""
+    last_windows: npt.NDArray[np.int64]
+    """For each book the number of windows up to its end."""
+
+    @property
+    def windows(self) -> int:
+        return int(self.last_windows[-1])
+
+
 class WindowSampler:
     """The endless sequence of training windows of a token file."""
 
@@ -51,25 +74,37 @@ class WindowSampler:
         sequence_length: int,
         seed: int,
         end_of_text_id: int,
+        offsets: Literal["fixed", "random"] = "fixed",
     ) -> None:
-        """``ids``: uint16 [tokens] of all ``books``. Raises ValueError where there is no token."""
+        """``ids``: uint16 [tokens] of all ``books``. ``offsets``: ``random`` cuts each book elsewhere in each epoch.
+
+        Raises ValueError where there is no token.
+        """
         self._ids = ids
         self._first_tokens = np.asarray([book.first_token for book in books], np.int64)
         self._tokens = np.asarray([book.tokens for book in books], np.int64)
-        self._last_windows = np.cumsum(-(-self._tokens // sequence_length))
         self.sequence_length, self.seed, self.end_of_text_id = sequence_length, seed, end_of_text_id
-        self.windows_per_epoch = int(self._last_windows[-1]) if books else 0
-        if self.windows_per_epoch == 0:
+        self._offsets_are_random = offsets == "random"
+        if not self._tokens.any():
             raise ValueError("there is no token to train on")
+        self._epochs: list[_Epoch] = []
 
     def window(self, position: int) -> Window:
         """The window at ``position`` (0, 1, ...) of the endless sequence."""
-        epoch, place = divmod(position, self.windows_per_epoch)
-        number = permuted(place, self.windows_per_epoch, f"{self.seed}/{epoch}")
-        book = int(np.searchsorted(self._last_windows, number, side="right"))
-        windows_before = int(self._last_windows[book - 1]) if book else 0
-        start = (number - windows_before) * self.sequence_length
-        return Window(book, start, min(self.sequence_length, int(self._tokens[book]) - start))
+        number, epoch = self._epoch_at(position)
+        place = permuted(position - epoch.first_position, epoch.windows, f"{self.seed}/{number}")
+        book = int(np.searchsorted(epoch.last_windows, place, side="right"))
+        windows_before = int(epoch.last_windows[book - 1]) if book else 0
+        offset, tokens = int(epoch.offsets[book]), int(self._tokens[book])
+        # The window before the first cut begins `sequence_length - offset` before the book.
+        start = (place - windows_before - (offset > 0)) * self.sequence_length + offset
+        end = min(start + self.sequence_length, tokens)
+        return Window(book, max(start, 0), end - max(start, 0))
+
+    def epochs(self, position: int) -> float:
+        """How often the windows before ``position`` hold every token."""
+        number, epoch = self._epoch_at(position)
+        return (number * epoch.windows + position - epoch.first_position) / epoch.windows
 
     def batch(self, position: int, sequences: int) -> Batch:
         """The windows at ``position`` up to ``position + sequences - 1``; padding ends rows that are shorter."""
@@ -84,6 +119,26 @@ class WindowSampler:
             if window.start:
                 inputs[row, 0] = self._ids[first - 1]
         return Batch(inputs, targets)
+
+    def _epoch_at(self, position: int) -> tuple[int, _Epoch]:
+        """The epoch that holds ``position``, and its number."""
+        while not self._epochs or self._epochs[-1].first_position + self._epochs[-1].windows <= position:
+            self._epochs.append(self._next_epoch())
+        number = bisect_right(self._epochs, position, key=lambda epoch: epoch.first_position) - 1
+        return number, self._epochs[number]
+
+    def _next_epoch(self) -> _Epoch:
+        before = self._epochs[-1] if self._epochs else None
+        first_position = before.first_position + before.windows if before else 0
+        if before and not self._offsets_are_random:
+            return _Epoch(first_position, before.offsets, before.last_windows)
+        offsets = np.zeros_like(self._tokens)
+        if self._offsets_are_random:
+            drawn = hashlib.shake_128(f"{self.seed}/{len(self._epochs)}/offsets".encode()).digest(8 * len(offsets))
+            offsets = (np.frombuffer(drawn, "<u8") % self.sequence_length).astype(np.int64)
+            offsets[self._tokens <= self.sequence_length] = 0  # which fit into one window
+        windows = (offsets > 0) - (offsets - self._tokens) // self.sequence_length
+        return _Epoch(first_position, offsets, np.cumsum(windows))
 
 
 def permuted(place: int, size: int, key: str) -> int:

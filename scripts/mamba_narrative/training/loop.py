@@ -16,6 +16,7 @@ from torch import Tensor
 from mamba_narrative.config.training import TrainingSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import canonical_json
+from mamba_narrative.model.dropout import Dropout
 from mamba_narrative.model.interface import LanguageModel, State
 from mamba_narrative.progress import Progress
 from mamba_narrative.tokens.batches import Batches, Rows
@@ -34,6 +35,7 @@ from mamba_narrative.training.optimizer import (
 )
 from mamba_narrative.training.processes import Processes
 from mamba_narrative.training.schedule import learning_rate_at
+from mamba_narrative.training.seeds import derived_seed
 from mamba_narrative.training.validation import Passage, ValidationResult, passages_sha256, validate
 
 _LOG = logging.getLogger(__name__)
@@ -44,8 +46,8 @@ _MEMORY_SHARE = 0.9
 class Trainer:
     """One run, its state in one folder.
 
-    The number of finished steps fixes the learning rate and the data, so weights, optimiser state, carried state,
-    random number states and the tables are all that a checkpoint adds to it.
+    The number of finished steps fixes the learning rate, the data and all random numbers, so weights, optimiser state,
+    carried state and the tables are all that a checkpoint adds to it.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Trainer:
             record=settings.cuda_graphs,
             processes=self.processes,
             reduction=getattr(torch, settings.gradient_reduction),
+            dropout=Dropout(settings.embedding_dropout, settings.residual_dropout, settings.attention_dropout),
         )
         self.folder = folder
         self.store = CheckpointStore(folder / "checkpoints", settings.keep_checkpoints, settings.keep_every_steps)
@@ -89,7 +92,6 @@ class Trainer:
         self._micro_batch = settings.micro_batch_sequences
         self._upcoming: tuple[int, Rows] | None = None
         self._peak_flops = throughput.peak_flops(compute.device, compute.dtype)
-        torch.manual_seed(settings.seed)
         checkpoint = self.store.newest()
         texts = checkpoint.texts if checkpoint else {}
         # Only the first process leaves files.
@@ -158,6 +160,8 @@ class Trainer:
         started = time.perf_counter()
         settings = self.settings
         learning_rate = learning_rate_at(self.step, settings)
+        # For models that draw from torch's own generator: each process has other rows and so other numbers.
+        torch.manual_seed(derived_seed(settings.seed, self.step, self.processes.rank))
         batch = self._batch()
         tokens = int((batch.targets != IGNORED_TARGET).sum())
         result = self._gradients(batch.part(self.rows), tokens)
@@ -230,7 +234,8 @@ class Trainer:
         """Raises UserError where the GPU's memory is too small for the parts that were asked for."""
 
         def attempt(size: int, trial: bool = True) -> Accumulated:
-            return self._gradient_sum.add(rows, self._state, tokens, size, trial)
+            key = derived_seed(self.settings.seed, self.step, "dropout")
+            return self._gradient_sum.add(rows, self._state, tokens, size, trial, key)
 
         if self._micro_batch is None:
             self._micro_batch = self._find_micro_batch(len(rows.inputs), attempt)
@@ -301,9 +306,6 @@ class Trainer:
         )
 
     def _save(self) -> None:
-        random = {"cpu": torch.get_rng_state()}
-        if self.compute.device.type == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state(self.compute.device)
         spent = self._meter.since_last()
         of_all = self.processes.total(spent or 0.0)
         self.joules = None if spent is None or self.joules is None else self.joules + of_all
@@ -317,7 +319,6 @@ class Trainer:
                     {
                         "model": self._model_tensors(),
                         "optimizer": optimizer_tensors(self.optimizer),
-                        "random": random,
                         "state": state or {},
                     },
                     {
@@ -360,9 +361,6 @@ class Trainer:
         if state := checkpoint.tensors.get("state"):
             # A copy: tensors read from a file start at any address, and matrix products depend on it in the last bit.
             self._state = {name: tensor[self.rows].to(self.compute.device, copy=True) for name, tensor in state.items()}
-        torch.set_rng_state(checkpoint.tensors["random"]["cpu"])
-        if self.compute.device.type == "cuda" and "cuda" in checkpoint.tensors["random"]:
-            torch.cuda.set_rng_state(checkpoint.tensors["random"]["cuda"], self.compute.device)
 
     @torch.no_grad()
     def _load_model(self, checkpoint: Checkpoint) -> None:

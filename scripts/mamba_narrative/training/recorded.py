@@ -32,19 +32,23 @@ class PartInputs:
     """Before the first position."""
     share: Tensor
     """float32 []: what the sum of losses is multiplied with for the gradient."""
+    draw: Tensor | None = None
+    """int64 [2]: what masks of dropout are drawn from (see ``model.dropout.Site``); None where nothing is dropped."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Those that are there, by name."""
         named = {"ids": self.ids, "targets": self.targets, "share": self.share}
         if self.resets is not None:
             named["resets"] = self.resets
+        if self.draw is not None:
+            named["draw"] = self.draw
         return named | {f"state/{name}": tensor for name, tensor in (self.state or {}).items()}
 
     def copied(self) -> PartInputs:
         """The same values in memory of its own."""
         state = None if self.state is None else {name: tensor.clone() for name, tensor in self.state.items()}
-        resets = None if self.resets is None else self.resets.clone()
-        return PartInputs(self.ids.clone(), self.targets.clone(), resets, state, self.share.clone())
+        resets, draw = (None if tensor is None else tensor.clone() for tensor in (self.resets, self.draw))
+        return PartInputs(self.ids.clone(), self.targets.clone(), resets, state, self.share.clone(), draw)
 
 
 PartGradient = Callable[[PartInputs, bool], tuple[Tensor, State]]

@@ -102,7 +102,14 @@ def _batches(run: AnyRun, train: TokenFile) -> Batches:
             training.seed,
             train.end_of_text_id,
         )
-    sampler = WindowSampler(train.ids, train.books, training.sequence_length, training.seed, train.end_of_text_id)
+    sampler = WindowSampler(
+        train.ids,
+        train.books,
+        training.sequence_length,
+        training.seed,
+        train.end_of_text_id,
+        training.window_offsets,
+    )
     return ShuffledBatches(sampler, train.books, training.batch_sequences)
 
 

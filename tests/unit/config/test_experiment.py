@@ -118,3 +118,20 @@ def test_the_limit_of_tokens_holds_for_all_measurements_that_do_not_set_their_ow
 def test_processes_that_nodes_cannot_share_evenly_are_refused():
     message = refused({"training": {"batch_sequences": 6, "processes": 3, "nodes": 2}, "runs": RUNS})
     assert "processes (3) must be a multiple of nodes (2)" in message
+
+
+def test_stateful_rows_have_no_windows_to_shift():
+    message = refused({"training": {"order": "stateful", "window_offsets": "random"}, "runs": RUNS})
+    assert "window_offsets random is for order shuffled" in message
+
+
+def test_dropout_that_an_architecture_does_not_heed_is_refused():
+    runs = {"a": {"architecture": "mamba"}, "b": {"architecture": "transformer"}}
+    message = refused({"training": {"attention_dropout": 0.1}, "runs": runs})
+    assert (
+        "runs.a: Value error, training.attention_dropout is 0.1, which the architecture mamba does not heed" in message
+    )
+    assert "runs.b" not in message
+    dropped = {"residual_dropout": 0.1, "embedding_dropout": 0.1}
+    assert resolve_experiment({"training": dropped, "runs": runs}).runs["b"].training.residual_dropout == 0.1
+    assert "training.residual_dropout" in refused({"training": {"residual_dropout": 1.0}, "runs": runs})

@@ -65,6 +65,28 @@ def test_books_come_once_an_epoch_in_the_order_of_the_epoch(lengths, sequences, 
         assert sorted(begun[epoch * len(books) : (epoch + 1) * len(books)]) == list(range(len(books)))
 
 
+def test_the_order_of_books_is_another_one_in_each_epoch_and_for_each_seed():
+    lengths = [8] * 12
+
+    def orders(seed, epochs):
+        targets = np.concatenate([stateful(lengths, 8, 3, seed).batch(step).targets for step in range(4 * epochs)])
+        return [tuple(targets[12 * epoch : 12 * (epoch + 1), 0] // 8) for epoch in range(epochs)]
+
+    found = [*orders(1, 5), *orders(2, 5)]
+    assert all(sorted(order) == list(range(12)) for order in found)
+    assert len(set(found)) == 10
+
+
+@given(seed=st.integers(0, 9), offsets=st.sampled_from(["fixed", "random"]))
+def test_the_order_of_windows_is_another_one_in_each_epoch(seed, offsets):
+    ids, books = library([40, 9, 33, 61])
+    sampler = WindowSampler(ids, books, sequence_length=8, seed=seed, end_of_text_id=END, offsets=offsets)
+    orders = {}
+    for position in range(120):
+        orders.setdefault(int(sampler.epochs(position)), []).append(sampler.window(position))
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+
+
 @given(steps=st.lists(st.integers(0, 15), min_size=1, max_size=6))
 def test_a_step_is_the_same_however_it_is_reached(steps):
     lengths = [30, 7, 19, 44]

@@ -96,7 +96,7 @@ def test_a_run_lowers_the_loss_and_logs_every_step(start: Start, folder: Path) -
 def test_an_epoch_of_steps_counts_every_token_once(start: Start, batches: ShuffledBatches) -> None:
     trainer = start(steps=4)
     trainer.run("test", never)
-    assert 4 * SETTINGS.batch_sequences == batches.sampler.windows_per_epoch
+    assert batches.epochs(4) == 1
     assert trainer.tokens == 138
 
 
@@ -194,6 +194,26 @@ def test_processes_share_a_batch_to_the_same_gradient(batches: ShuffledBatches) 
         GradientSum(shared, CPU).add(rows.part(slice(row, row + 1)), None, tokens, 3)
     for one, other in zip(whole.parameters(), shared.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-10, atol=1e-12)
+
+
+def test_random_numbers_depend_on_seed_step_and_process(start: Start, tmp_path: Path) -> None:
+    def drawn(seed: int, rank: int) -> list[float]:
+        trainer = start(tmp_path / f"{seed}-{rank}", seed=seed, steps=3)
+        trainer.processes.rank = rank
+        numbers, gradients = [], trainer._gradients
+
+        def draw(rows: Rows, tokens: int) -> Accumulated:
+            numbers.append(torch.rand(()).item())
+            return gradients(rows, tokens)
+
+        trainer._gradients = draw
+        trainer.run("test", never)
+        return numbers
+
+    found = [drawn(seed, rank) for seed, rank in ((1, 0), (1, 1), (2, 0))]
+    assert len({number for numbers in found for number in numbers}) == 9
+    shutil.rmtree(tmp_path / "1-1")
+    assert drawn(1, 1) == found[1]
 
 
 def test_state_is_carried_from_step_to_step_without_gradient(start: Start, stateful: StatefulBatches) -> None:

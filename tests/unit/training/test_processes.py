@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from mamba_narrative.errors import UserError
 from mamba_narrative.training.processes import Processes
 from mamba_narrative.training.run_training import train_run
-from unit.training.tiny_run import settings_of
+from unit.training.tiny_run import DROPOUT, settings_of
 from unit.training.torchrun import ROOT, by_two_processes
 
 
@@ -37,7 +37,7 @@ def order(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def alone(order: str, tokens: Path, tmp_path: Path) -> Path:
-    run = settings_of(steps=6, batch_sequences=4, order=order)
+    run = settings_of(steps=6, batch_sequences=4, order=order, **DROPOUT)
     assert train_run("tiny", run, tokens, tmp_path / "alone", tmp_path / "alone-state") == 0
     return tmp_path / "alone"
 
@@ -59,7 +59,7 @@ def test_two_processes_train_as_one_and_one_continues_what_two_left(
         assert (tmp_path / "output").exists() == (event == "stop at the end")
         (newest,) = (max(folder.iterdir()) for folder in tmp_path.glob("state/*/checkpoints"))
         assert newest.name == NEWEST[event]
-        run = settings_of(steps=6, batch_sequences=4, order=order)
+        run = settings_of(steps=6, batch_sequences=4, order=order, **DROPOUT)
         assert train_run("tiny", run, tokens, tmp_path / "output", tmp_path / "state") == 0
     assert_same_run(tmp_path / "output", alone)
 

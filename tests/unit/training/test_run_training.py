@@ -125,6 +125,8 @@ def test_checkpoints_kept_for_good_outlive_the_run_which_may_end_with_its_best_w
         ({"learning_rate": 0.02}, False),
         ({"steps": 5}, False),
         ({"seed": 2}, False),
+        ({"window_offsets": "random"}, False),
+        ({"residual_dropout": 0.1}, False),
     ],
 )
 def test_state_is_shared_only_by_runs_with_the_same_numbers(change: dict[str, object], same: bool) -> None:

@@ -26,6 +26,8 @@ RUN: dict[str, Any] = {
     },
 }
 
+DROPOUT = {"residual_dropout": 0.2, "embedding_dropout": 0.1}
+
 
 def settings_of(**training: object) -> MambaRun:
     return MambaRun.model_validate({**RUN, "training": {**RUN["training"], **training}})

@@ -10,7 +10,7 @@ import torch
 from mamba_narrative.training.loop import Trainer
 from mamba_narrative.training.run_training import train_run
 from mamba_narrative.training.stop import StopRequest
-from unit.training.tiny_run import settings_of
+from unit.training.tiny_run import DROPOUT, settings_of
 
 if __name__ == "__main__":
     tokens, root, order, event = sys.argv[1:]
@@ -32,5 +32,5 @@ if __name__ == "__main__":
         return finished
 
     Trainer._update, Trainer.run = update_and_event, run_and_event
-    run = settings_of(steps=6, batch_sequences=4, order=order)
+    run = settings_of(steps=6, batch_sequences=4, order=order, **DROPOUT)
     sys.exit(train_run("tiny", run, Path(tokens), Path(root) / "output", Path(root) / "state"))
