@@ -44,6 +44,16 @@ class TrainingSettings(Section):
     the GPU up. Takes the memory of a step for good."""
     recompute: bool = False
     """Keep the inputs of each block only and compute the rest again for the gradients: less memory, a third slower."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """adamw: for all parameters; muon: Muon for the layers' matrices, AdamW for the rest, with one learning rate and
+    weight decay (Muon's updates are scaled to the size of AdamW's)."""
+    muon_momentum: float = Field(default=0.95, ge=0, lt=1)
+    """Muon's share of the past in its momentum."""
+    muon_nesterov: bool = True
+    """Whether Muon looks ahead: the momentum counts once more beside the gradient."""
+    muon_split_joined: bool = False
+    """Whether Muon takes matrices that one product joins (queries, keys and values; Mamba's x and z) apart; else such a
+    matrix counts as one."""
     learning_rate: float = Field(default=6e-4, gt=0)
     """Peak learning rate."""
     min_learning_rate_share: float = Field(default=0.1, ge=0, le=1)
@@ -51,7 +61,7 @@ class TrainingSettings(Section):
     warmup_steps: int = Field(default=500, ge=0)
     """Steps of linear warmup."""
     weight_decay: float = Field(default=0.1, ge=0)
-    """On matrices only: not on A_log, D, biases and norms."""
+    """On matrices only: not on A_log, D, biases and norms. A step shrinks them by the learning rate times this."""
     residual_dropout: float = Field(default=0.0, ge=0, le=0.99)
     """Share of the values that a block (in a Transformer attention and feed-forward network, each) adds to the residual
     stream which are dropped, others in each step; to the nearest of 65,536 levels, as the other two."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +18,18 @@ from mamba_narrative.model.dropout import Dropout
 State = dict[str, Tensor]
 """What a model remembers of the tokens before. Names are the architecture's own; every tensor has the batch
 as its first dimension, so rows can be selected, repeated or zeroed, and the whole be saved by name."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """What an optimiser knows of a parameter."""
+
+    kind: Literal["matrix", "embedding", "other"]
+    """matrix: two dimensions, and a layer multiplies what it reads with it; embedding: a row a token."""
+    decayed: bool = True
+    """Whether weight decay shrinks it."""
+    parts: tuple[int, ...] = ()
+    """Of a matrix that joins several in one product: the rows of each. Empty for one that does not."""
 
 
 class LanguageModel(nn.Module, ABC):
@@ -84,8 +98,8 @@ class LanguageModel(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def no_weight_decay(self) -> frozenset[str]:
-        """Names of the parameters that the optimiser must not shrink."""
+    def roles(self) -> dict[str, Role]:
+        """The role of every parameter, by its name in ``named_parameters``."""
 
     def head_bias(self) -> Tensor | None:
         """[padded_vocab_size], 0 for tokens and -inf for padding; None where nothing is padded.

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from mamba_narrative.config.architectures import MambaSettings
 from mamba_narrative.model.dropout import Site, dropout
-from mamba_narrative.model.interface import LanguageModel, State
+from mamba_narrative.model.interface import LanguageModel, Role, State
 from mamba_narrative.model.layers import EMBEDDING_STD, RMSNorm, compute_dtype, embed, padded_rows, recomputed
 from mamba_narrative.model.scan.convolution import causal_conv
 from mamba_narrative.model.scan.cuda_mixer import MixerWeights, cuda_mixer, takes
@@ -231,11 +231,23 @@ class MambaLanguageModel(LanguageModel):
         return self.backbone.embedding.weight
 
     @property
-    def no_weight_decay(self) -> frozenset[str]:
-        """A_log and D as in mamba-ssm, and every vector (biases, norms)."""
-        return frozenset(
-            name for name, parameter in self.named_parameters() if parameter.ndim < 2 or name.endswith(".A_log")
-        )
+    def roles(self) -> dict[str, Role]:
+        """Not decayed are A_log and D, as in mamba-ssm, and every vector (biases, norms)."""
+        found = {
+            name: Role("other", decayed=parameter.ndim >= 2 and not name.endswith(".A_log"))
+            for name, parameter in self.named_parameters()
+        }
+        found["backbone.embedding.weight"] = Role("embedding")
+        for index, layer in enumerate(self.layers()):
+            d_inner, dt_rank, d_state = layer.mixer.d_inner, layer.mixer.dt_rank, layer.mixer.d_state
+            for name, parts in {
+                "in_proj": (d_inner, d_inner),
+                "x_proj": (dt_rank, d_state, d_state),
+                "dt_proj": (),
+                "out_proj": (),
+            }.items():
+                found[f"backbone.layers.{index}.mixer.{name}.weight"] = Role("matrix", parts=parts)
+        return found
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:

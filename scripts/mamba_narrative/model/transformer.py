@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from mamba_narrative.config.architectures import TransformerSettings
 from mamba_narrative.model.attention import Reading, Rotation, Step, rotate
 from mamba_narrative.model.dropout import Dropout, Site, dropout
-from mamba_narrative.model.interface import LanguageModel, State
+from mamba_narrative.model.interface import LanguageModel, Role, State
 from mamba_narrative.model.layers import EMBEDDING_STD, RMSNorm, compute_dtype, embed, padded_rows, recomputed
 
 
@@ -195,9 +195,17 @@ class TransformerLanguageModel(LanguageModel):
         return self.embedding.weight
 
     @property
-    def no_weight_decay(self) -> frozenset[str]:
-        """Every vector: the norms."""
-        return frozenset(name for name, parameter in self.named_parameters() if parameter.ndim < 2)
+    def roles(self) -> dict[str, Role]:
+        """Vectors (the norms) are not decayed; whatever else is not the embedding is a matrix of a block."""
+        d_model, width = self.d_model, self.settings.resolved_d_ff
+        parts = {"qkv_proj": 3 * (d_model,), "gate_up_proj": 2 * (width,)}
+        found = {
+            name: Role("other", decayed=False)
+            if parameter.ndim < 2
+            else Role("matrix", parts=parts.get(name.split(".")[-2], ()))
+            for name, parameter in self.named_parameters()
+        }
+        return found | {"embedding.weight": Role("embedding")}
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:

@@ -27,12 +27,7 @@ from mamba_narrative.training.compute import Compute
 from mamba_narrative.training.energy import EnergyMeter
 from mamba_narrative.training.gradients import Accumulated, GradientSum
 from mamba_narrative.training.metrics_log import TRAIN_COLUMNS, VALIDATION_COLUMNS, MetricsLog
-from mamba_narrative.training.optimizer import (
-    build_optimizer,
-    load_optimizer_tensors,
-    optimizer_tensors,
-    set_learning_rate,
-)
+from mamba_narrative.training.optimizer import Optimizer
 from mamba_narrative.training.processes import Processes
 from mamba_narrative.training.schedule import learning_rate_at
 from mamba_narrative.training.seeds import derived_seed
@@ -66,7 +61,7 @@ class Trainer:
         self.rows = self.processes.rows(settings.batch_sequences)
         self.model = model.to(compute.device).train()
         self.model.recompute = settings.recompute
-        self.optimizer = build_optimizer(self.model, settings)
+        self.optimizer = Optimizer(self.model, settings, compute.dtype)
         self._gradient_sum = GradientSum(
             self.model,
             compute,
@@ -171,14 +166,13 @@ class Trainer:
         loss, grad_norm = self.processes.total(result.loss_nats()), norm.item()
         limit = math.inf if settings.skip_grad_norm is None else settings.skip_grad_norm
         if math.isfinite(loss) and math.isfinite(grad_norm) and grad_norm <= limit:
-            set_learning_rate(self.optimizer, learning_rate)
-            self.optimizer.step()
+            self.optimizer.step(learning_rate, settings.weight_decay)
             self._skipped_in_a_row = 0
             if self.batches.carries_state:
                 self._state = result.state
         else:
             self._skip(loss, grad_norm, learning_rate)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         seconds = time.perf_counter() - started
         self.step += 1
         self.tokens += tokens
@@ -257,7 +251,7 @@ class Trainer:
             try:
                 attempt(size)
             finally:
-                self.optimizer.zero_grad(set_to_none=True)
+                self.model.zero_grad(set_to_none=True)
 
         properties = torch.cuda.get_device_properties(device)
         name = f"{properties.name}, {properties.total_memory} bytes, {self.compute.dtype}"
@@ -318,7 +312,7 @@ class Trainer:
                     self.step,
                     {
                         "model": self._model_tensors(),
-                        "optimizer": optimizer_tensors(self.optimizer),
+                        "optimizer": self.optimizer.tensors(),
                         "state": state or {},
                     },
                     {
@@ -357,7 +351,7 @@ class Trainer:
         self.skipped, self._skipped_in_a_row = counts["skipped"], counts["skipped_in_a_row"]
         self.resumed = counts["resumed"] + 1
         self._load_model(checkpoint)
-        load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
+        self.optimizer.load(checkpoint.tensors["optimizer"])
         if state := checkpoint.tensors.get("state"):
             # A copy: tensors read from a file start at any address, and matrix products depend on it in the last bit.
             self._state = {name: tensor[self.rows].to(self.compute.device, copy=True) for name, tensor in state.items()}

@@ -1,4 +1,4 @@
-"""AdamW with weight decay on matrices only, and its state by parameter name."""
+"""The optimiser of a model: which update and which weight decay each parameter gets, and its memory by name."""
 
 from __future__ import annotations
 
@@ -9,56 +9,75 @@ from torch import Tensor
 
 from mamba_narrative.config.training import TrainingSettings
 from mamba_narrative.model.interface import LanguageModel
+from mamba_narrative.training.muon import Muon
 
 
-def build_optimizer(model: LanguageModel, settings: TrainingSettings) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019) over all trained parameters.
+class Optimizer:
+    """AdamW (Loshchilov and Hutter 2019); for the layers' matrices Muon where it is chosen.
 
-    Weight decay shrinks parameters of two or more dimensions that the model does not exempt; biases and norm weights
-    have one dimension and are spared.
+    Weight decay shrinks the parameters whose role says so.
     """
-    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    decayed = [name for name, tensor in trained.items() if tensor.ndim >= 2 and name not in model.no_weight_decay]
-    spared = [name for name in trained if name not in set(decayed)]
-    groups = [
-        {"params": [(name, trained[name]) for name in decayed], "weight_decay": settings.weight_decay},
-        {"params": [(name, trained[name]) for name in spared], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=settings.learning_rate,
-        betas=(settings.beta1, settings.beta2),
-        eps=1e-8,
-        fused=True,
-    )
 
+    def __init__(self, model: LanguageModel, settings: TrainingSettings, dtype: torch.dtype = torch.float32) -> None:
+        """dtype: of Muon's matrix products, float32 or bfloat16."""
+        roles = model.roles
+        trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+        matrices = {
+            name: parameter
+            for name, parameter in trained.items()
+            if settings.optimizer == "muon" and roles[name].kind == "matrix"
+        }
+        self.muon = Muon(
+            matrices, roles, settings.muon_momentum, settings.muon_nesterov, settings.muon_split_joined, dtype
+        )
+        groups = [
+            {
+                "params": [
+                    (name, parameter)
+                    for name, parameter in trained.items()
+                    if name not in matrices and roles[name].decayed == decayed
+                ],
+                "decayed": decayed,
+            }
+            for decayed in (True, False)
+        ]
+        self.adamw = torch.optim.AdamW(
+            [group for group in groups if group["params"]],
+            lr=settings.learning_rate,
+            betas=(settings.beta1, settings.beta2),
+            eps=1e-8,
+            fused=True,
+        )
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Use ``learning_rate`` for the next update of every group."""
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
+    def step(self, learning_rate: float, weight_decay: float) -> None:
+        """Update every parameter by its gradient."""
+        for group in self.adamw.param_groups:
+            group["lr"], group["weight_decay"] = learning_rate, weight_decay if group["decayed"] else 0.0
+        self.adamw.step()
+        self.muon.step(learning_rate, weight_decay)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What it remembers as ``<parameter>/<quantity>``: tensors, shared with the optimiser."""
+        state = self.adamw.state_dict()
+        names = _names(state)
+        return self.muon.tensors() | {
+            f"{names[number]}/{quantity}": tensor
+            for number, quantities in state["state"].items()
+            for quantity, tensor in quantities.items()
+        }
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's memory as ``<parameter>/<quantity>``: tensors, shared with the optimiser."""
-    state = optimizer.state_dict()
-    names = _names(state)
-    return {
-        f"{names[number]}/{quantity}": tensor
-        for number, quantities in state["state"].items()
-        for quantity, tensor in quantities.items()
-    }
-
-
-def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what ``optimizer_tensors`` gave. Raises KeyError for a parameter that the optimiser does not have."""
-    state = optimizer.state_dict()
-    numbers = {name: number for number, name in _names(state).items()}
-    restored: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        name, quantity = key.rsplit("/", 1)
-        restored.setdefault(numbers[name], {})[quantity] = tensor
-    optimizer.load_state_dict({"state": restored, "param_groups": state["param_groups"]})
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put back what ``tensors`` gave. Raises KeyError where that was of other parameters."""
+        tensors = dict(tensors)
+        for key, tensor in self.muon.tensors().items():
+            tensor.copy_(tensors.pop(key))
+        state = self.adamw.state_dict()
+        numbers = {name: number for number, name in _names(state).items()}
+        restored: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            name, quantity = key.rsplit("/", 1)
+            restored.setdefault(numbers[name], {})[quantity] = tensor
+        self.adamw.load_state_dict({"state": restored, "param_groups": state["param_groups"]})
 
 
 def _names(state: dict) -> dict[int, str]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mamba_narrative.config.base import Section
-from mamba_narrative.model.interface import LanguageModel, State
+from mamba_narrative.model.interface import LanguageModel, Role, State
 
 
 class TableModel(LanguageModel):
@@ -29,8 +29,8 @@ class TableModel(LanguageModel):
     def initialise(self, generator: torch.Generator) -> None: ...
 
     @property
-    def no_weight_decay(self) -> frozenset[str]:
-        return frozenset()
+    def roles(self) -> dict[str, Role]:
+        return {"rows": Role("other")}
 
 
 class BigramModel(TableModel):

@@ -82,12 +82,30 @@ def test_the_seed_decides_the_weights_and_leaves_the_global_random_numbers_alone
 
 
 def test_weight_decay_spares_vectors_and_A_log(model):
-    decayed = {name for name, _ in model.named_parameters() if name not in model.no_weight_decay}
+    decayed = {name for name, role in model.roles.items() if role.decayed}
     matrices = ("in_proj", "conv1d", "x_proj", "dt_proj", "out_proj")
     assert decayed == {
         "backbone.embedding.weight",
         *(f"backbone.layers.{layer}.mixer.{name}.weight" for layer in (0, 1) for name in matrices),
     }
+
+
+def test_the_matrices_of_layers_are_those_that_multiply_what_they_read(model):
+    matrices = {name: role.parts for name, role in model.roles.items() if role.kind == "matrix"}
+    mixer = model.layers()[0].mixer
+    parts = {
+        "in_proj": (mixer.d_inner, mixer.d_inner),
+        "x_proj": (mixer.dt_rank, mixer.d_state, mixer.d_state),
+        "dt_proj": (),
+        "out_proj": (),
+    }
+    assert matrices == {
+        f"backbone.layers.{layer}.mixer.{name}.weight": rows for layer in (0, 1) for name, rows in parts.items()
+    }
+    assert model.roles.keys() == dict(model.named_parameters()).keys()
+    assert [name for name, role in model.roles.items() if role.kind == "embedding"] == ["backbone.embedding.weight"]
+    for name, rows in matrices.items():
+        assert not rows or sum(rows) == len(model.get_parameter(name))
 
 
 def test_padding_of_the_vocabulary_never_gets_probability_or_gradient(model):

@@ -115,8 +115,19 @@ def test_initial_values_are_gpt_2s():
 def test_weight_decay_spares_norms_alone():
     model = MODELS[CONTEXT]
     spared = {name for name, parameter in model.named_parameters() if parameter.ndim < 2}
-    assert model.no_weight_decay == spared
+    assert {name for name, role in model.roles.items() if not role.decayed} == spared
     assert len(spared) == 5
+
+
+@pytest.mark.parametrize("mlp", ["swiglu", "gelu"])
+def test_all_that_is_neither_norm_nor_embedding_is_a_matrix_of_a_block(mlp):
+    model = build_model("transformer", TransformerSettings(d_model=16, n_layer=1, n_head=2, mlp=mlp, d_ff=24), 50, 1)
+    matrices = {name: role.parts for name, role in model.roles.items() if role.kind == "matrix"}
+    feed_forward = {"mlp.gate_up_proj": (24, 24)} if mlp == "swiglu" else {"mlp.up_proj": ()}
+    parts = {"attention.qkv_proj": (16, 16, 16), "attention.o_proj": (), "mlp.down_proj": (), **feed_forward}
+    assert matrices == {f"blocks.0.{name}.weight": rows for name, rows in parts.items()}
+    assert model.roles.keys() == dict(model.named_parameters()).keys()
+    assert model.roles["embedding.weight"].kind == "embedding"
 
 
 def test_heads_are_64_wide_unless_set_and_must_fit():

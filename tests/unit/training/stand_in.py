@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mamba_narrative.config.base import Section
-from mamba_narrative.model.interface import LanguageModel, State
+from mamba_narrative.model.interface import LanguageModel, Role, State
 from mamba_narrative.tokens.reader import BookTokens
 
 
@@ -49,8 +49,19 @@ class RecurrentModel(LanguageModel):
             nn.init.normal_(parameter, std=0.3, generator=generator)
 
     @property
-    def no_weight_decay(self) -> frozenset[str]:
-        return frozenset({"mixing.weight"})
+    def roles(self) -> dict[str, Role]:
+        """The mixing matrix is not decayed."""
+        found = {
+            name: Role("matrix" if parameter.ndim == 2 else "other", decayed=parameter.ndim == 2)
+            for name, parameter in self.named_parameters()
+        }
+        gates = Role("matrix", parts=3 * (self.d_model,))
+        return found | {
+            "embedding.weight": Role("embedding"),
+            "mixing.weight": Role("matrix", decayed=False),
+            "recurrence.weight_ih_l0": gates,
+            "recurrence.weight_hh_l0": gates,
+        }
 
 
 def recurrent_model(seed: int = 1, **sizes: float) -> RecurrentModel:

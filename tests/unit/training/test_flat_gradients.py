@@ -15,7 +15,7 @@ from mamba_narrative.tokens.batches import ShuffledBatches
 from mamba_narrative.training import flat_gradients, gradients
 from mamba_narrative.training.compute import Compute
 from mamba_narrative.training.flat_gradients import FlatGradients
-from mamba_narrative.training.optimizer import build_optimizer
+from mamba_narrative.training.optimizer import Optimizer
 from mamba_narrative.training.processes import Processes
 from unit.training.peak_memory import PeakMemory
 from unit.training.stand_in import recurrent_model
@@ -110,9 +110,9 @@ def test_what_nothing_uses_is_updated_by_one_process_as_by_several(batches: Shuf
     for processes in (Processes(CPU.device), Noted()):
         model = recurrent_model()
         model.mixing.register_parameter("unused", torch.nn.Parameter(torch.ones(3, 4)))
-        optimizer = build_optimizer(model, settings)
+        optimizer = Optimizer(model, settings)
         gradients.GradientSum(model, CPU, processes=processes).add(batches.batch(0), None, 40, 3)  # type: ignore[arg-type]
-        optimizer.step()
+        optimizer.step(settings.learning_rate, settings.weight_decay)
         updated.append(model.state_dict())
     alone, together = updated
     for name, tensor in alone.items():
