@@ -46,7 +46,7 @@ def _paths_below(root: Path, relative: str, known: set[str]) -> Iterator[str]:
     """All files and folders; folders that are recorded outputs themselves are not opened."""
     with os.scandir(root / relative) as entries:
         for entry in entries:
-            path = os.path.join(relative, entry.name)
+            path = f"{relative}/{entry.name}" if relative else entry.name
             if entry.name.startswith(".") or path in known:
                 continue
             yield path

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ def reads(monkeypatch) -> list[str]:
     """The files that were really read. Times of a moment ago count as settled."""
     paths: list[str] = []
     read = file_digests._read
-    monkeypatch.setattr(file_digests, "_read", lambda path: paths.append(os.path.basename(path)) or read(path))
+    monkeypatch.setattr(file_digests, "_read", lambda path: paths.append(Path(path).name) or read(path))
     monkeypatch.setattr(file_digests, "_TICK_NS", 0)
     return paths
 

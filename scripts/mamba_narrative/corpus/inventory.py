@@ -1,7 +1,8 @@
 """Which raw books a folder holds: one book an id, its best file variant, and the shard it belongs to.
 
 Understood names: ``1342.txt``, ``pg1342.txt``, ``1342-0.txt`` (UTF-8), ``1342-8.txt`` (8-bit), each also as
-``.txt.gz`` or ``.zip``; any other stem is its own id. The Snakefile calls this while it is parsed, so imports are cheap.
+``.txt.gz`` or ``.zip``; any other stem is its own id. The Snakefile calls this while it is parsed, so imports are
+cheap.
 """
 
 from __future__ import annotations

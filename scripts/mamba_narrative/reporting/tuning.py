@@ -6,17 +6,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mamba_narrative.config.training import TrainingSettings
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import read_json
 from mamba_narrative.reporting.tables.table import markdown_grid
 
 _KEYS = ("name", "architecture", "model", "training", "data", "validations", "finished")
-_RECIPE_OF_NO_INTEREST = frozenset({"device", "validate_every_steps", "validation_tokens", "checkpoint_every_steps"})
-"""Settings of the training that change no number, or only how it is watched."""
+_OF_NO_INTEREST = frozenset(
+    {
+        *("device", "micro_batch_sequences", "recompute", "cuda_graphs", "processes", "nodes", "gradient_reduction"),
+        *("stage_directory", "validate_every_steps", "validation_tokens", "checkpoint_every_steps", "keep_checkpoints"),
+        *("keep_every_steps", "max_skipped_steps", "result"),
+    }
+)
+"""Settings that change no number of a training, or only how it is watched."""
 _HEAD = [
     *("try", "what differs", "steps", "best bits/byte", "at step", "last bits/byte", "training loss", "tokens/s"),
-    *("seconds", "card", "code"),
+    *("seconds", "card", "commit"),
 ]
+_IS_TEXT = [heading in ("try", "what differs", "card", "commit") for heading in _HEAD]
 
 
 def read_tries(folder: Path) -> list[dict[str, Any]]:
@@ -27,9 +35,11 @@ def read_tries(folder: Path) -> list[dict[str, Any]]:
     tries = []
     for path in sorted(folder.glob("*.json")):
         record = read_json(path)
-        if not isinstance(record, dict) or (missing := [key for key in _KEYS if key not in record]):
-            raise FileFormatError(f"{path}: no record of a try; missing: {', '.join(missing or _KEYS)}")
-        tries.append(record)
+        missing = [key for key in _KEYS if not isinstance(record, dict) or key not in record]
+        if missing:
+            raise FileFormatError(f"{path}: no record of a try; it lacks {', '.join(missing)}")
+        # Records from before a setting existed did as its default says.
+        tries.append({**record, "training": {**TrainingSettings().model_dump(mode="json"), **record["training"]}})
     if not tries:
         raise UserError(f"{folder}: no records of tries; try_recipe.py writes them")
     return tries
@@ -45,7 +55,7 @@ def tuning_page(tries: Sequence[Mapping[str, Any]]) -> str:
         "# Tries of the recipe",
         "One record a try, written by the training itself (`scripts/try_recipe.py`); this page is made from them by "
         "`python scripts/tabulate_tuning.py workflow/baselines/tuning`. Bits per byte are those of the validation; "
-        "nothing here looked at a test book. The training loss, in nats a token, is the mean of the last 150 steps, with "
+        "nothing looked at a test book. The training loss, in nats a token, is the mean of the last 150 steps, with "
         "dropout where the recipe has it. One seed a try unless the name says otherwise: differences of a few "
         "thousandths do not separate two tries.",
         "All tries share: " + ", ".join(f"{key} {_shown(value)}" for key, value in common.items()) + ".",
@@ -57,7 +67,7 @@ def tuning_page(tries: Sequence[Mapping[str, Any]]) -> str:
             f"Training tokens {data['train']['tokens']:,} (sha256 `{data['train']['sha256'][:16]}...`)."
         )
         rows = [_row(record, common) for record in sorted(records, key=_rank)]
-        parts.append(markdown_grid(_HEAD, rows, ["left", "left", *["right"] * 7, "left", "left"]))
+        parts.append(markdown_grid(_HEAD, _IS_TEXT, rows))
     return "\n\n".join(parts) + "\n"
 
 
@@ -75,7 +85,7 @@ def _common(tries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         key: value
         for key, value in first.items()
-        if key not in _RECIPE_OF_NO_INTEREST and all(record["training"].get(key) == value for record in tries)
+        if key not in _OF_NO_INTEREST and all(record["training"].get(key) == value for record in tries)
     }
 
 
@@ -88,7 +98,7 @@ def _row(record: Mapping[str, Any], common: Mapping[str, Any]) -> list[str]:
     differs = [
         f"{key} {_shown(value)}"
         for key, value in training.items()
-        if key not in common and key not in _RECIPE_OF_NO_INTEREST and key != "steps"
+        if key not in common and key not in _OF_NO_INTEREST and key != "steps"
     ]
     best = min(validations, key=lambda row: row["bits_per_byte"], default=None)
     name = record["name"] if record["finished"] else f"{record['name']} (stopped)"
@@ -103,7 +113,7 @@ def _row(record: Mapping[str, Any], common: Mapping[str, Any]) -> list[str]:
         _optional(record.get("tokens_per_second"), ",.0f"),
         _optional(record.get("seconds"), ",.0f"),
         record.get("hardware", {}).get("gpu") or record.get("hardware", {}).get("cpu") or "",
-        (record.get("commit") or "")[:9],
+        (record.get("commit") or "").split(" ")[0][:9],
     ]
 
 

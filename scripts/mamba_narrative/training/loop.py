@@ -81,6 +81,8 @@ class Trainer:
         """Time spent in updates, over all that took part in the run."""
         self.joules: float | None = 0.0
         """Energy of the GPUs over the whole run; None where they do not tell."""
+        self.on_validation: Callable[[], None] = lambda: None
+        """Called by the first process after each validation, whose row is the last one of ``validation_log``."""
         self._meter = EnergyMeter(compute.device)
         self._state: State | None = None
         self._skipped_in_a_row = 0
@@ -128,6 +130,11 @@ class Trainer:
                 if finished or stopping:
                     return finished and not stop_requested()
                 progress.advance(note=self._update())
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last step is done."""
+        return self._is_finished()
 
     @property
     def micro_batch_sequences(self) -> int | None:
@@ -298,6 +305,8 @@ class Trainer:
         _LOG.info(
             "step %d: validation loss %.3f, %.3f bits per byte", self.step, result.loss_nats, result.bits_per_byte
         )
+        if self.processes.first:
+            self.on_validation()
 
     def _save(self) -> None:
         spent = self._meter.since_last()

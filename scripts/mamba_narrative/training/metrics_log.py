@@ -55,6 +55,16 @@ class MetricsLog:
         place = self.columns.index(name)
         return [float(line.split(",")[place]) for line in self._lines[1:]]
 
+    def rows(self) -> list[dict[str, float]]:
+        """All rows; whole numbers, such as steps, are ints."""
+        return [
+            {
+                name: int(value) if value.isdigit() else float(value)
+                for name, value in zip(self.columns, line.rstrip().split(","), strict=True)
+            }
+            for line in self._lines[1:]
+        ]
+
     def last(self) -> dict[str, float] | None:
         """The last row; None where there is none yet."""
         if len(self._lines) == 1:

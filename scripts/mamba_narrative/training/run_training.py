@@ -24,6 +24,7 @@ from mamba_narrative.training.processes import Processes
 from mamba_narrative.training.run_record import describe_code, describe_hardware, describe_versions, model_card
 from mamba_narrative.training.stop import EXIT_STOPPED, StopRequest
 from mamba_narrative.training.throughput import peak_memory_gib
+from mamba_narrative.training.tuning import Try
 from mamba_narrative.training.validation import choose_passages
 
 # Settings without influence on what is computed (but for rounding): a stopped run may continue with others.
@@ -36,13 +37,14 @@ _NEUTRAL_SETTINGS = frozenset(
 _LOG = logging.getLogger(__name__)
 
 
-def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path) -> int:
+def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path, recorded: Try | None = None) -> int:
     """Train ``run`` on the files in ``tokens`` and write its results to ``output``.
 
     ``states`` keeps the state of unfinished runs, one folder for each combination of settings and data; a run that
     stopped there is continued, a finished one leaves only checkpoints that are kept for good. Under ``torchrun`` all
     processes call this together. Returns 0, or ``EXIT_STOPPED`` (75) where a signal asked the run to stop before its
     state was cleared: the next call goes on from there, and where training was over, only validates and writes again.
+    ``recorded`` gets a record of the run after each validation.
     Raises UserError for unusable token files, a GPU that is missing or too small, and losses that are not finite.
     """
     train, validation = (_open_tokens(tokens, split) for split in ("train", "validation"))
@@ -69,9 +71,11 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path) 
         )
         passages = choose_passages(validation, tokenizer, run.training.validation_tokens)
         trainer = Trainer(model, run.training, batches, passages, compute, folder, processes)
+        if recorded is not None:
+            trainer.on_validation = lambda: recorded.write(run, _described(train, validation), trainer)
         finished = trainer.run(name, lambda: stop.requested)
         if finished and processes.first:
-            data = {"train": train, "validation": validation}
+            data = _described(train, validation)
             _write_results(name, run, trainer, compute, data, tokenizer, output)
         # Snakemake in a job that was told to stop discards its results, even complete ones: the next needs the state.
         if not finished or processes.any(stop.requested):
@@ -140,12 +144,20 @@ def _state_folder(states: Path, run: AnyRun, train: TokenFile, validation: Token
     return states / key
 
 
+def _described(*parts: TokenFile) -> dict[str, Any]:
+    """What records say of the data: hash and sizes of each split."""
+    return {
+        part.manifest["split"]: {"sha256": part.manifest["sha256"], "books": len(part.books), "tokens": len(part)}
+        for part in parts
+    }
+
+
 def _write_results(
     name: str,
     run: AnyRun,
     trainer: Trainer,
     compute: Compute,
-    data: Mapping[str, TokenFile],
+    data: Mapping[str, Any],
     tokenizer: Tokenizer,
     output: Path,
 ) -> None:
@@ -160,10 +172,7 @@ def _write_results(
         "run": name,
         "architecture": run.architecture,
         "settings": run.model_dump(mode="json"),
-        "data": {
-            split: {"sha256": part.manifest["sha256"], "books": len(part.books), "tokens": len(part)}
-            for split, part in data.items()
-        },
+        "data": data,
         "parameters": trainer.model.parameter_count(),
         "tokens_seen": trainer.tokens,
         "steps": trainer.step,

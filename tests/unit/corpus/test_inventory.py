@@ -75,9 +75,10 @@ def test_a_name_that_means_something_to_a_shell_or_to_snakemake_is_a_book_like_a
 def test_folders_may_be_nested_deeper_than_functions(tmp_path):
     folder = f"{tmp_path}/top"
     for _ in range(1_100):
-        os.mkdir(folder)
+        os.mkdir(folder)  # noqa: PTH102 (paths of pathlib nest too)
+        book = f"{folder}/1.txt"
         folder += "/d"
-    with open(os.path.dirname(folder) + "/1.txt", "w"):
+    with open(book, "w"):
         pass
     assert [book.book_id for book in list_books(tmp_path)] == ["1"]
     subprocess.run(["rm", "-r", tmp_path / "top"], check=True)  # Python's own functions nest as deeply
