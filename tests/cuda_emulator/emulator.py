@@ -76,7 +76,7 @@ class EmulatedModule:
 
 def emulate(monkeypatch, folder: Path, *operators) -> None:
     """Let GPU code run on CPU tensors; ``operators`` also get an implementation for the CPU."""
-    from mamba_narrative.cuda import cross_entropy, runtime
+    from mamba_narrative.cuda import cross_entropy, dropout, runtime
     from mamba_narrative.model.scan import (
         cuda_convolution,
         cuda_norm,
@@ -86,7 +86,7 @@ def emulate(monkeypatch, folder: Path, *operators) -> None:
 
     EmulatedModule.folder = folder
     monkeypatch.setattr(runtime, "Module", EmulatedModule)
-    for module in (cuda_passes, cuda_convolution, cuda_norm, cuda_step, cross_entropy):
+    for module in (cuda_passes, cuda_convolution, cuda_norm, cuda_step, cross_entropy, dropout):
         module._module.cache_clear()
     cuda_passes.plan.cache_clear()
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: SimpleNamespace(cuda_stream=0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from mamba_narrative.config.runs import MambaRun
 from mamba_narrative.cuda.products import add_product_over_rows
 from mamba_narrative.io import read_json
 from mamba_narrative.training.run_training import train_run
-from unit.training.tiny_run import write_tokens
+from unit.training.tiny_run import DROPOUT, write_tokens
 
 STEPS, KILLED_AT = 8, 5
 KILLED = """
@@ -34,7 +35,7 @@ train_run("run", run_of({order!r}, {graphs}), Path({tokens!r}), Path({output!r})
 """
 
 
-def run_of(order: str, graphs: bool) -> MambaRun:
+def run_of(order: str, graphs: bool, **training: object) -> MambaRun:
     return MambaRun.model_validate(
         {
             "architecture": "mamba",
@@ -52,6 +53,8 @@ def run_of(order: str, graphs: bool) -> MambaRun:
                 "precision": "bfloat16",
                 "device": "cuda",
                 "cuda_graphs": graphs,
+                **DROPOUT,
+                **training,
             },
         }
     )
@@ -85,6 +88,22 @@ def test_recorded_steps_and_killed_runs_end_with_the_same_weights(order: str, to
         assert read_json(killed / "run.json")["energy_kwh"] > 0
         ends |= {weights(straight), weights(killed)}
     assert len(ends) == 1
+
+
+def test_what_is_dropped_depends_neither_on_the_device_nor_on_parts_nor_on_recomputation(
+    tokens: Path, tmp_path: Path
+) -> None:
+    def losses(name: str, **training: object) -> list[float]:
+        run = run_of("shuffled", True, precision="float32", learning_rate=0.002, **training)
+        assert train_run("run", run, tokens, tmp_path / name, tmp_path / f"{name}-state") == 0
+        with (tmp_path / name / "train.csv").open(encoding="utf-8", newline="") as stream:
+            return [float(row["loss_nats"]) for row in csv.DictReader(stream)]
+
+    expected = losses("cpu", device="cpu")
+    assert losses("gpu") == pytest.approx(expected, rel=1e-4)
+    assert losses("whole", micro_batch_sequences=4) == pytest.approx(expected, rel=1e-4)
+    assert losses("recomputed", recompute=True) == pytest.approx(expected, rel=1e-4)
+    assert losses("other", seed=2) != pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mamba_narrative.cuda.dropout import drop, takes
+
 _LOW = 0xFFFFFFFF
 _MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 _WEYL = 0x9E3779B9, 0xBB67AE85
@@ -106,6 +108,8 @@ def dropout(x: Tensor, site: Site | None) -> Tensor:
     """``x`` [batch, length, width] with values of the ``site`` dropped and the others scaled up."""
     if site is None:
         return x
+    if takes(x):
+        return drop(x, site.draw, site.number, site.dropped_levels)
     batch, length, width = x.shape
     return torch.where(site.kept(batch, length, width), x * site.scale, 0.0)
 

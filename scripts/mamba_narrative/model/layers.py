@@ -35,7 +35,7 @@ class RMSNorm(nn.Module):
         x is at least float32, and so is the sum. The first result is in ``dtype`` where a kernel computes it, else
         like x: what reads it converts it.
         """
-        if site is None and (fused := add_norm(x, update, self.weight, dtype, self.backend)) is not None:
+        if (fused := add_norm(x, update, self.weight, dtype, self.backend, site)) is not None:
             return fused
         x = x if update is None else x + dropout(update, site)
         return F.rms_norm(x, self.weight.shape, self.weight, NORM_EPSILON), x

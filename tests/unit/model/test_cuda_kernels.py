@@ -12,8 +12,13 @@ import torch
 from torch.nn import functional as F
 
 from cuda_emulator.emulator import WHY_NOT, emulate
-from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.config.architectures import MambaSettings, TransformerSettings
+from mamba_narrative.cuda import dropout
 from mamba_narrative.cuda.cross_entropy import cross_entropy_
+from mamba_narrative.cuda.dropout import drop
+from mamba_narrative.model.dropout import Dropout, Site
+from mamba_narrative.model.layers import RMSNorm
+from mamba_narrative.model.mamba import MambaMixer
 from mamba_narrative.model.registry import build_model
 from mamba_narrative.model.scan import cuda, cuda_convolution, cuda_mixer, cuda_norm, cuda_passes, cuda_step, dispatch
 from mamba_narrative.model.scan.convolution import causal_conv
@@ -30,7 +35,7 @@ def kernels(monkeypatch, tmp_path_factory):
     """``cuda`` as a backend that runs on the CPU."""
     modules = (cuda, cuda_convolution, cuda_mixer, cuda_norm)
     operators = [operator for module in modules for operator in (module._forward_op, module._backward_op)]
-    emulate(monkeypatch, tmp_path_factory.mktemp("kernels"), *operators, cuda_step._step_op)
+    emulate(monkeypatch, tmp_path_factory.mktemp("kernels"), *operators, cuda_step._step_op, dropout._drop_op)
     monkeypatch.setitem(dispatch.BACKENDS, "cuda", Backend(dispatch._load_cuda, lambda device: None))
 
 
@@ -174,6 +179,75 @@ def test_residual_sum_and_norm(kernels, rows, with_update, dtype):
     tolerance = 1e-5 if dtype == torch.float32 else 1e-2
     for one, right in zip(found, expected, strict=True):
         assert (one.double() - right).abs().max() <= tolerance * right.abs().max()
+
+
+def site_of(rate, first_row=3):
+    return Site(rate, 65_538, torch.tensor([-9_876_543_210_123_456_789 >> 1, first_row]))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("width", [4, 132, 384, 520])
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_dropped_are_the_values_of_the_reference(kernels, dtype, width, rate):
+    x = torch.randn(2, 5, width, generator=torch.Generator().manual_seed(1)).to(dtype).requires_grad_()
+    site = site_of(rate)
+    found = drop(x, site.draw, site.number, site.dropped_levels)
+    gradient = torch.autograd.grad(found.sum(), x)[0]
+    scaled = torch.where(site.kept(2, 5, width), x.detach().double() * site.scale, 0.0)
+    assert torch.equal(found == 0, ~site.kept(2, 5, width))
+    torch.testing.assert_close(found.double(), scaled, rtol=2**-8 if dtype == torch.bfloat16 else 1e-6, atol=0)
+    assert torch.equal(gradient, torch.where(site.kept(2, 5, width), torch.tensor(site.scale).to(dtype), 0))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("width", [128, 256, 384])
+def test_residual_sum_and_norm_with_dropout(kernels, width, dtype):
+    generator = torch.Generator().manual_seed(width)
+    shape = (3, 7, width)
+    x, update, weight = (torch.randn(*size, generator=generator) for size in (shape, shape, (width,)))
+    factors = [torch.randn(*shape, generator=generator) for _ in range(2)]
+    site = site_of(0.3)
+
+    def results(normed, total, leaves):
+        loss = (normed.double() * factors[0]).sum() + (total.double() * factors[1]).sum()
+        return [normed, total, *torch.autograd.grad(loss, leaves)]
+
+    leaves = [tensor.clone().requires_grad_() for tensor in (x, weight, update.to(dtype))]
+    found = results(*cuda_norm.add_norm(leaves[0], leaves[2], leaves[1], dtype, "cuda", site), leaves)
+    leaves = [tensor.detach().double().requires_grad_() for tensor in leaves]
+    total = leaves[0] + torch.where(site.kept(*shape), leaves[2] * site.scale, 0.0)
+    expected = results(F.rms_norm(total, (width,), leaves[1], cuda_norm.EPSILON), total, leaves)
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-2
+    for one, right in zip(found, expected, strict=True):
+        assert (one.double() - right).abs().max() <= tolerance * right.abs().max()
+    assert torch.equal(found[-1] == 0, ~site.kept(*shape))
+
+
+@pytest.mark.parametrize("architecture", ["mamba", "transformer"])
+def test_a_whole_model_with_dropout(kernels, architecture):
+    settings = {
+        "mamba": MambaSettings(d_model=128, n_layer=2, scan_backend="cuda"),
+        "transformer": TransformerSettings(d_model=128, n_layer=1, context_length=16),
+    }[architecture]
+    model, reference = (build_model(architecture, settings, 23, seed=1) for _ in range(2))
+    for norm in (module for module in model.modules() if isinstance(module, RMSNorm)):
+        norm.backend = "cuda"
+    for module in reference.modules():
+        if isinstance(module, RMSNorm):
+            module.backend = "reference"
+        if isinstance(module, MambaMixer):
+            module.scan_backend = "reference"
+    ids = torch.randint(0, 23, (2, 9), generator=torch.Generator().manual_seed(1))
+    factors = torch.randn(2, 9, 128, generator=torch.Generator().manual_seed(2))
+
+    def results(model):
+        with model.dropping(Dropout(0.1, 0.2, 0.0, site_of(0).draw)):
+            hidden, _ = model(ids)
+            return [hidden, *torch.autograd.grad((hidden * factors).sum(), list(model.parameters()))]
+
+    found, expected = results(model), results(reference.double())
+    for one, right in zip(found, expected, strict=True):
+        assert (one.double() - right).norm() <= 1e-4 * right.norm()
 
 
 @pytest.mark.parametrize("autocast", [False, True], ids=["float32", "bfloat16"])

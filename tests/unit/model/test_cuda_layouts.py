@@ -7,13 +7,14 @@ import re
 import pytest
 import torch
 
-from mamba_narrative.cuda import cross_entropy
+from mamba_narrative.cuda import cross_entropy, dropout
 from mamba_narrative.model.scan import cuda_convolution, cuda_norm, cuda_passes, cuda_step
 from mamba_narrative.model.scan.kernels import convolution, norm, scan_common, step
 
 KERNELS = {
     "scan": (cuda_passes._PARAMETERS, scan_common.SOURCE),
     "convolution": (cuda_convolution._PARAMETERS, convolution.SOURCE),
+    "dropout": (dropout._PARAMETERS, dropout._KERNEL),
     "norm": (cuda_norm._PARAMETERS, norm.SOURCE),
     "step": (cuda_step._PARAMETERS, step.SOURCE),
     "cross entropy": (cross_entropy._PARAMETERS, cross_entropy.SOURCE),

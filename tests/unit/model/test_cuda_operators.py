@@ -8,10 +8,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mamba_narrative.cuda.dropout import drop
 from mamba_narrative.model.scan import cuda, cuda_convolution, cuda_mixer, cuda_norm, cuda_passes, cuda_step
 
 BATCH, LENGTH, CHANNELS, D_STATE, WIDTH, RANK, D_MODEL = 3, 70, 16, 16, 4, 8, 12
 BFLOAT16, FLOAT32 = torch.bfloat16, torch.float32
+DRAW = torch.empty(2, dtype=torch.int64, device="meta")
 
 
 def meta(*shape, dtype=FLOAT32):
@@ -139,17 +141,25 @@ def test_a_whole_mixer_keeps_shape_and_type_and_has_every_gradient(dtype, option
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
-@pytest.mark.parametrize("with_update", [False, True])
-def test_the_norm_returns_the_narrow_result_and_the_float32_sum(bfloat16, with_update):
+@pytest.mark.parametrize(("with_update", "drops"), [(False, False), (True, False), (True, True)])
+def test_the_norm_returns_the_narrow_result_and_the_float32_sum(bfloat16, with_update, drops):
     narrow = BFLOAT16 if bfloat16 else FLOAT32
     inputs = {"x": meta(BATCH, LENGTH, 128), "update": None, "weight": meta(128)}
     if with_update:
         inputs["update"] = meta(BATCH, LENGTH, 128, dtype=narrow)
-    normed, total = cuda_norm._forward_op(*inputs.values(), bfloat16)
+    normed, total = cuda_norm._forward_op(*inputs.values(), bfloat16, *((DRAW, 7, 6554) if drops else (None, 0, 0)))
     assert (normed.shape, normed.dtype) == (inputs["x"].shape, narrow)
     assert total.dtype == FLOAT32
     assert total.shape == (inputs["x"].shape if with_update else (0,))
     assert_gradients_are_like_their_inputs([normed, total] if with_update else [normed], inputs)
+
+
+@pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16])
+def test_dropout_keeps_shape_and_type_and_so_does_its_gradient(dtype):
+    x = meta(BATCH, LENGTH, D_MODEL, dtype=dtype)
+    out = drop(x, DRAW, 7, 6554)
+    assert (out.shape, out.dtype) == (x.shape, dtype)
+    assert_gradients_are_like_their_inputs([out], {"x": x})
 
 
 @pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16])

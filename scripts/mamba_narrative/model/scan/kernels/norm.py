@@ -2,6 +2,7 @@
 
 One warp has one row at a time; the row stays in registers. ``D_MODEL`` is a multiple of 128. The gradient of the weight
 is summed by each warp over its rows, by each block over its warps, and by the caller over the blocks, in fixed orders.
+With ``DROPS`` values of the update are dropped (`cuda.dropout`) on their way into the sum, and their gradients again.
 """
 
 SOURCE = r"""
@@ -11,9 +12,10 @@ constexpr u32 ALL = 0xffffffffu;
 struct Params {
   const float *x, *weight, *dx_later;  // dx_later: gradient of the sum from elsewhere, or null
   const element *update, *dnormed;     // update: null for none
+  const i64 *draw;                     // of what is dropped
   float *sum, *dx, *dweight;           // dweight: [blocks, D_MODEL]
   element *normed, *dupdate;
-  int rows, blocks;
+  int rows, blocks, length, site, dropped;  // length: rows of a sequence
 };
 
 __device__ __forceinline__ float sum_of_warp(float v) {
@@ -28,6 +30,10 @@ __device__ __forceinline__ void load_float(const float *p, float (&v)[4]) {
 __device__ __forceinline__ void store_float(float *p, const float (&v)[4]) {
   *reinterpret_cast<float4 *>(p) = make_float4(v[0], v[1], v[2], v[3]);
 }
+__device__ __forceinline__ void draw_kept(const Params &p, int row, int lane, Kept (&kept)[(V + 1) / 2]) {
+#pragma unroll
+  for (int j = 0; j < (V + 1) / 2; j++) kept[j].of(p.draw, 32 * j + lane, row % p.length, row / p.length, p.site, p.dropped);
+}
 __device__ __forceinline__ float inverse_root(float squares) { return rsqrtf(squares / D_MODEL + 1e-5f); }
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS) norm_forward(const __grid_constant__ Params p) {
@@ -37,13 +43,16 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) norm_forward(const __gr
   float x[V][4], squares = 0.0f;
 #pragma unroll
   for (int k = 0; k < V; k++) load_float(p.x + at + k * 128, x[k]);
+  Kept kept[(V + 1) / 2];
+  if (DROPS) draw_kept(p, row, lane, kept);
+  const float scale = scale_of_kept(p.dropped);
 #pragma unroll
   for (int k = 0; k < V; k++) {
     if (HAS_UPDATE) {
       Raw<4> update;
       update.load(p.update + at + k * 128);
 #pragma unroll
-      for (int i = 0; i < 4; i++) x[k][i] += update[i];
+      for (int i = 0; i < 4; i++) x[k][i] += DROPS ? kept[k / 2].apply(k % 2 * 4 + i, update[i], scale) : update[i];
       store_float(p.sum + at + k * 128, x[k]);
     }
 #pragma unroll
@@ -82,6 +91,9 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) norm_backward(const __g
         squares = fmaf(x[k][i], x[k][i], squares);
         product = fmaf(x[k][i] * dn[k][i], w[k][i], product);
       }
+    Kept kept[(V + 1) / 2];
+    if (DROPS) draw_kept(p, row, lane, kept);
+    const float scale = scale_of_kept(p.dropped);
     const float r = inverse_root(sum_of_warp(squares));
     const float s = -r * r * r / D_MODEL * sum_of_warp(product);
 #pragma unroll
@@ -95,6 +107,9 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) norm_backward(const __g
         dw[k][i] = fmaf(g, x[k][i], dw[k][i]);
       }
       store_float(p.dx + at + k * 128, dx);
+      if (DROPS)
+#pragma unroll
+        for (int i = 0; i < 4; i++) dx[i] = kept[k / 2].apply(k % 2 * 4 + i, dx[i], scale);
       if (HAS_UPDATE) store<4>(p.dupdate + at + k * 128, dx);
     }
   }
