@@ -57,6 +57,7 @@ class Ours:
     steps: int = 16
     order: str = "shuffled"
     recompute: bool = False
+    dropout: float = 0.0
     cuda_graphs: bool = True
 
 
@@ -78,6 +79,8 @@ def train(run: Ours, folder: Path) -> Result:
         micro_batch_sequences=run.micro_batch_sequences,
         order=run.order,
         recompute=run.recompute,
+        residual_dropout=run.dropout,
+        embedding_dropout=run.dropout,
         cuda_graphs=run.cuda_graphs,
         warmup_steps=run.steps,
         precision="bfloat16",
@@ -160,6 +163,7 @@ CANDIDATES: dict[str, Callable[[Path], Result]] = {
     "GPT-2 loop, torch.compile, 16 rows": lambda folder: gpt2_loop(16),
     "GPT-2 loop, torch.compile, 32 rows": lambda folder: gpt2_loop(32),
     "mamba, 32 rows": lambda folder: train(MAMBA, folder),
+    "mamba, 32 rows, dropout": lambda folder: train(replace(MAMBA, dropout=0.1), folder),
     "mamba, without CUDA graphs": lambda folder: train(replace(MAMBA, cuda_graphs=False), folder),
     "mamba, 4 x 8 rows": lambda folder: train(replace(MAMBA, micro_batch_sequences=8), folder),
     "mamba, 2 x 16 rows": lambda folder: train(replace(MAMBA, micro_batch_sequences=16), folder),
@@ -170,6 +174,7 @@ CANDIDATES: dict[str, Callable[[Path], Result]] = {
     "mamba, stateful": lambda folder: train(replace(MAMBA, order="stateful"), folder),
     "mamba, length 4096": lambda folder: train(replace(MAMBA, **AT_4096), folder),
     "transformer, 32 rows": lambda folder: train(TRANSFORMER, folder),
+    "transformer, 32 rows, dropout": lambda folder: train(replace(TRANSFORMER, dropout=0.1), folder),
     "transformer, length 4096": lambda folder: train(
         replace(TRANSFORMER, **AT_4096, model=TransformerSettings(context_length=4096)), folder
     ),

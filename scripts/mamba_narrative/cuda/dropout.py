@@ -14,39 +14,38 @@ from torch import Tensor
 
 from mamba_narrative.cuda import elements, runtime
 
+LEVELS = 1 << 16
+"""Values of one random number."""
 _THREADS = 256
 _PARAMETERS = runtime.Layout(
-    pointers=("x", "draw", "out"), rows=(), sizes=("rows", "length", "width", "site", "dropped")
+    pointers=("x", "draw", "out"),
+    rows=(),
+    sizes=("rows", "length", "width", "site", "dropped"),
+    factors=("scale",),
 )
 """The structure ``Params`` of the kernel."""
 
 SOURCE = r"""
 typedef unsigned long long u64;
 
-// What is kept of 2 times 4 neighbouring values of a row, 128 apart: call c is for the channels from 256 (c / 32) +
-// 4 (c % 32). Philox4x32-10 (Salmon et al. 2011); each of its words is two random numbers of 16 bits.
-struct Kept {
-  u32 words[4], dropped;
-  // draw: the step's key, and the number of the first row; a value is dropped where its number is below `dropped`.
-  __device__ __forceinline__ void of(const i64 *draw, u32 call, u32 position, u32 row, u32 site, u32 dropped_levels) {
-    u32 k0 = (u32)draw[0], k1 = (u32)(draw[0] >> 32), a = call, b = position, c = row + (u32)draw[1], d = site;
+// Which of 2 times 4 neighbouring values of a row, 128 apart, are kept: bit i for value i. A call c is for the channels
+// from 256 (c / 32) + 4 (c % 32). It is Philox4x32-10 (Salmon et al. 2011), each word two random numbers of 16 bits.
+// draw: the step's key, and the number of the first row; a value is dropped where its number is below `dropped`.
+__device__ __forceinline__ u32 kept_bits(const i64 *draw, u32 call, u32 position, u32 row, u32 site, u32 dropped) {
+  u32 k0 = (u32)draw[0], k1 = (u32)(draw[0] >> 32), a = call, b = position, c = row + (u32)draw[1], d = site;
 #pragma unroll
-    for (int round = 0; round < 10; round++) {
-      const u64 p = (u64)a * 0xD2511F53u, q = (u64)c * 0xCD9E8D57u;
-      a = (u32)(q >> 32) ^ b ^ k0; b = (u32)q;
-      c = (u32)(p >> 32) ^ d ^ k1; d = (u32)p;
-      k0 += 0x9E3779B9u; k1 += 0xBB67AE85u;
-    }
-    words[0] = a; words[1] = b; words[2] = c; words[3] = d;
-    dropped = dropped_levels;
+  for (int round = 0; round < 10; round++) {
+    const u64 p = (u64)a * 0xD2511F53u, q = (u64)c * 0xCD9E8D57u;
+    a = (u32)(q >> 32) ^ b ^ k0; b = (u32)q;
+    c = (u32)(p >> 32) ^ d ^ k1; d = (u32)p;
+    k0 += 0x9E3779B9u; k1 += 0xBB67AE85u;
   }
-  // Value i, scaled, or 0; i from 4 on is of the second group.
-  __device__ __forceinline__ float apply(int i, float value, float scale) const {
-    const u32 number = i % 2 ? words[i / 2] >> 16 : words[i / 2] & 0xffffu;
-    return number < dropped ? 0.0f : value * scale;
-  }
-};
-__device__ __forceinline__ float scale_of_kept(u32 dropped) { return 65536.0f / (65536 - dropped); }
+  const u32 words[4] = {a, b, c, d};
+  u32 bits = 0;
+#pragma unroll
+  for (int i = 0; i < 8; i++) bits |= (u32)((words[i / 2] >> i % 2 * 16 & 0xffffu) >= dropped) << i;
+  return bits;
+}
 """
 
 _KERNEL = r"""
@@ -55,6 +54,7 @@ struct Params {
   const i64 *draw;
   element *out;
   int rows, length, width, site, dropped;  // length: rows of a sequence
+  float scale;                             // of what is kept
 };
 
 extern "C" __global__ void __launch_bounds__(THREADS) drop(const __grid_constant__ Params p) {
@@ -68,15 +68,13 @@ extern "C" __global__ void __launch_bounds__(THREADS) drop(const __grid_constant
   Raw<4> x[2];
   x[0].load(p.x + at);
   if (both) x[1].load(p.x + at + 128);
-  Kept kept;
-  kept.of(p.draw, call, (u32)row % p.length, (u32)row / p.length, p.site, p.dropped);
-  const float scale = scale_of_kept(p.dropped);
+  const u32 kept = kept_bits(p.draw, call, (u32)row % p.length, (u32)row / p.length, p.site, p.dropped);
 #pragma unroll
   for (int k = 0; k < 2; k++) {
     if (k && !both) return;
     float v[4];
 #pragma unroll
-    for (int i = 0; i < 4; i++) v[i] = kept.apply(4 * k + i, x[k][i], scale);
+    for (int i = 0; i < 4; i++) v[i] = kept >> (4 * k + i) & 1 ? x[k][i] * p.scale : 0.0f;
     store<4>(p.out + at + 128 * k, v);
   }
 }
@@ -92,6 +90,16 @@ def takes(x: Tensor) -> bool:
         and x.shape[-1] % 4 == 0
         and runtime.problem() is None
     )
+
+
+def scale(dropped: int) -> float:
+    """The factor of what is kept where random numbers below ``dropped`` drop."""
+    return LEVELS / (LEVELS - dropped)
+
+
+def factors(site: int, dropped: int) -> dict[str, int | float]:
+    """Parameters of a kernel that drops."""
+    return {"site": site, "dropped": dropped, "scale": scale(dropped)}
 
 
 def drop(x: Tensor, draw: Tensor, site: int, dropped: int) -> Tensor:
@@ -120,7 +128,7 @@ def _drop_op(x: Tensor, draw: Tensor, site: int, dropped: int) -> Tensor:
     length, width = x.shape[-2:]
     if x.numel():
         rows = x.numel() // width
-        sizes = {"rows": rows, "length": length, "width": width, "site": site, "dropped": dropped}
+        sizes = {"rows": rows, "length": length, "width": width, **factors(site, dropped)}
         parameters = _PARAMETERS.pack({"x": x, "draw": draw, "out": out}, sizes)
         kernel = _module(x.dtype == torch.bfloat16, x.device.index).kernel("drop")
         blocks = -(-rows * 32 * -(-width // 256) // _THREADS)

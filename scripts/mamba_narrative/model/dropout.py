@@ -15,14 +15,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mamba_narrative.cuda.dropout import drop, takes
+from mamba_narrative.cuda.dropout import LEVELS, drop, scale, takes
 
 _LOW = 0xFFFFFFFF
 _MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 _WEYL = 0x9E3779B9, 0xBB67AE85
 _ROUNDS = 10
-LEVELS = 1 << 16
-"""Values of one random number."""
 _QUAD, _QUADS = 4, 32
 """A call is for two times four neighbouring channels, 128 apart: those that one thread of a kernel holds."""
 _CALLS_AT_ONCE = 16_384
@@ -49,7 +47,7 @@ class Site:
     @property
     def scale(self) -> float:
         """The factor of what is kept."""
-        return LEVELS / (LEVELS - self.dropped_levels)
+        return scale(self.dropped_levels)
 
     def kept(self, batch: int, length: int, width: int) -> Tensor:
         """bool [batch, length, width]: the reference of all kernels."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -49,11 +50,9 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class _Epoch:
+class _Cuts:
     """How the books are cut in one epoch."""
 
-    first_position: int
-    """Of its windows in the endless sequence."""
     offsets: npt.NDArray[np.int64]
     """Targets before the first cut of each book, below ``sequence_length``; 0: the first window is a whole one."""
     last_windows: npt.NDArray[np.int64]
@@ -87,24 +86,25 @@ class WindowSampler:
         self._offsets_are_random = offsets == "random"
         if not self._tokens.any():
             raise ValueError("there is no token to train on")
-        self._epochs: list[_Epoch] = []
+        self._cuts = lru_cache(maxsize=4)(self._cut_books)
+        self._first_positions = [0]  # of the epochs so far
 
     def window(self, position: int) -> Window:
         """The window at ``position`` (0, 1, ...) of the endless sequence."""
-        number, epoch = self._epoch_at(position)
-        place = permuted(position - epoch.first_position, epoch.windows, f"{self.seed}/{number}")
-        book = int(np.searchsorted(epoch.last_windows, place, side="right"))
-        windows_before = int(epoch.last_windows[book - 1]) if book else 0
-        offset, tokens = int(epoch.offsets[book]), int(self._tokens[book])
+        epoch, place, cuts = self._in_epoch(position)
+        number = permuted(place, cuts.windows, f"{self.seed}/{epoch}")
+        book = int(np.searchsorted(cuts.last_windows, number, side="right"))
+        windows_before = int(cuts.last_windows[book - 1]) if book else 0
+        offset, tokens = int(cuts.offsets[book]), int(self._tokens[book])
         # The window before the first cut begins `sequence_length - offset` before the book.
-        start = (place - windows_before - (offset > 0)) * self.sequence_length + offset
+        start = (number - windows_before - (offset > 0)) * self.sequence_length + offset
         end = min(start + self.sequence_length, tokens)
         return Window(book, max(start, 0), end - max(start, 0))
 
     def epochs(self, position: int) -> float:
-        """How often the windows before ``position`` hold every token."""
-        number, epoch = self._epoch_at(position)
-        return (number * epoch.windows + position - epoch.first_position) / epoch.windows
+        """How often the windows before ``position`` hold every token. With random cuts this cuts all epochs before."""
+        epoch, place, cuts = self._in_epoch(position)
+        return (epoch * cuts.windows + place) / cuts.windows
 
     def batch(self, position: int, sequences: int) -> Batch:
         """The windows at ``position`` up to ``position + sequences - 1``; padding ends rows that are shorter."""
@@ -120,25 +120,25 @@ class WindowSampler:
                 inputs[row, 0] = self._ids[first - 1]
         return Batch(inputs, targets)
 
-    def _epoch_at(self, position: int) -> tuple[int, _Epoch]:
-        """The epoch that holds ``position``, and its number."""
-        while not self._epochs or self._epochs[-1].first_position + self._epochs[-1].windows <= position:
-            self._epochs.append(self._next_epoch())
-        number = bisect_right(self._epochs, position, key=lambda epoch: epoch.first_position) - 1
-        return number, self._epochs[number]
+    def _in_epoch(self, position: int) -> tuple[int, int, _Cuts]:
+        """The number of the epoch that holds ``position``, the place in it, and its cuts."""
+        if not self._offsets_are_random:
+            cuts = self._cuts(0)
+            return *divmod(position, cuts.windows), cuts
+        firsts = self._first_positions
+        while firsts[-1] <= position:
+            firsts.append(firsts[-1] + self._cuts(len(firsts) - 1).windows)
+        epoch = bisect_right(firsts, position) - 1
+        return epoch, position - firsts[epoch], self._cuts(epoch)
 
-    def _next_epoch(self) -> _Epoch:
-        before = self._epochs[-1] if self._epochs else None
-        first_position = before.first_position + before.windows if before else 0
-        if before and not self._offsets_are_random:
-            return _Epoch(first_position, before.offsets, before.last_windows)
+    def _cut_books(self, epoch: int) -> _Cuts:
         offsets = np.zeros_like(self._tokens)
         if self._offsets_are_random:
-            drawn = hashlib.shake_128(f"{self.seed}/{len(self._epochs)}/offsets".encode()).digest(8 * len(offsets))
+            drawn = hashlib.shake_128(f"{self.seed}/{epoch}/offsets".encode()).digest(8 * len(offsets))
             offsets = (np.frombuffer(drawn, "<u8") % self.sequence_length).astype(np.int64)
             offsets[self._tokens <= self.sequence_length] = 0  # which fit into one window
         windows = (offsets > 0) - (offsets - self._tokens) // self.sequence_length
-        return _Epoch(first_position, offsets, np.cumsum(windows))
+        return _Cuts(offsets, np.cumsum(windows))
 
 
 def permuted(place: int, size: int, key: str) -> int:

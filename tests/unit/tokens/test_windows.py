@@ -115,6 +115,13 @@ def test_epochs_grow_with_every_window(lengths: list[int], sequence_length: int,
     assert (np.diff(counted) > 0).all()
 
 
+def test_fixed_epochs_are_counted_at_any_distance() -> None:
+    sampler = sampler_of([30, 17, 1], 8)
+    windows = len(positions_of(sampler, 0))
+    assert sampler.epochs(windows * 10**12) == 10**12
+    assert sampler.window(windows * 10**12) in [sampler.window(position) for position in range(windows)]
+
+
 def starts_of(sampler: WindowSampler, epoch: int) -> dict[int, list[int]]:
     """Where the windows of each book begin."""
     windows = [sampler.window(position) for position in positions_of(sampler, epoch)]

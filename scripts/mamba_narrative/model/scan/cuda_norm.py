@@ -26,6 +26,7 @@ _PARAMETERS = runtime.Layout(
     pointers=("x", "weight", "dx_later", "update", "dnormed", "draw", "sum", "dx", "dweight", "normed", "dupdate"),
     rows=(),
     sizes=("rows", "blocks", "length", "site", "dropped"),
+    factors=("scale",),
 )
 """The structure ``Params`` of the kernels."""
 
@@ -72,8 +73,8 @@ def _launch(name: str, blocks: int, bfloat16: bool, tensors: dict[str, Tensor | 
     named = ("dx_later", "draw")
     has = tensors.get("update", tensors.get("dupdate")) is not None, *(tensors.get(one) is not None for one in named)
     kernel = _module(width, bfloat16, *has, x.device.index).kernel(name)
-    sizes = {"rows": x.numel() // width, "blocks": blocks, "length": length, "site": site, "dropped": dropped}
-    parameters = _PARAMETERS.pack(tensors, sizes)
+    sizes = {"rows": x.numel() // width, "blocks": blocks, "length": length}
+    parameters = _PARAMETERS.pack(tensors, {**sizes, **dropout.factors(site, dropped)})
     kernel.launch((blocks, 1, 1), 32 * _WARPS, parameters, torch.cuda.current_stream(x.device).cuda_stream)
 
 

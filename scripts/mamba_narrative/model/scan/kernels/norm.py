@@ -15,7 +15,9 @@ struct Params {
   const i64 *draw;                     // of what is dropped
   float *sum, *dx, *dweight;           // dweight: [blocks, D_MODEL]
   element *normed, *dupdate;
-  int rows, blocks, length, site, dropped;  // length: rows of a sequence
+  int rows, blocks;
+  int length, site, dropped;  // see `cuda.dropout`; length: rows of a sequence
+  float scale;
 };
 
 __device__ __forceinline__ float sum_of_warp(float v) {
@@ -30,10 +32,19 @@ __device__ __forceinline__ void load_float(const float *p, float (&v)[4]) {
 __device__ __forceinline__ void store_float(float *p, const float (&v)[4]) {
   *reinterpret_cast<float4 *>(p) = make_float4(v[0], v[1], v[2], v[3]);
 }
-__device__ __forceinline__ void draw_kept(const Params &p, int row, int lane, Kept (&kept)[(V + 1) / 2]) {
+// One bit a value, as registers are few.
+struct KeptOfLane {
+  u32 bits[(V + 7) / 8];
+  __device__ __forceinline__ KeptOfLane(const Params &p, int row, int lane) : bits{} {
+    if (!DROPS) return;
 #pragma unroll
-  for (int j = 0; j < (V + 1) / 2; j++) kept[j].of(p.draw, 32 * j + lane, row % p.length, row / p.length, p.site, p.dropped);
-}
+    for (int k = 0; k < V; k += 2)
+      bits[k / 8] |= kept_bits(p.draw, 16 * k + lane, row % p.length, row / p.length, p.site, p.dropped) << k % 8 * 4;
+  }
+  __device__ __forceinline__ float apply(int k, int i, float scaled) const {
+    return bits[k / 8] >> (k % 8 * 4 + i) & 1 ? scaled : 0.0f;
+  }
+};
 __device__ __forceinline__ float inverse_root(float squares) { return rsqrtf(squares / D_MODEL + 1e-5f); }
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS) norm_forward(const __grid_constant__ Params p) {
@@ -43,16 +54,14 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) norm_forward(const __gr
   float x[V][4], squares = 0.0f;
 #pragma unroll
   for (int k = 0; k < V; k++) load_float(p.x + at + k * 128, x[k]);
-  Kept kept[(V + 1) / 2];
-  if (DROPS) draw_kept(p, row, lane, kept);
-  const float scale = scale_of_kept(p.dropped);
+  const KeptOfLane kept(p, row, lane);
 #pragma unroll
   for (int k = 0; k < V; k++) {
     if (HAS_UPDATE) {
       Raw<4> update;
       update.load(p.update + at + k * 128);
 #pragma unroll
-      for (int i = 0; i < 4; i++) x[k][i] += DROPS ? kept[k / 2].apply(k % 2 * 4 + i, update[i], scale) : update[i];
+      for (int i = 0; i < 4; i++) x[k][i] += DROPS ? kept.apply(k, i, update[i] * p.scale) : update[i];
       store_float(p.sum + at + k * 128, x[k]);
     }
 #pragma unroll
@@ -91,9 +100,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) norm_backward(const __g
         squares = fmaf(x[k][i], x[k][i], squares);
         product = fmaf(x[k][i] * dn[k][i], w[k][i], product);
       }
-    Kept kept[(V + 1) / 2];
-    if (DROPS) draw_kept(p, row, lane, kept);
-    const float scale = scale_of_kept(p.dropped);
+    const KeptOfLane kept(p, row, lane);
     const float r = inverse_root(sum_of_warp(squares));
     const float s = -r * r * r / D_MODEL * sum_of_warp(product);
 #pragma unroll
@@ -109,7 +116,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) norm_backward(const __g
       store_float(p.dx + at + k * 128, dx);
       if (DROPS)
 #pragma unroll
-        for (int i = 0; i < 4; i++) dx[i] = kept[k / 2].apply(k % 2 * 4 + i, dx[i], scale);
+        for (int i = 0; i < 4; i++) dx[i] = kept.apply(k, i, dx[i] * p.scale);
       if (HAS_UPDATE) store<4>(p.dupdate + at + k * 128, dx);
     }
   }
