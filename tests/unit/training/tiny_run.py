@@ -26,6 +26,15 @@ RUN: dict[str, Any] = {
     },
 }
 
+RECIPE: dict[str, Any] = {
+    "optimizer": "muon",
+    "schedule": "wsd",
+    "weight_decay_schedule": [[0, 3], [1, 0]],
+    "ema_decay": 0.7,
+    "result": "ema",
+}
+"""What a run may have beyond AdamW and a cosine."""
+
 
 def settings_of(**training: object) -> MambaRun:
     return MambaRun.model_validate({**RUN, "training": {**RUN["training"], **training}})
