@@ -6,7 +6,9 @@ import csv
 import hashlib
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +17,7 @@ from mamba_narrative.config.runs import MambaRun
 from mamba_narrative.cuda.products import add_product_over_rows
 from mamba_narrative.io import read_json
 from mamba_narrative.training.run_training import train_run
-from unit.training.tiny_run import DROPOUT, write_tokens
+from unit.training.tiny_run import DROPOUT, RECIPE, write_tokens
 
 STEPS, KILLED_AT = 8, 5
 KILLED = """
@@ -31,11 +33,11 @@ def update_or_die(trainer):
         os.kill(os.getpid(), signal.SIGKILL)
     return update(trainer)
 Trainer._update = update_or_die
-train_run("run", run_of({order!r}, {graphs}), Path({tokens!r}), Path({output!r}), Path({state!r}))
+train_run("run", run_of({order!r}, {graphs}, {recipe}), Path({tokens!r}), Path({output!r}), Path({state!r}))
 """
 
 
-def run_of(order: str, graphs: bool, **training: object) -> MambaRun:
+def run_of(order: str, graphs: bool, recipe: Mapping[str, Any]) -> MambaRun:
     return MambaRun.model_validate(
         {
             "architecture": "mamba",
@@ -54,7 +56,7 @@ def run_of(order: str, graphs: bool, **training: object) -> MambaRun:
                 "device": "cuda",
                 "cuda_graphs": graphs,
                 **DROPOUT,
-                **training,
+                **recipe,
             },
         }
     )
@@ -69,21 +71,30 @@ def weights(output: Path) -> str:
     return hashlib.sha256((output / "model" / "model.safetensors").read_bytes()).hexdigest()
 
 
+@pytest.mark.parametrize("recipe", [{}, RECIPE, {**RECIPE, "result": "last", "recompute": True}])
 @pytest.mark.parametrize("order", ["shuffled", "stateful"])
-def test_recorded_steps_and_killed_runs_end_with_the_same_weights(order: str, tokens: Path, tmp_path: Path) -> None:
+def test_recorded_steps_and_killed_runs_end_with_the_same_weights(
+    order: str, recipe: Mapping[str, Any], tokens: Path, tmp_path: Path
+) -> None:
     ends = set()
     for graphs in (True, False):
         straight, killed, state = (tmp_path / f"{graphs}-{name}" for name in ("straight", "killed", "state"))
-        assert train_run("run", run_of(order, graphs), tokens, straight, tmp_path / f"{graphs}-other") == 0
+        assert train_run("run", run_of(order, graphs, recipe), tokens, straight, tmp_path / f"{graphs}-other") == 0
         program = KILLED.format(
-            step=KILLED_AT, order=order, graphs=graphs, tokens=str(tokens), output=str(killed), state=str(state)
+            step=KILLED_AT,
+            order=order,
+            graphs=graphs,
+            recipe=dict(recipe),
+            tokens=str(tokens),
+            output=str(killed),
+            state=str(state),
         )
         folders = [path for path in sys.path if path]
         dead = subprocess.run(
             [sys.executable, "-c", f"import sys; sys.path[:0] = {folders!r}\n{program}"], capture_output=True, text=True
         )
         assert dead.returncode == -9, dead.stderr
-        assert train_run("run", run_of(order, graphs), tokens, killed, state) == 0
+        assert train_run("run", run_of(order, graphs, recipe), tokens, killed, state) == 0
         assert (killed / "train.csv").read_text().count("\n") == STEPS + 1
         assert read_json(killed / "run.json")["energy_kwh"] > 0
         ends |= {weights(straight), weights(killed)}

@@ -18,7 +18,7 @@ from mamba_narrative.config.selection import SelectionSettings
 from mamba_narrative.config.splits import SplitsSettings
 from mamba_narrative.config.stripping import StrippingSettings
 from mamba_narrative.config.tokens import TokensSettings
-from mamba_narrative.config.training import TrainingSettings
+from mamba_narrative.config.training import LENGTHS, TrainingSettings
 from mamba_narrative.errors import UserError
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -83,4 +83,7 @@ def resolve_experiment(configuration: Mapping[str, Any]) -> ExperimentSettings:
 def _with_shared_training(run: Any, shared: Mapping[str, Any]) -> Any:
     if not isinstance(run, Mapping) or not isinstance(run.get("training", {}), Mapping):
         return run
-    return {**run, "training": {**shared, **run.get("training", {})}}
+    own = run.get("training", {})
+    if any(own.get(name) is not None for name in LENGTHS):
+        shared = {name: value for name, value in shared.items() if name not in LENGTHS}
+    return {**run, "training": {**shared, **own}}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from mamba_narrative.config.base import Section
+
+LENGTHS = ("steps", "epochs", "tokens")
+"""The settings that say how long a run is; one of them is set."""
+_Point = tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1_000)]]
 
 
 class TrainingSettings(Section):
@@ -14,8 +19,12 @@ class TrainingSettings(Section):
 
     seed: int = 1
     """Seed of the initial weights and of the order of the data."""
-    steps: int = Field(default=10_000, ge=1)
-    """Number of updates."""
+    steps: int | None = Field(default=10_000, ge=1)
+    """Number of updates; null where epochs or tokens are set instead."""
+    epochs: float | None = Field(default=None, gt=0, le=100_000)
+    """Length of the run as passes over the training text, rounded up to whole steps; null: see steps, tokens."""
+    tokens: int | None = Field(default=None, ge=1, le=10**15)
+    """Length of the run as tokens seen, rounded up to whole steps; null: see steps, epochs."""
     sequence_length: int = Field(default=2_048, ge=8)
     """Tokens of one training window."""
     batch_sequences: int = Field(default=32, ge=1)
@@ -56,12 +65,23 @@ class TrainingSettings(Section):
     matrix counts as one."""
     learning_rate: float = Field(default=6e-4, gt=0)
     """Peak learning rate."""
+    schedule: Literal["cosine", "wsd"] = "cosine"
+    """cosine: after the warmup the learning rate falls along half a cosine; wsd: it stays, then falls as 1 - sqrt over
+    decay_share. Either ends with the last step: weights from before (by stop_after_validations, or as the best ones)
+    are not annealed."""
+    decay_share: float = Field(default=0.2, gt=0, le=1)
+    """Share of the steps over which wsd lets the learning rate fall."""
     min_learning_rate_share: float = Field(default=0.1, ge=0, le=1)
-    """The cosine ends at this share of the peak."""
+    """The learning rate ends at this share of the peak."""
     warmup_steps: int = Field(default=500, ge=0)
     """Steps of linear warmup."""
+    warmup_share: float | None = Field(default=None, ge=0, lt=1)
+    """Share of the steps that is warmup, in place of warmup_steps; null: warmup_steps."""
     weight_decay: float = Field(default=0.1, ge=0)
     """On matrices only: not on A_log, D, biases and norms. A step shrinks them by the learning rate times this."""
+    weight_decay_schedule: tuple[_Point, ...] = Field(default=((0.0, 1.0),), min_length=1, max_length=100)
+    """Points [share of the run, factor of weight_decay]; straight lines between them, the same factor before the first
+    and after the last. [[0, 1], [1, 0]] falls to zero; [[0.1, 1], [0.5, 0.1], [1, 1]] holds, falls, rises again."""
     residual_dropout: float = Field(default=0.0, ge=0, le=0.99)
     """Share of the values that a block (in a Transformer attention and feed-forward network, each) adds to the residual
     stream which are dropped, others in each step; to the nearest of 65,536 levels, as the other two."""
@@ -80,6 +100,9 @@ class TrainingSettings(Section):
     The logged training loss includes it."""
     skip_grad_norm: float | None = Field(default=None, gt=0)
     """Steps with a larger gradient norm are skipped, as those whose loss is not finite always are; null: no limit."""
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    """Keep an exponential moving average of the weights, of which an update leaves this share: about the mean of the
+    last 1 / (1 - ema_decay) updates, without the initial weights. It is validated beside the weights. null: none."""
     max_skipped_steps: int = Field(default=3, ge=0)
     """More skipped steps in a row end the run."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -97,9 +120,19 @@ class TrainingSettings(Section):
     keep_every_steps: int | None = Field(default=None, ge=1)
     """Checkpoints at multiples of this step are kept for good, in results/state; null: none."""
     stop_after_validations: int | None = Field(default=None, ge=1)
-    """End the run after so many validations in a row without a new best; null: train all steps."""
-    result: Literal["last", "best"] = "last"
-    """Which weights are the run's result: those after the last step, or those of the best validation."""
+    """End the run after so many validations in a row without a new best (of the average where that is the result).
+    null: train all steps."""
+    result: Literal["last", "best", "ema"] = "last"
+    """Which weights are the run's result: those after the last step, those of the best validation, or the moving
+    average after the last step (ema_decay)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_give_way(cls, given: Any) -> Any:
+        """To another length, where the number of steps is only the default."""
+        if isinstance(given, Mapping) and "steps" not in given and any(given.get(name) is not None for name in LENGTHS):
+            return {**given, "steps": None}
+        return given
 
     @property
     def dropouts(self) -> dict[str, float]:
@@ -109,8 +142,17 @@ class TrainingSettings(Section):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> TrainingSettings:
-        if self.warmup_steps > self.steps:
+        lengths = {name: getattr(self, name) for name in LENGTHS}
+        if sum(value is not None for value in lengths.values()) != 1:
+            found = ", ".join(f"{name}: {'null' if value is None else value}" for name, value in lengths.items())
+            raise ValueError(f"one of steps, epochs and tokens must be set and the others be null, found {found}")
+        if self.steps is not None and self.warmup_share is None and self.warmup_steps > self.steps:
             raise ValueError(f"warmup_steps ({self.warmup_steps}) must not exceed steps ({self.steps})")
+        shares = [share for share, _ in self.weight_decay_schedule]
+        if shares != sorted(set(shares)):
+            raise ValueError(f"weight_decay_schedule: shares of the run must rise from point to point, found {shares}")
+        if self.result == "ema" and self.ema_decay is None:
+            raise ValueError("result is ema, but no average is kept: set ema_decay, such as 0.999")
         if self.batch_sequences % self.processes:
             raise ValueError(
                 f"batch_sequences ({self.batch_sequences}) must be a multiple of processes ({self.processes})"

@@ -41,6 +41,8 @@ class Batches(Protocol):
     carries_state: bool
     """Whether row ``i`` of a step goes on where row ``i`` of the step before ended."""
     end_of_text_id: int
+    tokens_per_epoch: int
+    """Targets that an epoch has: every token once."""
 
     def batch(self, step: int) -> Rows:
         """The batch of step 0, 1, ..."""
@@ -63,6 +65,7 @@ class ShuffledBatches:
     def __init__(self, sampler: WindowSampler, books: list[BookTokens], sequences: int) -> None:
         self.sampler, self.sequences, self._books = sampler, sequences, books
         self.end_of_text_id = sampler.end_of_text_id
+        self.tokens_per_epoch = sum(book.tokens for book in books)
 
     def batch(self, step: int) -> Rows:
         """See ``Batches``."""
@@ -99,7 +102,7 @@ class StatefulBatches:
             raise ValueError("there is no token to train on")
         self.sequence_length, self.sequences, self.seed = sequence_length, sequences, seed
         self.end_of_text_id = end_of_text_id
-        self._tokens_per_epoch = sum(book.tokens for book in self._books)
+        self.tokens_per_epoch = sum(book.tokens for book in self._books)
         self._rewind()
 
     def batch(self, step: int) -> Rows:
@@ -125,7 +128,7 @@ class StatefulBatches:
 
     def epochs(self, steps: int) -> float:
         """See ``Batches``."""
-        return steps * self.sequences * self.sequence_length / self._tokens_per_epoch
+        return steps * self.sequences * self.sequence_length / self.tokens_per_epoch
 
     def _pieces_of(self, step: int) -> list[list[tuple[int, int, int]]]:
         """For each row the parts of books that it reads in a step: book, first target, number of targets."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import math
@@ -26,10 +27,10 @@ from mamba_narrative.training.checkpoint import Checkpoint, CheckpointStore
 from mamba_narrative.training.compute import Compute
 from mamba_narrative.training.energy import EnergyMeter
 from mamba_narrative.training.gradients import Accumulated, GradientSum
-from mamba_narrative.training.metrics_log import TRAIN_COLUMNS, VALIDATION_COLUMNS, MetricsLog
+from mamba_narrative.training.metrics_log import AVERAGE_COLUMNS, TRAIN_COLUMNS, VALIDATION_COLUMNS, MetricsLog
 from mamba_narrative.training.optimizer import Optimizer
 from mamba_narrative.training.processes import Processes
-from mamba_narrative.training.schedule import learning_rate_at
+from mamba_narrative.training.schedule import Schedule, number_of_steps
 from mamba_narrative.training.seeds import derived_seed
 from mamba_narrative.training.validation import Passage, ValidationResult, passages_sha256, validate
 
@@ -61,6 +62,11 @@ class Trainer:
         self.rows = self.processes.rows(settings.batch_sequences)
         self.model = model.to(compute.device).train()
         self.model.recompute = settings.recompute
+        self.average: LanguageModel | None = None
+        """The moving average of the weights, as a model."""
+        if settings.ema_decay is not None:
+            self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.schedule = Schedule(settings, number_of_steps(settings, batches))
         self.optimizer = Optimizer(self.model, settings, compute.dtype)
         self._gradient_sum = GradientSum(
             self.model,
@@ -96,7 +102,8 @@ class Trainer:
             folder / name if self.processes.first else None for name in ("train.csv", "validation.csv")
         )
         self.train_log = MetricsLog(train_csv, TRAIN_COLUMNS, texts.get("train.csv"))
-        self.validation_log = MetricsLog(validation_csv, VALIDATION_COLUMNS, self._comparable_validations(texts))
+        columns = VALIDATION_COLUMNS + (AVERAGE_COLUMNS if self.average else ())
+        self.validation_log = MetricsLog(validation_csv, columns, self._comparable_validations(texts))
         if checkpoint:
             try:
                 self._restore(checkpoint)
@@ -105,7 +112,7 @@ class Trainer:
                     f"{self.store.directory}: the state of this run does not fit the model ({error}); its code changed "
                     "since. Delete this folder to train from the beginning"
                 ) from None
-            _LOG.info("continuing after step %d of %d", self.step, settings.steps)
+            _LOG.info("continuing after step %d of %d", self.step, self.schedule.steps)
 
     def run(self, title: str, should_stop: Callable[[], bool]) -> bool:
         """Train and validate to the end; False where ``should_stop`` became true before, after saving the state.
@@ -117,7 +124,7 @@ class Trainer:
             return self.processes.any(should_stop())
 
         saved_step = self.step if self.resumed else -1
-        with Progress(title, self.settings.steps, "steps", done=self.step) as progress, ExitStack() as end:
+        with Progress(title, self.schedule.steps, "steps", done=self.step) as progress, ExitStack() as end:
             end.callback(self._gradient_sum.forget_recorded)
             while True:
                 if self._validation_is_due() and not stop_requested():
@@ -149,8 +156,19 @@ class Trainer:
         rate = self.tokens / self.seconds / self.processes.count
         return throughput.share_of_peak(self.model.parameter_count(), rate, self._peak_flops)
 
-    def load_best(self) -> int:
-        """Take the weights of the best validation; returns their step."""
+    def load_result(self) -> int:
+        """Take the weights that ``training.result`` asks for; returns their step.
+
+        Raises UserError where those of the best validation are lost.
+        """
+        if self.settings.result == "best":
+            return self._load_best()
+        if self.settings.result == "ema":
+            assert self.average is not None, "settings are checked"
+            _copy(dict(self.average.named_parameters()), dict(self.model.named_parameters()))
+        return self.step
+
+    def _load_best(self) -> int:
         checkpoint = self.best.newest()
         if checkpoint is None:
             raise UserError(f"{self.best.directory}: the weights of the best validation are missing or damaged")
@@ -161,7 +179,7 @@ class Trainer:
         """One update of the weights; returns a note for the progress line."""
         started = time.perf_counter()
         settings = self.settings
-        learning_rate = learning_rate_at(self.step, settings)
+        learning_rate = self.schedule.learning_rate(self.step)
         # For models that draw from torch's own generator: each process has other rows and so other numbers.
         torch.manual_seed(derived_seed(settings.seed, self.step, self.processes.rank))
         batch = self._batch()
@@ -173,7 +191,8 @@ class Trainer:
         loss, grad_norm = self.processes.total(result.loss_nats()), norm.item()
         limit = math.inf if settings.skip_grad_norm is None else settings.skip_grad_norm
         if math.isfinite(loss) and math.isfinite(grad_norm) and grad_norm <= limit:
-            self.optimizer.step(learning_rate, settings.weight_decay)
+            self.optimizer.step(learning_rate, self.schedule.weight_decay(self.step))
+            self._take_into_average()
             self._skipped_in_a_row = 0
             if self.batches.carries_state:
                 self._state = result.state
@@ -198,6 +217,21 @@ class Trainer:
             }
         )
         return self._note(loss, learning_rate, grad_norm, tokens / seconds)
+
+    @torch.no_grad()
+    def _take_into_average(self) -> None:
+        """The mean of all weights since the first update, each with ``ema_decay`` times the share of the next.
+
+        Their shares add up to 1, by the correction of Adam's moments (Kingma and Ba 2015).
+        """
+        decay = self.settings.ema_decay
+        if self.average is None or decay is None:
+            return
+        updates = self.step - self.skipped + 1
+        share = (1 - decay) / (1 - decay**updates)
+        averages: list[Tensor] = [*self.average.parameters()]
+        weights: list[Tensor] = [*self.model.parameters()]
+        torch._foreach_lerp_(averages, weights, share)  # pyright: ignore[reportPrivateImportUsage]
 
     def _batch(self) -> Rows:
         step, batch = self._upcoming or (None, None)
@@ -271,16 +305,16 @@ class Trainer:
             torch.cuda.set_per_process_memory_fraction(1.0, device)
 
     def _is_finished(self) -> bool:
-        return self.step == self.settings.steps or self._is_past_its_best()
+        return self.step == self.schedule.steps or self._is_past_its_best()
 
     def _is_past_its_best(self) -> bool:
         patience = self.settings.stop_after_validations
-        losses = self.validation_log.column("loss_nats")
+        losses = self.validation_log.column("ema_loss_nats" if self.settings.result == "ema" else "loss_nats")
         return patience is not None and len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
 
     def _validation_is_due(self) -> bool:
         last = self.validation_log.last()
-        due = self.step == self.settings.steps or (
+        due = self.step == self.schedule.steps or (
             self.step > 0 and self.step % self.settings.validate_every_steps == 0
         )
         return due and (last is None or last["step"] < self.step)
@@ -291,20 +325,24 @@ class Trainer:
         return self.step > 0 and any(every and self.step % every == 0 for every in multiples)
 
     def _validate(self, should_stop: Callable[[], bool]) -> None:
-        result: ValidationResult | None = validate(
-            self.model, self.passages, self.batches.end_of_text_id, self.compute, should_stop
-        )
-        if result is None:
-            return
-        result = ValidationResult(*self.processes.of_first((result.loss_nats, result.bits_per_byte)))
-        if (self.settings.result == "best" and self.processes.first) and result.loss_nats < min(
+        found = {"": self.model, "ema_": self.average} if self.average else {"": self.model}
+        row: dict[str, int | float] = {"step": self.step, "tokens": self.tokens}
+        for prefix, model in found.items():
+            result = validate(model, self.passages, self.batches.end_of_text_id, self.compute, should_stop)
+            if result is None:
+                return
+            result = ValidationResult(*self.processes.of_first((result.loss_nats, result.bits_per_byte)))
+            row |= {f"{prefix}{name}": value for name, value in vars(result).items()}
+        if (self.settings.result == "best" and self.processes.first) and row["loss_nats"] < min(
             self.validation_log.column("loss_nats"), default=math.inf
         ):
             self.best.save(Checkpoint(self.step, {"model": self._model_tensors()}, {}))
-        self.validation_log.append({"step": self.step, "tokens": self.tokens, **vars(result)})
+        self.validation_log.append(row)
         _LOG.info(
-            "step %d: validation loss %.3f, %.3f bits per byte", self.step, result.loss_nats, result.bits_per_byte
+            "step %d: validation loss %.3f, %.3f bits per byte", self.step, row["loss_nats"], row["bits_per_byte"]
         )
+        if self.average:
+            _LOG.info("its average: %.3f, %.3f bits per byte", row["ema_loss_nats"], row["ema_bits_per_byte"])
         if self.processes.first:
             self.on_validation()
 
@@ -322,6 +360,7 @@ class Trainer:
                     {
                         "model": self._model_tensors(),
                         "optimizer": self.optimizer.tensors(),
+                        "average": dict(self.average.named_parameters()) if self.average else {},
                         "state": state or {},
                     },
                     {
@@ -360,15 +399,15 @@ class Trainer:
         self.skipped, self._skipped_in_a_row = counts["skipped"], counts["skipped_in_a_row"]
         self.resumed = counts["resumed"] + 1
         self._load_model(checkpoint)
+        if self.average:
+            _copy(checkpoint.tensors["average"], dict(self.average.named_parameters()))
         self.optimizer.load(checkpoint.tensors["optimizer"])
         if state := checkpoint.tensors.get("state"):
             # A copy: tensors read from a file start at any address, and matrix products depend on it in the last bit.
             self._state = {name: tensor[self.rows].to(self.compute.device, copy=True) for name, tensor in state.items()}
 
-    @torch.no_grad()
     def _load_model(self, checkpoint: Checkpoint) -> None:
-        for name, tensor in self._model_tensors().items():
-            tensor.copy_(checkpoint.tensors["model"][name])
+        _copy(checkpoint.tensors["model"], self._model_tensors())
 
     def _model_tensors(self) -> dict[str, Tensor]:
         """Parameters and saved buffers; ones under two names appear once."""
@@ -376,3 +415,9 @@ class Trainer:
         known = {tensor.data_ptr() for tensor in named.values()}
         saved = self.model.state_dict()
         return named | {name: saved[name] for name in saved if saved[name].data_ptr() not in known}
+
+
+@torch.no_grad()
+def _copy(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
+    for name, tensor in target.items():
+        tensor.copy_(source[name])

@@ -19,6 +19,8 @@ TRAIN_COLUMNS = (
     "seconds",
 )
 VALIDATION_COLUMNS = ("step", "tokens", "loss_nats", "bits_per_byte")
+AVERAGE_COLUMNS = ("ema_loss_nats", "ema_bits_per_byte")
+"""More columns of the validations where a moving average of the weights is kept."""
 
 
 class MetricsLog:

@@ -22,6 +22,7 @@ from mamba_narrative.training.compute import Compute, choose_compute
 from mamba_narrative.training.loop import Trainer
 from mamba_narrative.training.processes import Processes
 from mamba_narrative.training.run_record import describe_code, describe_hardware, describe_versions, model_card
+from mamba_narrative.training.schedule import Schedule
 from mamba_narrative.training.stop import EXIT_STOPPED, StopRequest
 from mamba_narrative.training.throughput import peak_memory_gib
 from mamba_narrative.training.tuning import Try
@@ -60,17 +61,18 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path, 
     batches = _batches(run, train)
     with StopRequest() as stop, Processes(compute.device) as processes:
         model = build_model(run.architecture, run.model, tokenizer.vocab_size, run.training.seed)
+        passages = choose_passages(validation, tokenizer, run.training.validation_tokens)
+        trainer = Trainer(model, run.training, batches, passages, compute, folder, processes)
         _LOG.info(
-            "%s: %s parameters on %s; %s tokens of %s books, %.1f epochs",
+            "%s: %s parameters on %s; %s tokens of %s books, %s steps, %.1f epochs",
             name,
             f"{model.parameter_count():,}",
             compute.device.type,
             f"{len(train):,}",
             f"{len(train.books):,}",
-            batches.epochs(run.training.steps),
+            f"{trainer.schedule.steps:,}",
+            batches.epochs(trainer.schedule.steps),
         )
-        passages = choose_passages(validation, tokenizer, run.training.validation_tokens)
-        trainer = Trainer(model, run.training, batches, passages, compute, folder, processes)
         if recorded is not None:
             trainer.on_validation = lambda: recorded.write(run, _described(train, validation), trainer)
         finished = trainer.run(name, lambda: stop.requested)
@@ -80,7 +82,9 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path, 
         # Snakemake in a job that was told to stop discards its results, even complete ones: the next needs the state.
         if not finished or processes.any(stop.requested):
             to_do = "write the results again" if finished else "continue"
-            _LOG.warning("stopped after step %d of %d; start it again to %s", trainer.step, run.training.steps, to_do)
+            _LOG.warning(
+                "stopped after step %d of %d; start it again to %s", trainer.step, trainer.schedule.steps, to_do
+            )
             return EXIT_STOPPED
         if processes.first:
             _clear(folder, trainer)
@@ -161,11 +165,13 @@ def _write_results(
     tokenizer: Tokenizer,
     output: Path,
 ) -> None:
-    weights_of_step = trainer.load_best() if run.training.result == "best" else trainer.step
+    weights_of_step = trainer.load_result()
+    _warn_of_weights_before_the_end(weights_of_step, trainer.schedule)
     steps = trainer.validation_log.column("step")
     assert weights_of_step in steps, "a run ends with a validation"
+    kind = "ema_" if run.training.result == "ema" else ""
     of_weights = {
-        name: trainer.validation_log.column(name)[steps.index(weights_of_step)]
+        name: trainer.validation_log.column(f"{kind}{name}")[steps.index(weights_of_step)]
         for name in ("loss_nats", "bits_per_byte")
     }
     record: dict[str, Any] = {
@@ -176,7 +182,9 @@ def _write_results(
         "parameters": trainer.model.parameter_count(),
         "tokens_seen": trainer.tokens,
         "steps": trainer.step,
+        "planned_steps": trainer.schedule.steps,
         "weights_of_step": weights_of_step,
+        "learning_rate_of_weights": trainer.schedule.learning_rate(weights_of_step - 1),
         "skipped_steps": trainer.skipped,
         "epochs": trainer.batches.epochs(trainer.step),
         "seconds": round(trainer.seconds, 3),
@@ -202,6 +210,20 @@ def _write_results(
     write_text(output / "train.csv", trainer.train_log.text())
     write_text(output / "validation.csv", trainer.validation_log.text())
     write_json(output / "run.json", {**record, "weights_sha256": weights_sha256})
+
+
+def _warn_of_weights_before_the_end(step: int, schedule: Schedule) -> None:
+    rate, last = schedule.learning_rate(step - 1), schedule.learning_rate(schedule.steps - 1)
+    if rate > last:
+        _LOG.warning(
+            "the result is of step %d of %d: the learning rate was %.3g then and was to fall to %.3g, so these weights "
+            "are not annealed. A run that is planned to end there (training.steps, epochs or tokens) may be better, "
+            "and compares with others that ended with their schedule",
+            step,
+            schedule.steps,
+            rate,
+            last,
+        )
 
 
 def _tokenizer_files(tokenizer: Tokenizer) -> dict[str, bytes]:

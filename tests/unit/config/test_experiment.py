@@ -71,6 +71,22 @@ def test_shared_training_settings_reach_every_run_and_a_run_overrides_single_key
     assert training["a"].warmup_steps == training["b"].warmup_steps == 7
 
 
+def lengths_of(shared, own=None):
+    runs = {"a": {"architecture": "mamba", "training": own or {}}}
+    run = resolve_experiment({"training": shared, "runs": runs}).runs["a"]
+    return run.training.steps, run.training.epochs, run.training.tokens
+
+
+def test_a_run_is_so_many_steps_epochs_or_tokens_long():
+    assert lengths_of({}) == (10_000, None, None)
+    assert lengths_of({"epochs": 2}) == (None, 2, None)
+    assert lengths_of({"steps": None, "tokens": 5_000_000}) == (None, None, 5_000_000)
+    # A run's own length takes the place of the shared one.
+    assert lengths_of({"epochs": 2}, {"steps": 900}) == (900, None, None)
+    assert lengths_of({"steps": 900}, {"epochs": 2}) == (None, 2, None)
+    assert lengths_of({"steps": 900}, {"learning_rate": 1e-3}) == (900, None, None)
+
+
 def test_null_takes_a_run_of_a_lower_configuration_out():
     assert resolve_experiment({"runs": {**RUNS, "b": None}}).runs["b"] is None
     assert "every run is null" in refused({"runs": {"b": None}})
@@ -97,6 +113,20 @@ def test_null_takes_a_run_of_a_lower_configuration_out():
         ({"runs": {"human": RUNS["a"]}}, "run name 'human'.*they name baselines"),
         ({"runs": RUNS, "training": {"learning_rate": float("nan")}}, "learning_rate: .*finite"),
         ({"runs": RUNS, "training": {"steps": 5, "warmup_steps": 6}}, r"warmup_steps \(6\) must not exceed steps"),
+        (
+            {"runs": RUNS, "training": {"steps": 5000, "epochs": 2}},
+            r"one of steps, epochs and tokens must be set and the others be null, found steps: 5000, epochs: 2.0, tok",
+        ),
+        (
+            {"runs": RUNS, "training": {"steps": None}},
+            "one of steps, epochs and tokens .*found steps: null, epochs: nu",
+        ),
+        ({"runs": RUNS, "training": {"result": "ema"}}, "no average is kept: set ema_decay"),
+        (
+            {"runs": RUNS, "training": {"weight_decay_schedule": [[0.5, 1], [0.5, 0]]}},
+            r"shares of the run must rise from point to point, found \[0.5, 0.5\]",
+        ),
+        ({"runs": RUNS, "training": {"weight_decay_schedule": []}}, "weight_decay_schedule: .*at least 1 item"),
         ({}, "runs: missing"),
     ],
 )

@@ -23,7 +23,7 @@ from mamba_narrative.tokens.batches import Rows, ShuffledBatches, StatefulBatche
 from mamba_narrative.training.compute import Compute
 from mamba_narrative.training.gradients import Accumulated, GradientSum
 from mamba_narrative.training.loop import Trainer
-from mamba_narrative.training.validation import Passage, passages_sha256
+from mamba_narrative.training.validation import Passage, passages_sha256, validate
 from unit.training.stand_in import RecurrentModel, recurrent_model
 
 CPU = Compute(torch.device("cpu"), torch.float32)
@@ -71,6 +71,24 @@ def weights(trainer: Trainer) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in trainer.model.named_parameters()}
 
 
+def average(trainer: Trainer) -> dict[str, Tensor]:
+    assert trainer.average is not None
+    return {name: tensor.clone() for name, tensor in trainer.average.named_parameters()}
+
+
+def after_each_update(trainer: Trainer, seen: Callable[[Trainer], object]) -> list[Any]:
+    """What ``seen`` says of the trainer after each of its steps, once it has run."""
+    update, found = trainer._update, []
+
+    def noted() -> str:
+        note = update()
+        found.append(seen(trainer))
+        return note
+
+    trainer._update = noted
+    return found
+
+
 def rows_without_times(path: Path) -> list[list[str]]:
     header, *rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
     kept = [number for number, name in enumerate(header) if name not in TIMING]
@@ -80,6 +98,9 @@ def rows_without_times(path: Path) -> list[list[str]]:
 def assert_same_outcome(found: Trainer, found_in: Path, expected: Trainer, expected_in: Path) -> None:
     for name, tensor in weights(expected).items():
         assert torch.equal(weights(found)[name], tensor), name
+    if expected.average:
+        for name, tensor in average(expected).items():
+            assert torch.equal(average(found)[name], tensor), name
     for table in ("train.csv", "validation.csv"):
         assert rows_without_times(found_in / table) == rows_without_times(expected_in / table)
     assert found.tokens == expected.tokens
@@ -110,7 +131,12 @@ def test_validations_come_at_their_interval_and_at_the_end(start: Start, folder:
 @given(
     stops=st.lists(st.integers(0, 12), max_size=4),
     changes=st.fixed_dictionaries(
-        {"order": st.sampled_from(["shuffled", "stateful"]), "optimizer": st.sampled_from(["adamw", "muon"])}
+        {
+            "order": st.sampled_from(["shuffled", "stateful"]),
+            "optimizer": st.sampled_from(["adamw", "muon"]),
+            "ema_decay": st.sampled_from([None, 0.7]),
+            "weight_decay_schedule": st.sampled_from([((0.0, 1.0),), ((0.0, 5.0), (1.0, 0.0))]),
+        }
     ),
 )
 def test_a_stopped_and_continued_run_equals_an_uninterrupted_one_to_the_bit(
@@ -274,8 +300,15 @@ def test_a_loss_that_is_not_finite_stops_with_advice_and_leaves_the_weights(star
         torch.testing.assert_close(weights(trainer)[name], tensor, equal_nan=True, rtol=0, atol=0)
 
 
-def test_a_step_that_explodes_is_skipped_and_counted(start: Start, folder: Path) -> None:
-    trainer = start(order="stateful", steps=6)
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_step_that_explodes_is_skipped_and_counted(start: Start, folder: Path, optimizer: str) -> None:
+    trainer = start(order="stateful", steps=6, optimizer=optimizer, ema_decay=0.5)
+
+    def everything(trainer: Trainer) -> dict[str, Tensor]:
+        optimizer = {key: tensor.clone() for key, tensor in trainer.optimizer.tensors().items()}
+        return {**weights(trainer), **optimizer, **{f"{name} of ema": part for name, part in average(trainer).items()}}
+
+    states = after_each_update(trainer, everything)
     healthy = trainer._gradients
 
     def explode(rows: Rows, tokens: int) -> Accumulated:
@@ -291,6 +324,8 @@ def test_a_step_that_explodes_is_skipped_and_counted(start: Start, folder: Path)
     assert skipped == [0, 0, 1, 1, 1, 1]
     assert all(torch.isfinite(tensor).all() for tensor in weights(trainer).values())
     assert torch.isfinite(trainer._state["h"]).all()
+    assert all(torch.equal(states[2][key], tensor) for key, tensor in states[1].items())
+    assert not any(torch.equal(states[3][key], tensor) for key, tensor in states[1].items())
 
 
 def test_a_limit_on_the_gradient_norm_skips_steps_until_too_many_end_the_run(start: Start, folder: Path) -> None:
@@ -323,8 +358,59 @@ def test_the_best_weights_come_back(start: Start, folder: Path) -> None:
     trainer.run("test", never)
     losses = trainer.validation_log.column("loss_nats")
     best = 2 * (1 + losses.index(min(losses)))
-    assert trainer.load_best() == best
+    assert trainer.load_result() == best
     assert all(torch.equal(weights(trainer)[name], tensor) for name, tensor in found[best].items())
+
+
+def test_the_average_is_the_weighted_mean_of_the_weights_after_each_update(start: Start) -> None:
+    trainer = start(ema_decay=0.8)
+    seen = after_each_update(trainer, weights)
+    assert trainer.run("test", never)
+    shares = torch.tensor([0.8**age for age in reversed(range(len(seen)))], dtype=torch.float64)
+    shares /= shares.sum()
+    for name, tensor in average(trainer).items():
+        expected = sum(share * step[name].double() for share, step in zip(shares, seen, strict=True))
+        torch.testing.assert_close(tensor.double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_average_is_validated_beside_the_weights_and_leaves_them_alone(start: Start, tmp_path: Path) -> None:
+    plain = start(tmp_path / "plain")
+    plain.run("test", never)
+    averaged = start(tmp_path / "averaged", ema_decay=0.8)  # dropout draws from the seed that this sets
+    averaged.run("test", never)
+    for name, tensor in weights(plain).items():
+        assert torch.equal(weights(averaged)[name], tensor), name
+    columns = {name: averaged.validation_log.column(name) for name in averaged.validation_log.columns}
+    assert tuple(columns) == (*plain.validation_log.columns, "ema_loss_nats", "ema_bits_per_byte")
+    for name in plain.validation_log.columns:
+        assert columns[name] == plain.validation_log.column(name)
+    assert averaged.average is not None
+    found = validate(averaged.average, averaged.passages, averaged.batches.end_of_text_id, CPU, never)
+    assert found is not None
+    assert columns["ema_loss_nats"][-1] == pytest.approx(found.loss_nats, rel=1e-6)
+    assert columns["ema_loss_nats"][-1] != columns["loss_nats"][-1]
+
+
+def test_the_average_may_be_the_result_and_then_decides_when_a_run_ends(start: Start, folder: Path) -> None:
+    trainer = start(steps=40, validate_every_steps=2, ema_decay=0.8, result="ema", stop_after_validations=2)
+    # The weights get better and better, their average does not.
+    for step, (loss, of_average) in enumerate([(3.0, 2.0), (2.9, 2.1), (2.8, 2.2)], 1):
+        values = {"loss_nats": loss, "bits_per_byte": 1.0, "ema_loss_nats": of_average, "ema_bits_per_byte": 1.0}
+        assert not trainer._is_finished()
+        trainer.validation_log.append({"step": step, "tokens": 1, **values})
+    assert trainer._is_finished()
+    trainer._update()
+    expected = average(trainer)
+    assert trainer.load_result() == 1
+    assert all(torch.equal(weights(trainer)[name], tensor) for name, tensor in expected.items())
+
+
+def test_the_schedule_ends_where_a_run_of_epochs_ends(start: Start) -> None:
+    trainer = start(steps=None, epochs=2.5, schedule="wsd", decay_share=0.5, min_learning_rate_share=0.0)
+    assert trainer.run("test", never)
+    rates = trainer.train_log.column("learning_rate")
+    assert (trainer.step, len(rates)) == (10, 10)
+    assert (rates[4], rates[-1]) == (pytest.approx(0.02), 0)
 
 
 def forget_passages(trainer: Trainer) -> None:
@@ -354,7 +440,7 @@ def test_validations_of_other_passages_are_not_compared(
     assert second.run("test", never)
     steps = [int(row[0]) for row in rows_without_times(folder / "validation.csv")[1:]]
     assert steps[:3] == [6, 8, 10]
-    assert second.load_best() in steps
+    assert second.load_result() in steps
     caplog.clear()
     start(passages=passages[1:] if changed else passages, **chosen)
     assert "cannot be compared" not in caplog.text

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file
@@ -14,13 +15,18 @@ from safetensors.torch import load_file
 from mamba_narrative.errors import UserError
 from mamba_narrative.training.processes import Processes
 from mamba_narrative.training.run_training import train_run
-from unit.training.tiny_run import DROPOUT, settings_of
+from unit.training.tiny_run import RECIPE, settings_of
 from unit.training.torchrun import ROOT, by_two_processes
 
 
 def losses_of(folder: Path) -> list[float]:
-    with (folder / "train.csv").open(encoding="utf-8", newline="") as stream:
-        return [float(row["loss_nats"]) for row in csv.DictReader(stream)]
+    """Of all steps and all validations, those of an average too."""
+    found = []
+    for table in ("train.csv", "validation.csv"):
+        with (folder / table).open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        found += [float(row[name]) for row in rows for name in row if name.endswith("loss_nats")]
+    return found
 
 
 def assert_same_run(found: Path, expected: Path) -> None:
@@ -30,15 +36,17 @@ def assert_same_run(found: Path, expected: Path) -> None:
         assert (tensor - other[name]).abs().max() < 1e-4, name
 
 
-@pytest.fixture(params=[pytest.param("shuffled", marks=pytest.mark.slow), "stateful"])
-def order(request: pytest.FixtureRequest) -> str:
-    return request.param
+@pytest.fixture(
+    params=[pytest.param({"order": "shuffled"}, marks=pytest.mark.slow), {"order": "stateful", **RECIPE}],
+    ids=["shuffled", "stateful, other recipe"],
+)
+def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return {"steps": 6, "batch_sequences": 4, **request.param}
 
 
 @pytest.fixture
-def alone(order: str, tokens: Path, tmp_path: Path) -> Path:
-    run = settings_of(steps=6, batch_sequences=4, order=order, **DROPOUT)
-    assert train_run("tiny", run, tokens, tmp_path / "alone", tmp_path / "alone-state") == 0
+def alone(settings: dict[str, Any], tokens: Path, tmp_path: Path) -> Path:
+    assert train_run("tiny", settings_of(**settings), tokens, tmp_path / "alone", tmp_path / "alone-state") == 0
     return tmp_path / "alone"
 
 
@@ -48,9 +56,9 @@ NEWEST = {"stop": "step-000000004", "stop at the end": "step-000000006", "lost":
 
 @pytest.mark.parametrize("event", ["none", *NEWEST])
 def test_two_processes_train_as_one_and_one_continues_what_two_left(
-    order: str, event: str, alone: Path, tokens: Path, tmp_path: Path
+    settings: dict[str, Any], event: str, alone: Path, tokens: Path, tmp_path: Path
 ) -> None:
-    done = by_two_processes("torchrun_worker.py", str(tokens), str(tmp_path), order, event)
+    done = by_two_processes("torchrun_worker.py", str(tokens), str(tmp_path), json.dumps(settings), event)
     if event == "none":
         assert done.returncode == 0, done.stderr
     else:
@@ -59,18 +67,18 @@ def test_two_processes_train_as_one_and_one_continues_what_two_left(
         assert (tmp_path / "output").exists() == (event == "stop at the end")
         (newest,) = (max(folder.iterdir()) for folder in tmp_path.glob("state/*/checkpoints"))
         assert newest.name == NEWEST[event]
-        run = settings_of(steps=6, batch_sequences=4, order=order, **DROPOUT)
-        assert train_run("tiny", run, tokens, tmp_path / "output", tmp_path / "state") == 0
+        assert train_run("tiny", settings_of(**settings), tokens, tmp_path / "output", tmp_path / "state") == 0
     assert_same_run(tmp_path / "output", alone)
 
 
 @pytest.mark.slow
 def test_two_processes_continue_what_two_left_to_the_bit(tokens: Path, tmp_path: Path) -> None:
+    settings = json.dumps({"steps": 6, "batch_sequences": 4, "order": "stateful", **RECIPE})
     ends = []
     for events in (["none"], ["stop", "none"]):
         root = tmp_path / events[0]
         for event in events:
-            done = by_two_processes("torchrun_worker.py", str(tokens), str(root), "stateful", event)
+            done = by_two_processes("torchrun_worker.py", str(tokens), str(root), settings, event)
             assert (done.returncode == 0) == (event == "none"), done.stderr
         ends.append((losses_of(root / "output"), (root / "output" / "model" / "model.safetensors").read_bytes()))
     assert ends[0] == ends[1]

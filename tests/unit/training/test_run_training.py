@@ -20,13 +20,15 @@ from mamba_narrative.config.runs import MambaRun, TransformerRun
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import sha256_file
 from mamba_narrative.model.storage import load_model
+from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import load_tokenizer
 from mamba_narrative.training import run_training
 from mamba_narrative.training import validation as validation_module
+from mamba_narrative.training.compute import Compute
 from mamba_narrative.training.loop import Trainer
 from mamba_narrative.training.metrics_log import TRAIN_COLUMNS, VALIDATION_COLUMNS
 from mamba_narrative.training.run_training import state_key, train_run
-from unit.training.tiny_run import settings_of
+from unit.training.tiny_run import RECIPE, settings_of
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 
@@ -55,7 +57,10 @@ def test_the_record_states_settings_data_and_outcome(finished: Path, tokens: Pat
     assert record["hardware"]["device"] == "cpu"
     assert len(record["code"]["sources_sha256"]) == len(record["code"]["environment_sha256"]) == 64
     assert (record["processes"], record["micro_batch_sequences"], record["skipped_steps"]) == (1, 2, 0)
-    assert record["weights_of_step"] == 4
+    assert (record["weights_of_step"], record["planned_steps"]) == (4, 4)
+    assert record["learning_rate_of_weights"] == float(
+        read_rows(finished / "output" / "train.csv")[-1]["learning_rate"]
+    )
 
 
 def test_the_tables_have_the_agreed_columns(finished: Path) -> None:
@@ -115,6 +120,36 @@ def test_checkpoints_kept_for_good_outlive_the_run_which_may_end_with_its_best_w
     assert record["validation"]["loss_nats"] == float(best["loss_nats"])
 
 
+def test_a_run_of_epochs_may_end_with_the_average_of_its_weights(tokens: Path, tmp_path: Path) -> None:
+    run = settings_of(steps=None, epochs=1.5, warmup_share=0.25, **RECIPE)
+    assert train_run("tiny", run, tokens, tmp_path / "output", tmp_path / "state") == 0
+    record = json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))
+    assert record["settings"]["training"]["epochs"] == 1.5
+    assert record["steps"] == record["planned_steps"] == record["weights_of_step"]
+    assert 1.5 <= record["epochs"] < 1.5 + 1 / record["steps"] * record["epochs"]
+    last = read_rows(tmp_path / "output" / "validation.csv")[-1]
+    assert record["validation"]["bits_per_byte"] == float(last["ema_bits_per_byte"]) != float(last["bits_per_byte"])
+    model = load_model(tmp_path / "output" / "model")
+    passages = validation_module.choose_passages(TokenFile(tokens, "validation"), load_tokenizer("gpt2"), 200_000)
+    compute = Compute(torch.device("cpu"), torch.float32)
+    found = validation_module.validate(model, passages, 50_256, compute, lambda: False)
+    assert found is not None
+    assert found.loss_nats == pytest.approx(float(last["ema_loss_nats"]), rel=1e-6)
+
+
+def test_weights_from_before_the_end_of_the_schedule_come_with_a_warning(
+    tokens: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = settings_of(steps=8, learning_rate=1e-30, validate_every_steps=1, stop_after_validations=2)
+    assert train_run("tiny", run, tokens, tmp_path / "output", tmp_path / "state") == 0
+    assert "the result is of step 3 of 8: the learning rate was 9.4e-31 then and was to fall to 1e-31" in caplog.text
+    record = json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))
+    assert (record["steps"], record["planned_steps"], record["weights_of_step"]) == (3, 8, 3)
+    caplog.clear()
+    assert train_run("tiny", settings_of(), tokens, tmp_path / "other", tmp_path / "state") == 0
+    assert "not annealed" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("change", "same"),
     [
@@ -127,6 +162,9 @@ def test_checkpoints_kept_for_good_outlive_the_run_which_may_end_with_its_best_w
         ({"seed": 2}, False),
         ({"window_offsets": "random"}, False),
         ({"residual_dropout": 0.1}, False),
+        ({"steps": None, "epochs": 2}, False),
+        ({"optimizer": "muon"}, False),
+        ({"ema_decay": 0.9}, False),
     ],
 )
 def test_state_is_shared_only_by_runs_with_the_same_numbers(change: dict[str, object], same: bool) -> None:

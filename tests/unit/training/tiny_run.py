@@ -27,6 +27,15 @@ RUN: dict[str, Any] = {
 }
 
 DROPOUT = {"residual_dropout": 0.2, "embedding_dropout": 0.1}
+RECIPE: dict[str, Any] = {
+    "optimizer": "muon",
+    "schedule": "wsd",
+    "weight_decay_schedule": [[0, 3], [1, 0]],
+    "ema_decay": 0.7,
+    "result": "ema",
+    **DROPOUT,
+}
+"""What a run may have beyond AdamW and a cosine."""
 
 
 def settings_of(**training: object) -> MambaRun:

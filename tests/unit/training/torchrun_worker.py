@@ -1,5 +1,6 @@
 """Started by torchrun in ``test_processes``: a run that may be stopped or lose its second process on the way."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -10,10 +11,10 @@ import torch
 from mamba_narrative.training.loop import Trainer
 from mamba_narrative.training.run_training import train_run
 from mamba_narrative.training.stop import StopRequest
-from unit.training.tiny_run import DROPOUT, settings_of
+from unit.training.tiny_run import settings_of
 
 if __name__ == "__main__":
-    tokens, root, order, event = sys.argv[1:]
+    tokens, root, settings, event = sys.argv[1:]
     torch.set_num_threads(1)
     update, run_trainer = Trainer._update, Trainer.run
 
@@ -32,5 +33,5 @@ if __name__ == "__main__":
         return finished
 
     Trainer._update, Trainer.run = update_and_event, run_and_event
-    run = settings_of(steps=6, batch_sequences=4, order=order, **DROPOUT)
+    run = settings_of(**json.loads(settings))
     sys.exit(train_run("tiny", run, Path(tokens), Path(root) / "output", Path(root) / "state"))
