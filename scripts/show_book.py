@@ -48,12 +48,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--html", type=Path, help="write a page to this file instead")
     parser.add_argument("--brief", action="store_true", help="shorten what was kept")
     parser.add_argument("--colour", action=argparse.BooleanOptionalAction, help="as the terminal allows by default")
-    parser.add_argument(
-        "--max-book-bytes",
-        type=number_argument(int, 1, 2_000_000_000),
-        default=64_000_000,
-        help="larger books are refused",
-    )
+    size = number_argument(int, 1, 2_000_000_000)
+    parser.add_argument("--max-book-bytes", type=size, default=64_000_000, help="larger books are refused")
     add_settings(parser, StrippingSettings, "section `stripping`")
     return parser
 
