@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mamba_narrative.command import command_parser, run_command
+from mamba_narrative.command import command_parser, number_argument, run_command
 from mamba_narrative.reporting.measured_books import find_entries
 from mamba_narrative.reporting.tables.paired import compare_runs, write_comparison
 
@@ -32,8 +32,15 @@ def parser() -> argparse.ArgumentParser:
         "--results", type=Path, nargs="+", required=True, help="results folders; baselines are those of the first"
     )
     command.add_argument("--runs", nargs="+", help="runs to compare; default: all that were measured")
-    command.add_argument("--samples", type=int, default=2_000, help="resamples of the bootstrap (default: 2000)")
-    command.add_argument("--seed", type=int, default=1, help="seed of the bootstrap (default: 1)")
+    command.add_argument(
+        "--samples",
+        type=number_argument(int, 1, 1_000_000),
+        default=2_000,
+        help="resamples of the bootstrap (default: 2000)",
+    )
+    command.add_argument(
+        "--seed", type=number_argument(int, 0, 2**63 - 1), default=1, help="seed of the bootstrap (default: 1)"
+    )
     command.add_argument("--output", type=Path, help="folder for comparison.csv and comparison.md")
     return command
 

@@ -43,14 +43,12 @@ def parser() -> argparse.ArgumentParser:
     parser = command_parser(__doc__ or "", EXAMPLE)
     parser.add_argument("model", type=Path, help="folder of a run, or of an exported model")
     parser.add_argument("--prompt", help="text to continue; without it standard input is read")
-    parser.add_argument("--tokens", type=number_argument(int, 1), default=200, help="most tokens to write (200)")
-    parser.add_argument(
-        "--temperature", type=number_argument(float, 0), default=0.9, help="0 takes the most likely token (0.9)"
-    )
-    parser.add_argument(
-        "--top-p", type=number_argument(float, 0, 1), default=0.95, help="share of probability that is kept (0.95)"
-    )
-    parser.add_argument("--seed", type=int, default=1, help="another one, another text (1)")
+    length, heat = number_argument(int, 1, 10_000_000), number_argument(float, 0, 100)
+    share, seed = number_argument(float, 0, 1), number_argument(int, 0, 2**63 - 1)
+    parser.add_argument("--tokens", type=length, default=200, help="most tokens to write (200)")
+    parser.add_argument("--temperature", type=heat, default=0.9, help="0 takes the most likely token (0.9)")
+    parser.add_argument("--top-p", type=share, default=0.95, help="share of probability that is kept (0.95)")
+    parser.add_argument("--seed", type=seed, default=1, help="another one, another text (1)")
     parser.add_argument("--tokenizer", default="gpt2", help="name or folder of the tokenizer (gpt2)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="the GPU where there is one")
     return parser

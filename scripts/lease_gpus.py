@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from mamba_narrative.command import command_parser, run_command
+from mamba_narrative.command import command_parser, number_argument, run_command
 from mamba_narrative.gpu_lease import lease_gpus
 
 
@@ -23,7 +23,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     parser = command_parser(__doc__ or "", "python scripts/lease_gpus.py --count 2 python scripts/train_run.py ...")
-    parser.add_argument("--count", type=int, required=True, help="number of GPUs; 0: none")
+    parser.add_argument("--count", type=number_argument(int, 0, 4_096), required=True, help="number of GPUs; 0: none")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the command with its arguments")
     return parser
 

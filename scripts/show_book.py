@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from mamba_narrative.command import add_settings, command_parser, run_command
+from mamba_narrative.command import add_settings, command_parser, number_argument, run_command
 from mamba_narrative.config.stripping import StrippingSettings
 from mamba_narrative.corpus.encoding import decode
 from mamba_narrative.corpus.inventory import list_books
@@ -48,7 +48,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--html", type=Path, help="write a page to this file instead")
     parser.add_argument("--brief", action="store_true", help="shorten what was kept")
     parser.add_argument("--colour", action=argparse.BooleanOptionalAction, help="as the terminal allows by default")
-    parser.add_argument("--max-book-bytes", type=int, default=64_000_000, help="larger books are refused")
+    size = number_argument(int, 1, 2_000_000_000)
+    parser.add_argument("--max-book-bytes", type=size, default=64_000_000, help="larger books are refused")
     add_settings(parser, StrippingSettings, "section `stripping`")
     return parser
 

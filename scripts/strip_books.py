@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mamba_narrative.command import add_settings, command_parser, run_command
+from mamba_narrative.command import add_settings, command_parser, number_argument, run_command
 from mamba_narrative.config.stripping import StrippingSettings
 from mamba_narrative.corpus.stripping import strip_shard
 from mamba_narrative.io import write_hashes
@@ -36,8 +36,13 @@ def parser() -> argparse.ArgumentParser:
     parser = command_parser(__doc__ or "", EXAMPLE)
     parser.add_argument("--source-directory", type=Path, required=True, help="folder of raw books")
     parser.add_argument("--shard", required=True, help="name of the shard, such as 003")
-    parser.add_argument("--shards", type=int, required=True, help="number of shards")
-    parser.add_argument("--max-book-bytes", type=int, default=64_000_000, help="larger books are refused")
+    parser.add_argument("--shards", type=number_argument(int, 1, 4_096), required=True, help="number of shards")
+    parser.add_argument(
+        "--max-book-bytes",
+        type=number_argument(int, 1, 2_000_000_000),
+        default=64_000_000,
+        help="larger books are refused",
+    )
     add_settings(parser, StrippingSettings, "section `stripping`")
     parser.add_argument("--stripped", type=Path, required=True, help="folder of the texts to write")
     parser.add_argument("--audit", type=Path, required=True, help="file to write: one JSON record a book")

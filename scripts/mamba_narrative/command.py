@@ -7,7 +7,6 @@ state saved, start it again (training alone); 130 stopped by Ctrl-C. A reader th
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import math
 import os
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from mamba_narrative.config.base import explain
 from mamba_narrative.errors import UserError
+from mamba_narrative.strict_yaml import parse_yaml, read_yaml
 
 Settings = TypeVar("Settings", bound=BaseModel)
 EXIT_BUG, EXIT_USER_ERROR, EXIT_INTERRUPTED = 1, 2, 130
@@ -43,16 +43,11 @@ def settings_argument(model: type[Settings]) -> Callable[[str], Settings]:
 
     def parse(value: str) -> Settings:
         try:
-            if value.lstrip().startswith("{"):
-                data = json.loads(value)
-            else:
-                import yaml
-
-                data = yaml.safe_load(Path(value).read_text(encoding="utf-8"))
-            return model.model_validate(data)
+            inline = value.lstrip().startswith("{")
+            return model.model_validate(parse_yaml(value, "inline") if inline else read_yaml(Path(value)))
         except ValidationError as error:
             raise argparse.ArgumentTypeError(explain(error)) from None
-        except (OSError, ValueError) as error:
+        except UserError as error:
             raise argparse.ArgumentTypeError(f"neither JSON nor a readable YAML file: {error}") from None
 
     return parse
@@ -79,7 +74,7 @@ def number_argument(
         except ValueError:
             number = math.nan
         if not least <= number <= most:
-            expected = f"at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+            expected = f"at least {least:,}" if most == math.inf else f"from {least:,} to {most:,}"
             whole = "a whole number" if kind is int else "a number"
             raise argparse.ArgumentTypeError(f"{value!r} is not {whole} {expected}")
         return number

@@ -98,10 +98,13 @@ def test_a_reader_that_closes_its_pipe_is_no_fault():
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--tokens", "0", "'0' is not a whole number at least 1"),
+        ("--tokens", "0", "'0' is not a whole number from 1 to 10,000,000"),
+        ("--tokens", "1" + "0" * 30, "is not a whole number from 1 to 10,000,000"),
+        ("--seed", "-1", "is not a whole number from 0 to"),
+        ("--seed", str(2**63), "is not a whole number from 0 to"),
         ("--tokens", "many", "'many' is not a whole number"),
         ("--top-p", "1.5", "'1.5' is not a number from 0 to 1"),
-        ("--temperature", "nan", "'nan' is not a number at least 0"),
+        ("--temperature", "nan", "'nan' is not a number from 0 to 100"),
     ],
 )
 def test_numbers_outside_their_range_are_refused(option, value, message, monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""The examples of CONTRIBUTING.md work: made in a copy of the project, they train, are measured and are reported."""
+"""The examples of CONTRIBUTING.md work: made in a copy of the project, they train, are measured, drawn and reported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mamba_narrative.io import read_json
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
 BLOCKS = re.findall(
-    r"^```(python|diff)\n# (?:new: )?(\S+)\n(.*?)^```$", (REPOSITORY / "CONTRIBUTING.md").read_text(), re.M | re.S
+    r"^```(python|diff|rst)\n# (?:new: )?(\S+)\n(.*?)^```$", (REPOSITORY / "CONTRIBUTING.md").read_text(), re.M | re.S
 )
 READS_IN_PIECES = """
 import sys, torch
@@ -37,7 +37,7 @@ def apply(folder: Path) -> None:
     """Write new files, and replace what the lines of each diff say; every place must be found exactly once."""
     for kind, path, body in BLOCKS:
         file = folder / path
-        if kind == "python":
+        if kind != "diff":
             file.write_text(body, encoding="utf-8")
             continue
         lines = body.splitlines()
@@ -47,12 +47,14 @@ def apply(folder: Path) -> None:
         file.write_text(text.replace(before, after), encoding="utf-8")
 
 
-def test_both_examples_are_there():
-    assert len([kind for kind, _, _ in BLOCKS if kind == "python"]) == 1
-    assert len(BLOCKS) == 11
+def test_all_examples_are_there():
+    assert [path.rpartition("/")[2] for kind, path, _ in BLOCKS if kind != "diff"] == [
+        *("gru.py", "book_lengths.py", "book_lengths.rst")
+    ]
+    assert len(BLOCKS) == 15
 
 
-def test_a_new_architecture_and_a_new_measure_go_the_whole_way(project: Project):
+def test_a_new_architecture_a_new_measure_and_a_new_figure_go_the_whole_way(project: Project):
     apply(project.folder)
     done = subprocess.run([sys.executable, "-c", READS_IN_PIECES], cwd=project.folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -71,6 +73,9 @@ def test_a_new_architecture_and_a_new_measure_go_the_whole_way(project: Project)
         assert 1 < measured["value"] < 20
     page = (results / "report" / "index.html").read_text(encoding="utf-8")
     assert 'id="definition-word_letters"' in page
+    assert "Histogram: numbers of selected books by their words." in page
+    assert page.count('src="data:image/svg+xml') == 7
+    assert (results / "report" / "figures" / "book_lengths.png").is_file()
     card = (results / "models" / "tiny-b" / "README.md").read_text(encoding="utf-8")
     assert "does not have this architecture" in card
     assert "Letters of a word" in card

@@ -18,6 +18,6 @@ rule acquire_books:
         mem_mb=2000,
         runtime=2880,
     params:
-        settings=settings(with_absolute_paths(EXPERIMENT.corpus)),
+        settings=settings(corpus_to_acquire()),
     shell:
         command("acquire_books") + " --settings {params.settings:q}"

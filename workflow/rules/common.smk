@@ -40,11 +40,14 @@ from mamba_narrative.corpus.inventory import (
 from mamba_narrative.errors import UserError
 from mamba_narrative.file_digests import FileDigests
 from mamba_narrative.io import canonical_json
+from mamba_narrative.strict_yaml import read_yaml
 
 # Commands run with this interpreter's python unless a software deployment method puts another one first.
 environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', '')}"
 
 try:
+    for path in workflow.configfiles:
+        read_yaml(Path(path))
     EXPERIMENT = resolve_experiment(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
@@ -85,8 +88,8 @@ if (
     and all(os.path.isfile(f"{RESULTS}/tokens/{split}.json") for split in SPLITS)
 ):
     NOT_ACQUIRED = (
-        f"{RAW_BOOKS}: not there. From the token files alone, runs are trained and measured by: snakemake "
-        "--workflow-profile workflow/profiles/from-tokens ... train evaluate"
+        f"{RAW_BOOKS}: not there. From the token files alone, runs are trained and measured by: snakemake train evaluate "
+        "--cores all --workflow-profile workflow/profiles/from-tokens --configfile ..."
     )
 
 try:
@@ -110,6 +113,9 @@ SHARDS = list(BOOKS)
 # SLURM's warning before the run-time limit goes to every process of a job step. Only the training command handles it;
 # snakemake and the shell between it and SLURM would die of it, and the command with them.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+# Snakemake's own report reads them once more at the end.
+workflow.configfiles[:] = [os.path.abspath(path) for path in workflow.configfiles]
 
 # From here on the working directory is the results folder. Snakemake heeds no `workdir:` where --directory is given,
 # which then is the folder that results_dir is relative to.
@@ -140,29 +146,40 @@ def content(name: str, *files: Path) -> str:
     return f"{name} {' '.join(DIGESTS.of_all(map(str, files)))}"
 
 
-def seen_from_results(path: str) -> str:
-    """The name of something on a hub as it is; the path of a folder here as it is spelled from the results folder."""
-    found = ORIGIN / path
-    return os.path.relpath(found, RESULTS) if found.exists() else path
+def seen_from_results(path: str | None) -> str | None:
+    """A path here as it is spelled from the results folder; the name of something on a hub, or null, as it is."""
+    found = ORIGIN / (path or "")
+    return os.path.relpath(found, RESULTS) if path and found.exists() else path
 
 
-def with_absolute_paths(section):
-    """The section of the corpus for a command that is called from the results folder."""
-    paths = {
-        name: getattr(section, name) for name in ("directory", "catalogue", "lock")
-    }
+def spelled_from_results(section, *names: str):
+    """A section of the settings whose paths ``names`` hold for a command that is called from the results folder."""
     return section.model_copy(
-        update={name: path and str(ORIGIN / path) for name, path in paths.items()}
+        update={name: seen_from_results(getattr(section, name)) for name in names}
     )
 
 
-def files_below(path: str) -> list[Path]:
-    """All files of a folder, or the file itself; none of what is no path."""
-    found = Path(path)
+def corpus_to_acquire():
+    """The section `corpus` for a command that is called from the results folder; what it names may not be there yet."""
+    corpus = EXPERIMENT.corpus
+    paths = {name: getattr(corpus, name) for name in ("directory", "catalogue", "lock")}
+    return corpus.model_copy(
+        update={
+            **{name: path and str(ORIGIN / path) for name, path in paths.items()},
+            "gutenberg": spelled_from_results(corpus.gutenberg, "archive"),
+            "huggingface": spelled_from_results(corpus.huggingface, "dataset"),
+        }
+    )
+
+
+def files_below(path: str | None, *patterns: str) -> list[Path]:
+    """The file of this path, or the files of its folder; none of what has a name on a hub, or of null."""
+    if path is None:
+        return []
+    found = ORIGIN / path
+    below = [file for pattern in patterns or ("**/*",) for file in found.glob(pattern)]
     return (
-        [found]
-        if found.is_file()
-        else sorted(file for file in found.rglob("*") if file.is_file())
+        [found] if found.is_file() else sorted(file for file in below if file.is_file())
     )
 
 
@@ -173,10 +190,8 @@ def command(script: str) -> str:
 
 CATALOGUE_DIGEST = content("catalogue", CATALOGUE) if CATALOGUE else "catalogue none"
 CATALOGUE_ARGUMENT = f"--catalogue {quote(str(CATALOGUE))}" if CATALOGUE else ""
-TOKENS = EXPERIMENT.tokens.model_copy(
-    update={"tokenizer": seen_from_results(EXPERIMENT.tokens.tokenizer)}
-)
-TOKENIZER_DIGEST = content("tokenizer", *files_below(TOKENS.tokenizer))
+TOKENS = spelled_from_results(EXPERIMENT.tokens, "tokenizer")
+TOKENIZER_DIGEST = content("tokenizer", *files_below(EXPERIMENT.tokens.tokenizer))
 
 
 def gpu_command(script: str) -> str:
@@ -239,13 +254,15 @@ def chapter_file(wildcards) -> str:
     return "tokens/test.chapters.tsv"
 
 
-def files_of_published(model) -> list[Path]:
+def files_of_published(name: str) -> list[Path]:
     """The files of a published model that lies in a folder here; none of one that has a name on the hub."""
-    folder = Path(model.path)
+    (model,) = (
+        model for model in EXPERIMENT.evaluation.published if model.name == name
+    )
+    patterns = ("*.json", "*.safetensors", "*.model", "*.txt")
     return [
-        folder / name
-        for name in ("config.json", "model.safetensors")
-        if (folder / name).is_file()
+        *files_below(model.path, *patterns),
+        *files_below(model.tokenizer, *patterns),
     ]
 
 

@@ -16,8 +16,9 @@ LIKELIHOOD_AND_BASELINES = LikelihoodBaselines(
 MEASURES = EXPERIMENT.evaluation.model_copy(
     update={"published": (), "tasks": TaskSettings()}
 )
+TASKS = spelled_from_results(EXPERIMENT.evaluation.tasks, "task_directory")
 PUBLISHED = {
-    model.name: model.model_copy(update={"path": seen_from_results(model.path)})
+    model.name: spelled_from_results(model, "path", "tokenizer")
     for model in EXPERIMENT.evaluation.published
 }
 
@@ -312,7 +313,7 @@ rule evaluate_published:
             PUBLISHED[wildcards.model].model_dump(mode="json")
         ),
         weights=lambda wildcards: content(
-            "weights", *files_of_published(PUBLISHED[wildcards.model])
+            "weights", *files_of_published(wildcards.model)
         ),
         settings=settings(EXPERIMENT.evaluation.likelihood),
     shell:
@@ -342,7 +343,8 @@ rule evaluate_tasks:
         gpu=gpus(EXPERIMENT.evaluation.tasks.device),
     params:
         code=code("evaluate_tasks"),
-        settings=settings(EXPERIMENT.evaluation.tasks),
+        settings=settings(TASKS),
+        tasks=content("tasks", *files_below(EXPERIMENT.evaluation.tasks.task_directory)),
     shell:
         gpu_command("evaluate_tasks")
         + " --run-directory runs/{wildcards.run} --settings {params.settings:q}"

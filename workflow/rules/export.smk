@@ -1,7 +1,7 @@
 """What other programs read.
 
 Inputs: stripped texts, selection, splits, table of books; trained runs and the report's tables. Outputs: a dataset
-folder, a folder for each model. Not part of the default target: `snakemake dataset models` writes them.
+folder, a folder for each model. Not part of the default target: `snakemake --cores 4 dataset models` writes them.
 """
 
 

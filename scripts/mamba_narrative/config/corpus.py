@@ -14,6 +14,7 @@ from mamba_narrative.config.acquisition import (
     TransferSettings,
 )
 from mamba_narrative.config.base import Section
+from mamba_narrative.config.paths import ConfiguredPath
 
 ACQUIRED_SOURCES = ("gutenberg", "huggingface")
 """Sources that `snakemake acquire_books` brings into a folder before anything else can be planned."""
@@ -25,13 +26,13 @@ class CorpusSettings(Section):
     source: Literal["sample", "directory", "gutenberg", "huggingface"] = "sample"
     """`sample`: the stories that come with the project; `directory`: a folder of raw Gutenberg files; `gutenberg`,
     `huggingface`: brought from there into a folder by `snakemake acquire_books`."""
-    directory: str | None = None
+    directory: ConfiguredPath | None = None
     """Folder of raw books (searched recursively), or the folder to which they are brought; relative to where snakemake
     is started."""
-    catalogue: str | None = None
+    catalogue: ConfiguredPath | None = None
     """CSV file with Project Gutenberg's own columns (`Text#`, `Title`, `Language`, ...); null: headers only, and for
     `source: gutenberg` the catalogue that Project Gutenberg publishes."""
-    lock: str | None = None
+    lock: ConfiguredPath | None = None
     """Lock file of another acquisition: exactly its books, with the same bytes, instead of a choice."""
     choose: ChoiceSettings = ChoiceSettings()
     """Which books to bring."""
@@ -48,7 +49,7 @@ class CorpusSettings(Section):
     """How politely files are fetched."""
     shards: int = Field(default=8, ge=1, le=4096)
     """Number of groups into which books are hashed; one job a group. About 1 per 300 books suits big corpora."""
-    max_book_bytes: int = Field(default=64_000_000, ge=1_000)
+    max_book_bytes: int = Field(default=64_000_000, ge=1_000, le=2_000_000_000)
     """Larger files, packed or unpacked, are refused with a reason instead of filling the memory."""
 
     @model_validator(mode="after")

@@ -14,17 +14,17 @@ class DuplicatesSettings(Section):
 
     shingle_words: int = Field(default=8, ge=2, le=32)
     """Length of a shingle in words."""
-    sketch_fraction: float = Field(default=1 / 32, gt=0, le=1)
+    sketch_fraction: float = Field(default=1 / 32, ge=0.001, le=1)
     """Share of all shingle hashes kept in a book's sketch (FracMinHash)."""
-    max_books_per_shingle: int = Field(default=50, ge=2)
+    max_books_per_shingle: int = Field(default=50, ge=2, le=10_000)
     """A shingle of more books than this (boilerplate, a proverb) does not make all of them candidates."""
-    cluster_containment: float = Field(default=0.01, gt=0, le=1)
+    cluster_containment: float = Field(default=0.01, ge=0.0001, le=1)
     """Books that share at least this part of the smaller one's shingles form one cluster and one split. A story in two
     anthologies is a few per cent of each; quotations and proverbs stay far below one per cent."""
     representative: Literal["longest", "earliest", "latest"] = "longest"
     """Which edition stands for its duplicates: the longest complete one, or the one that Project Gutenberg published
     first or last (by book number). One used whole goes before one used in part."""
-    duplicate_containment: float = Field(default=0.8, gt=0, le=1)
+    duplicate_containment: float = Field(default=0.8, ge=0.0001, le=1)
     """A book contained to at least this part in another book of its cluster is a duplicate and is left out."""
 
     @model_validator(mode="after")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from mamba_narrative.config.base import Section
+from mamba_narrative.config.base import Distinct, LanguageCode, Section
 
 
 class SelectionSettings(Section):
     """Thresholds of the selection; every drop has a reason code in `corpus/selection`."""
 
-    languages: tuple[str, ...] = Field(default=("en",), min_length=1)
+    languages: Distinct[LanguageCode] = Field(default=("en",), min_length=1, max_length=200)
     """Languages kept, as ISO 639-1 codes. The narrative measures know English words only."""
     min_language_share: float = Field(default=0.6, ge=0, le=1)
     """Least share of samples of the text that are in a wanted language, whatever is declared."""
-    min_words: int = Field(default=1_000, ge=0)
+    min_words: int = Field(default=1_000, ge=0, le=10_000_000)
     """Shorter books are dropped."""
     min_narrative_share: float = Field(default=0.4, ge=0, le=1)
     """Least share of words in passages of prose that read as narration, where no catalogue says fiction."""
@@ -30,9 +30,9 @@ class SelectionSettings(Section):
     keep_narrative_parts: bool = True
     """Of a collection that mixes stories with essays, verse or plays, use the narrative sections alone; false: use or
     drop it whole."""
-    max_years_per_1000_words: float = Field(default=1.1, ge=0)
+    max_years_per_1000_words: float = Field(default=1.1, ge=0, le=1_000)
     """Prose with more dates than this is history or a memoir rather than fiction, where no catalogue says fiction."""
-    max_numbers_per_1000_words: float = Field(default=8.0, ge=0)
+    max_numbers_per_1000_words: float = Field(default=8.0, ge=0, le=1_000)
     """The same for numbers in digits: verses of scripture, references, statistics."""
     drop_copyrighted: bool = True
     """Drop books whose header or catalogue row says that they are under copyright."""

@@ -6,17 +6,17 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from mamba_narrative.config.base import Section
+from mamba_narrative.config.base import Section, Seed
 
 
 class SplitsSettings(Section):
     """A cluster's split depends on its identity and the seed alone."""
 
-    seed: int = 1
+    seed: Seed = 1
     """Changes which clusters are held out."""
-    validation_share: float = Field(default=0.1, gt=0, lt=1)
+    validation_share: float = Field(default=0.1, ge=0.0001, le=0.9)
     """Expected share of clusters in validation."""
-    test_share: float = Field(default=0.1, gt=0, lt=1)
+    test_share: float = Field(default=0.1, ge=0.0001, le=0.9)
     """Expected share of clusters in test."""
     group_by: Literal["cluster", "author"] = "cluster"
     """`author`: all books of an author land in one split, too, so that held-out authors are unknown to the model."""

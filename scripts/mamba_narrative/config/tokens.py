@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from mamba_narrative.config.base import Section
+from mamba_narrative.config.paths import ConfiguredPath
 
 
 class TokensSettings(Section):
     """The tokenizer; its vocabulary must fit uint16 (at most 65,536 entries)."""
 
-    tokenizer: str = "gpt2"
+    tokenizer: ConfiguredPath = "gpt2"
     """`gpt2` (bundled, verified by hash) or the name or path of a Hugging Face tokenizer."""

@@ -7,7 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from mamba_narrative.config.base import Section
+from mamba_narrative.config.base import Section, Seed
+from mamba_narrative.config.paths import PathOfAnotherMachine
+
+_MOST_TOKENS_OF_A_BATCH = 2**28
 
 LENGTHS = ("steps", "epochs", "tokens")
 """The settings that say how long a run is; one of them is set."""
@@ -17,17 +20,17 @@ _Point = tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0,
 class TrainingSettings(Section):
     """Recipe of a training run. One step is one update of the weights."""
 
-    seed: int = 1
+    seed: Seed = 1
     """Seed of the initial weights and of the order of the data."""
-    steps: int | None = Field(default=10_000, ge=1)
+    steps: int | None = Field(default=10_000, ge=1, le=100_000_000)
     """Number of updates; null where epochs or tokens are set instead."""
-    epochs: float | None = Field(default=None, gt=0, le=100_000)
+    epochs: float | None = Field(default=None, ge=1e-6, le=100_000)
     """Length of the run as passes over the training text, rounded up to whole steps; null: see steps, tokens."""
     tokens: int | None = Field(default=None, ge=1, le=10**15)
     """Length of the run as tokens seen, rounded up to whole steps; null: see steps, epochs."""
-    sequence_length: int = Field(default=2_048, ge=8)
+    sequence_length: int = Field(default=2_048, ge=8, le=1_048_576)
     """Tokens of one training window."""
-    batch_sequences: int = Field(default=32, ge=1)
+    batch_sequences: int = Field(default=32, ge=1, le=65_536)
     """Windows of one update."""
     order: Literal["shuffled", "stateful"] = "shuffled"
     """shuffled: windows of all books in random order; stateful: each row of the batch reads one book after the other
@@ -35,17 +38,17 @@ class TrainingSettings(Section):
     window_offsets: Literal["fixed", "random"] = "fixed"
     """Where shuffled windows cut a book. fixed: at multiples of sequence_length, so that a token has the same tokens
     before it in every epoch; random: shifted by an offset that each book draws anew each epoch."""
-    micro_batch_sequences: int | None = Field(default=None, ge=1)
+    micro_batch_sequences: int | None = Field(default=None, ge=1, le=65_536)
     """Windows computed at once; smaller parts of a batch are accumulated, with the same result. null: as many as fit
     into the GPU's memory (found once for a run), on the CPU all."""
-    processes: int = Field(default=1, ge=1)
+    processes: int = Field(default=1, ge=1, le=4_096)
     """Processes that share each batch, one a GPU; the results are the same up to rounding."""
     gradient_reduction: Literal["float32", "bfloat16"] = "float32"
     """Type in which several processes exchange and add up their gradients; bfloat16 halves what travels and rounds the
     sums, so use it where the connection between GPUs is slow. Without effect for one process."""
-    nodes: int = Field(default=1, ge=1)
+    nodes: int = Field(default=1, ge=1, le=1_024)
     """Machines that the processes are spread over evenly; more than one needs SLURM."""
-    stage_directory: str | None = None
+    stage_directory: PathOfAnotherMachine | None = None
     """Folder on a disk of the machine that trains, such as `$TMPDIR` or `/scratch/$USER` (variables are those of that
     machine): token arrays are copied there first and removed at the end. null: they are read where they are."""
     cuda_graphs: bool = True
@@ -56,28 +59,28 @@ class TrainingSettings(Section):
     optimizer: Literal["adamw", "muon"] = "adamw"
     """adamw: for all parameters; muon: Muon for the layers' matrices, AdamW for the rest, with one learning rate and
     weight decay (Muon's updates are scaled to the size of AdamW's)."""
-    muon_momentum: float = Field(default=0.95, ge=0, lt=1)
+    muon_momentum: float = Field(default=0.95, ge=0, le=0.9999)
     """Muon's share of the past in its momentum."""
     muon_nesterov: bool = True
     """Whether Muon looks ahead: the momentum counts once more beside the gradient."""
     muon_split_joined: bool = False
     """Whether Muon takes matrices that one product joins (queries, keys and values; Mamba's x and z) apart; else such a
     matrix counts as one."""
-    learning_rate: float = Field(default=6e-4, gt=0)
+    learning_rate: float = Field(default=6e-4, ge=1e-9, le=10)
     """Peak learning rate."""
     schedule: Literal["cosine", "wsd"] = "cosine"
     """cosine: after the warmup the learning rate falls along half a cosine; wsd: it stays, then falls as 1 - sqrt over
     decay_share. Either ends with the last step: weights from before (by stop_after_validations, or as the best ones)
     are not annealed."""
-    decay_share: float = Field(default=0.2, gt=0, le=1)
+    decay_share: float = Field(default=0.2, ge=0.001, le=1)
     """Share of the steps over which wsd lets the learning rate fall."""
     min_learning_rate_share: float = Field(default=0.1, ge=0, le=1)
     """The learning rate ends at this share of the peak."""
-    warmup_steps: int = Field(default=500, ge=0)
+    warmup_steps: int = Field(default=500, ge=0, le=100_000_000)
     """Steps of linear warmup."""
-    warmup_share: float | None = Field(default=None, ge=0, lt=1)
+    warmup_share: float | None = Field(default=None, ge=0, le=0.99)
     """Share of the steps that is warmup, in place of warmup_steps; null: warmup_steps."""
-    weight_decay: float = Field(default=0.1, ge=0)
+    weight_decay: float = Field(default=0.1, ge=0, le=10)
     """On matrices only: not on A_log, D, biases and norms. A step shrinks them by the learning rate times this."""
     weight_decay_schedule: tuple[_Point, ...] = Field(default=((0.0, 1.0),), min_length=1, max_length=100)
     """Points [share of the run, factor of weight_decay]; straight lines between them, the same factor before the first
@@ -89,37 +92,37 @@ class TrainingSettings(Section):
     """Share of the values of the tokens' embeddings that are dropped."""
     attention_dropout: float = Field(default=0.0, ge=0, le=0.99)
     """Share of the values that attention's heads give which are dropped, before their projection (Transformer only)."""
-    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta1: float = Field(default=0.9, ge=0, le=0.9999)
     """AdamW's first moment."""
-    beta2: float = Field(default=0.95, ge=0, lt=1)
+    beta2: float = Field(default=0.95, ge=0, le=0.99999)
     """AdamW's second moment."""
-    clip_grad_norm: float = Field(default=1.0, gt=0)
+    clip_grad_norm: float = Field(default=1.0, ge=1e-6, le=1e9)
     """Gradients are scaled down to this norm."""
-    z_loss: float = Field(default=0.0, ge=0)
+    z_loss: float = Field(default=0.0, ge=0, le=1)
     """Weight of the mean squared logarithm of the softmax's denominator, which keeps scores from drifting.
     The logged training loss includes it."""
-    skip_grad_norm: float | None = Field(default=None, gt=0)
+    skip_grad_norm: float | None = Field(default=None, ge=1e-6, le=1e9)
     """Steps with a larger gradient norm are skipped, as those whose loss is not finite always are; null: no limit."""
-    ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    ema_decay: float | None = Field(default=None, ge=0.1, le=0.999999)
     """Keep an exponential moving average of the weights, of which an update leaves this share: about the mean of the
     last 1 / (1 - ema_decay) updates, without the initial weights. It is validated beside the weights. null: none."""
-    max_skipped_steps: int = Field(default=3, ge=0)
+    max_skipped_steps: int = Field(default=3, ge=0, le=100_000_000)
     """More skipped steps in a row end the run."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Compute type; parameters and optimiser state are float32 always."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU where there is one."""
-    validate_every_steps: int = Field(default=500, ge=1)
+    validate_every_steps: int = Field(default=500, ge=1, le=100_000_000)
     """Steps between validations; one more at the end."""
-    validation_tokens: int = Field(default=200_000, ge=1)
+    validation_tokens: int = Field(default=200_000, ge=1, le=10_000_000_000)
     """Tokens that one validation reads, from the beginnings of all validation books alike (the same ones each time)."""
-    checkpoint_every_steps: int = Field(default=500, ge=1)
+    checkpoint_every_steps: int = Field(default=500, ge=1, le=100_000_000)
     """Steps between checkpoints."""
-    keep_checkpoints: int = Field(default=2, ge=1)
+    keep_checkpoints: int = Field(default=2, ge=1, le=1_000)
     """Newest checkpoints kept."""
-    keep_every_steps: int | None = Field(default=None, ge=1)
+    keep_every_steps: int | None = Field(default=None, ge=1, le=100_000_000)
     """Checkpoints at multiples of this step are kept for good, in results/state; null: none."""
-    stop_after_validations: int | None = Field(default=None, ge=1)
+    stop_after_validations: int | None = Field(default=None, ge=1, le=1_000_000)
     """End the run after so many validations in a row without a new best (of the average where that is the result).
     null: train all steps."""
     result: Literal["last", "best", "ema"] = "last"
@@ -153,6 +156,11 @@ class TrainingSettings(Section):
             raise ValueError(f"weight_decay_schedule: shares of the run must rise from point to point, found {shares}")
         if self.result == "ema" and self.ema_decay is None:
             raise ValueError("result is ema, but no average is kept: set ema_decay, such as 0.999")
+        if self.batch_sequences * self.sequence_length > _MOST_TOKENS_OF_A_BATCH:
+            raise ValueError(
+                f"batch_sequences ({self.batch_sequences}) x sequence_length ({self.sequence_length}) are more than "
+                f"{_MOST_TOKENS_OF_A_BATCH:,} tokens a step"
+            )
         if self.batch_sequences % self.processes:
             raise ValueError(
                 f"batch_sequences ({self.batch_sequences}) must be a multiple of processes ({self.processes})"

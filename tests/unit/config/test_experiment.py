@@ -1,14 +1,17 @@
 """A configuration is complete and right, or refused with the key, the value and what was expected."""
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 import yaml
 
+from mamba_narrative.config.architectures import TransformerSettings
 from mamba_narrative.config.evaluation import EvaluationSettings
 from mamba_narrative.config.experiment import ExperimentSettings, resolve_experiment
 from mamba_narrative.errors import UserError
+from mamba_narrative.model.registry import outline_model
 
 ROOT = Path(__file__).resolve().parents[3]
 RUNS = {"a": {"architecture": "mamba"}}
@@ -126,7 +129,61 @@ def test_null_takes_a_run_of_a_lower_configuration_out():
             {"runs": RUNS, "training": {"weight_decay_schedule": [[0.5, 1], [0.5, 0]]}},
             r"shares of the run must rise from point to point, found \[0.5, 0.5\]",
         ),
+        (
+            {"runs": RUNS, "training": {"weight_decay_schedule": [[1.1, 1]]}},
+            "weight_decay_schedule.0.0: .*less than or equal",
+        ),
+        (
+            {"runs": RUNS, "training": {"weight_decay_schedule": [[0, -1]]}},
+            "weight_decay_schedule.0.1: .*greater than or",
+        ),
+        (
+            {"runs": RUNS, "training": {"weight_decay_schedule": [[0, 1001]]}},
+            "weight_decay_schedule.0.1: .*less than or",
+        ),
         ({"runs": RUNS, "training": {"weight_decay_schedule": []}}, "weight_decay_schedule: .*at least 1 item"),
+        ({"runs": RUNS, "training": {"steps": True}}, "training.steps: .*YAML reads this as true or false, found True"),
+        (
+            {"runs": RUNS, "training": {"steps": "1e3"}},
+            "steps: .*write a whole number in digits, such as 1000",
+        ),
+        ({"runs": RUNS, "training": {"learning_rate": "fast"}}, "learning_rate: .*write a number such as 0.001"),
+        ({"runs": RUNS, "training": {"batch_sequences": 65_536, "sequence_length": 65_536}}, "tokens a step"),
+        (
+            {"runs": RUNS, "selection": {"languages": [False]}},
+            "languages: .*YAML reads this as true or false",
+        ),
+        (
+            {"runs": RUNS, "tokens": {"tokenizer": 2024}},
+            "tokenizer: .*reads this as a number; put text into quotes",
+        ),
+        ({"runs": RUNS, "tokens": {"tokenizer": date(2024, 1, 1)}}, "YAML reads this as a date"),
+        ({"runs": RUNS, "results_dir": None}, "results_dir: .*YAML reads this as null"),
+        ({"runs": {1: RUNS["a"]}}, "runs.1.*YAML reads this as a number; put text into quotes"),
+        ({"runs": RUNS, "evaluation": {"context": {"context_tokens": [64, 16]}}}, "context_tokens: must rise"),
+        (
+            {"runs": RUNS, "evaluation": {"context": {"reset_tokens": [0]}}},
+            "reset_tokens.0: .*greater than or equal",
+        ),
+        ({"runs": RUNS, "evaluation": {"structure": {"chapter_prefix_tokens": [8, 8]}}}, "prefix_tokens: must rise"),
+        ({"runs": RUNS, "evaluation": {"generation": {"seeds": [1, 1]}}}, "generation.seeds: holds a value twice"),
+        (
+            {"runs": RUNS, "evaluation": {"generation": {"prompts": 10_000, "continuation_tokens": 65_536}}},
+            "prompts x seeds x continuation_tokens are 1,310,720,000 tokens",
+        ),
+        (
+            {"runs": {"a": {"architecture": "mamba", "model": {"d_model": 16_384, "n_layer": 1_024}}}},
+            "runs.a.model: the blocks have .* parameters",
+        ),
+        (
+            {"runs": {"a": {"architecture": "transformer", "model": {"d_model": 16_384, "n_layer": 1_024}}}},
+            "runs.a.model: the blocks have .* parameters",
+        ),
+        (
+            {"runs": {"a": {"architecture": "mamba", "model": {"dt_rank": 769}}}},
+            "dt_rank .769. must not exceed",
+        ),
+        ({"runs": RUNS, "corpus": {"choose": {"ids": ["x" * 900 + str(n) for n in range(200)]}}}, "use corpus.lock"),
         ({}, "runs: missing"),
     ],
 )
@@ -134,6 +191,53 @@ def test_a_wrong_value_is_refused_with_its_key_and_what_was_expected(configurati
     import re
 
     assert re.search(message, refused(configuration)), refused(configuration)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(".", "..", "a.", ".a", "-a", "_a", "a b", "a/b", "../a", "a\n", "\u00e9", "a" * 65, "a:b", "a%"),
+        *("human", "Human", "XZ", "unigram", "published", "compressor.log", "ngram.tsv", "Untrained"),
+    ],
+)
+def test_a_run_that_no_folder_can_be_named_after_is_refused(name):
+    assert "run name" in refused({"runs": {name: RUNS["a"]}})
+
+
+@pytest.mark.parametrize("name", ["a", "1e5", "A_", "a-", "a.b", "0", "human-2", "a" * 64])
+def test_a_run_may_have_any_other_name(name):
+    resolve_experiment({"runs": {name: RUNS["a"]}})
+
+
+def test_names_that_differ_in_capitals_alone_are_refused():
+    # Some file systems would give both the same folder.
+    assert "a, A need names that differ, capitals aside" in refused({"runs": {**RUNS, "A": RUNS["a"]}})
+    resolve_experiment({"runs": {**RUNS, "A": None}})
+    for name, message in (("A", "need names that differ"), ("Human", "names a baseline")):
+        assert message in refused({"runs": RUNS, "evaluation": {"published": [{"name": name, "path": "x"}]}})
+    twice = [{"name": "b", "path": "x"}, {"name": "B", "path": "y"}]
+    assert "b is there twice" in refused({"runs": RUNS, "evaluation": {"published": twice}})
+
+
+def test_a_number_may_be_written_in_every_way_that_yaml_has():
+    # Also as text: `--config` hands all values over as text, and YAML 1.1 takes 1e-3 for text.
+    for steps, rate in ((1_000, 0.001), ("1000", "1e-3"), (1.0e3, 1.0e-3), ("1_000", ".001")):
+        experiment = resolve_experiment({"runs": RUNS, "training": {"steps": steps, "learning_rate": rate}})
+        assert experiment.runs["a"] is not None
+        assert experiment.runs["a"].training.steps == 1_000
+        assert experiment.runs["a"].training.learning_rate == 0.001
+
+
+def test_a_message_is_short_however_long_the_value():
+    assert len(refused({"runs": RUNS, "report": {"title": "t" * 300_000}})) < 300
+
+
+def test_the_parameters_of_a_transformers_block_are_those_of_the_model():
+    for mlp in ("swiglu", "gelu"):
+        settings = TransformerSettings(d_model=64, n_layer=3, mlp=mlp)
+        model = outline_model("transformer", settings, 101)
+        outside = model.head_weight().numel() + settings.d_model
+        assert sum(parameter.numel() for parameter in model.parameters()) - outside == 3 * settings.block_parameters
 
 
 def test_the_limit_of_tokens_holds_for_all_measurements_that_do_not_set_their_own():
@@ -158,9 +262,7 @@ def test_stateful_rows_have_no_windows_to_shift():
 def test_dropout_that_an_architecture_does_not_heed_is_refused():
     runs = {"a": {"architecture": "mamba"}, "b": {"architecture": "transformer"}}
     message = refused({"training": {"attention_dropout": 0.1}, "runs": runs})
-    assert (
-        "runs.a: Value error, training.attention_dropout is 0.1, which the architecture mamba does not heed" in message
-    )
+    assert "runs.a: training.attention_dropout is 0.1, which the architecture mamba does not heed" in message
     assert "runs.b" not in message
     dropped = {"residual_dropout": 0.1, "embedding_dropout": 0.1}
     assert resolve_experiment({"training": dropped, "runs": runs}).runs["b"].training.residual_dropout == 0.1
