@@ -22,13 +22,23 @@ from torch.nn import functional as F
 
 from mamba_narrative.config.base import Section, explain
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import atomic_directory, read_json, sha256_bytes, write_bytes, write_json
+from mamba_narrative.io import (
+    atomic_directory,
+    damaged,
+    read_json,
+    sha256_bytes,
+    sha256_file,
+    write_bytes,
+    write_json,
+)
 from mamba_narrative.model.convert import settings_from_hugging_face
 from mamba_narrative.model.hugging_face import find_form
 from mamba_narrative.model.interface import LanguageModel
 from mamba_narrative.model.registry import find_architecture, outline_model
 
 CONFIG, WEIGHTS, GENERATION = "config.json", "model.safetensors", "generation_config.json"
+RECORD = "run.json"
+"""Lies beside the folder of a run's model."""
 _OURS = "mamba_narrative"
 
 
@@ -89,11 +99,33 @@ def load_model(directory: Path, device: torch.device | str = "cpu") -> LanguageM
     where a file is missing or unreadable, or names or shapes of the weights do not fit ``config.json``.
     """
     directory = Path(directory)
+    verify_model(directory)
     model = _outline(directory / CONFIG)
     weights = _padded(model, find_form(model.architecture).to_ours(_read_weights(directory / WEIGHTS)))
     _check_fit(directory / WEIGHTS, model.state_dict(), weights)
     model.load_state_dict({name: tensor.to(device, torch.float32) for name, tensor in weights.items()}, assign=True)
     return model.requires_grad_().eval()
+
+
+def model_hashes(directory: Path) -> dict[str, str]:
+    """SHA-256 of each file of a model's folder, by name, as ``run.json`` beside the folder records them."""
+    return {path.name: sha256_file(path) for path in sorted(directory.iterdir()) if path.is_file()}
+
+
+def verify_model(directory: Path) -> None:
+    """Raise FileFormatError where a file in ``directory`` is not the one that ``run.json`` beside it records.
+
+    A folder without one is of others, or was handed on.
+    """
+    record = directory.parent / RECORD
+    if not record.is_file():
+        return
+    run = read_json(record)
+    if not isinstance(run, dict):
+        raise FileFormatError(f"{record}: expected a JSON object")
+    for name, sha256 in (run.get("model_sha256") or {WEIGHTS: run.get("weights_sha256")}).items():
+        if sha256 and (directory / name).is_file() and sha256_file(directory / name) != sha256:
+            raise damaged(directory / name, record)
 
 
 def _padded_name(model: LanguageModel) -> str | None:
