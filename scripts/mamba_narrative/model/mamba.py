@@ -1,7 +1,7 @@
 """Mamba-1 language model (Gu and Dao 2023, arXiv 2312.00752).
 
 Parameter names, shapes and initialisation are those of mamba-ssm's ``MambaLMHeadModel`` (mixer_seq_simple.py,
-mamba_simple.py), but the tied head ``lm_head.weight`` is not stored a second time. Unlike there, the state is an
+mamba_simple.py), but a tied head ``lm_head.weight`` is not stored a second time. Unlike there, the state is an
 ordinary input and output, books can start anywhere in a row, and the scan may be any backend of ``scan/dispatch``.
 """
 
@@ -15,7 +15,15 @@ from torch.nn import functional as F
 
 from mamba_narrative.config.architectures import MambaSettings
 from mamba_narrative.model.interface import LanguageModel, State
-from mamba_narrative.model.layers import EMBEDDING_STD, RMSNorm, compute_dtype, embed, padded_rows, recomputed
+from mamba_narrative.model.layers import (
+    EMBEDDING_STD,
+    RMSNorm,
+    compute_dtype,
+    embed,
+    padded_rows,
+    recomputed,
+    untied_head,
+)
 from mamba_narrative.model.scan.convolution import causal_conv
 from mamba_narrative.model.scan.cuda_mixer import MixerWeights, cuda_mixer, takes
 from mamba_narrative.model.scan.cuda_step import cuda_step
@@ -23,6 +31,11 @@ from mamba_narrative.model.scan.dispatch import resolve_backend, selective_scan
 
 DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 0.1, 1e-4
 """Initial step sizes are log-uniform between the first two and never below the third."""
+
+
+def as_torch_does(weight: Tensor, generator: torch.Generator) -> None:
+    """Initial values of ``nn.Linear``, which mamba-ssm leaves as they are."""
+    nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
 
 
 class MambaMixer(nn.Module):
@@ -116,16 +129,12 @@ class MambaMixer(nn.Module):
     @torch.no_grad()
     def initialise(self, n_layer: int, generator: torch.Generator) -> None:
         """Initial values of mamba_simple.py and, for ``out_proj``, of mixer_seq_simple.py (1 / sqrt(n_layer))."""
-
-        def as_torch_does(weight: Tensor) -> None:
-            nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
-
-        as_torch_does(self.in_proj.weight)
-        as_torch_does(self.conv1d.weight)
+        as_torch_does(self.in_proj.weight, generator)
+        as_torch_does(self.conv1d.weight, generator)
         if self.conv1d.bias is not None:
             bound = 1 / math.sqrt(self.conv1d.kernel_size[0])
             nn.init.uniform_(self.conv1d.bias, -bound, bound, generator=generator)
-        as_torch_does(self.x_proj.weight)
+        as_torch_does(self.x_proj.weight, generator)
         bound = self.dt_rank**-0.5
         nn.init.uniform_(self.dt_proj.weight, -bound, bound, generator=generator)
         uniform = torch.rand(self.d_inner, generator=generator)
@@ -133,7 +142,7 @@ class MambaMixer(nn.Module):
         self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # the inverse of softplus
         self.A_log.copy_(torch.log(torch.arange(1, self.d_state + 1, dtype=torch.float32)).expand(self.d_inner, -1))
         self.D.fill_(1.0)
-        as_torch_does(self.out_proj.weight)
+        as_torch_does(self.out_proj.weight, generator)
         self.out_proj.weight.div_(math.sqrt(n_layer))
 
 
@@ -169,7 +178,7 @@ class MambaBackbone(nn.Module):
 
 
 class MambaLanguageModel(LanguageModel):
-    """Mamba-1 with a head tied to the embedding.
+    """Mamba-1 with a head that is the embedding, unless the settings say otherwise.
 
     State: ``{layer}.window`` [batch, d_conv - 1, d_inner] and ``{layer}.scan`` [batch, d_inner, d_state].
     """
@@ -183,6 +192,7 @@ class MambaLanguageModel(LanguageModel):
         self.vocab_size = vocab_size
         self.padded_vocab_size = padded_rows(vocab_size, settings.pad_vocab_size_multiple)
         self.backbone = MambaBackbone(settings, self.padded_vocab_size)
+        self.lm_head = untied_head(settings.tie_embeddings, self.padded_vocab_size, settings.d_model)
 
     @property
     def settings(self) -> MambaSettings:
@@ -222,7 +232,11 @@ class MambaLanguageModel(LanguageModel):
         return self.backbone.norm_f(residual, update, residual.dtype)[0]
 
     def head_weight(self) -> Tensor:
-        """The embedding."""
+        """The embedding, or a matrix of its own."""
+        return self.embedding_weight() if self.lm_head is None else self.lm_head.weight
+
+    def embedding_weight(self) -> Tensor:
+        """See ``LanguageModel.embedding_weight``."""
         return self.backbone.embedding.weight
 
     @property
@@ -240,3 +254,5 @@ class MambaLanguageModel(LanguageModel):
             layer.norm.weight.fill_(1.0)
             layer.mixer.initialise(self.settings.n_layer, generator)
         self.backbone.norm_f.weight.fill_(1.0)
+        if self.lm_head is not None:
+            as_torch_does(self.lm_head.weight, generator)

@@ -16,7 +16,15 @@ from torch.nn import functional as F
 from mamba_narrative.config.architectures import TransformerSettings
 from mamba_narrative.model.attention import Reading, Rotation, Step, rotate
 from mamba_narrative.model.interface import LanguageModel, State
-from mamba_narrative.model.layers import EMBEDDING_STD, RMSNorm, compute_dtype, embed, padded_rows, recomputed
+from mamba_narrative.model.layers import (
+    EMBEDDING_STD,
+    RMSNorm,
+    compute_dtype,
+    embed,
+    padded_rows,
+    recomputed,
+    untied_head,
+)
 
 
 class Attention(nn.Module):
@@ -126,6 +134,7 @@ class TransformerLanguageModel(LanguageModel):
         self.embedding = nn.Embedding(self.padded_vocab_size, settings.d_model)
         self.blocks = nn.ModuleList(TransformerBlock(settings) for _ in range(settings.n_layer))
         self.final_norm = RMSNorm(settings.d_model)
+        self.lm_head = untied_head(settings.tie_embeddings, self.padded_vocab_size, settings.d_model)
 
     @property
     def settings(self) -> TransformerSettings:
@@ -179,7 +188,11 @@ class TransformerLanguageModel(LanguageModel):
         return [block for block in self.blocks if isinstance(block, TransformerBlock)]
 
     def head_weight(self) -> Tensor:
-        """The embedding."""
+        """The embedding, or a matrix of its own."""
+        return self.embedding_weight() if self.lm_head is None else self.lm_head.weight
+
+    def embedding_weight(self) -> Tensor:
+        """See ``LanguageModel.embedding_weight``."""
         return self.embedding.weight
 
     @property
