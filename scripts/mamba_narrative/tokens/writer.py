@@ -55,7 +55,7 @@ def encode_books(
             if ranges := parse_ranges(row.get("ranges", "")):
                 text = kept_text(text, ranges)
                 description = description | _describe(text)
-            ids = np.append(tokenizer.encode_array(text), np.uint16(tokenizer.end_of_text_id)).astype(DTYPE)
+            ids = np.append(tokenizer.encode_book(text), np.uint16(tokenizer.end_of_text_id)).astype(DTYPE)
             stream.write(ids.tobytes())
             rows.append({**description, "first_token": first_token, "tokens": len(ids)})
             first_token += len(ids)
