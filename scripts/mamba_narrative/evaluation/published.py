@@ -46,11 +46,12 @@ def evaluate_published(published: PublishedModel, tokens: Path, settings: Likeli
     test, tokenizer = open_tokens(tokens, SPLIT)
     books = held_out_books(test, tokenizer, settings.max_tokens_per_book)
     folder = _fetch(published.path)
+    # The model first: what is wrong with its configuration would be told of the tokenizer, which reads it, too.
+    reader = _open_reader(folder, published, settings)
     spelling = _open_tokenizer(published.tokenizer or str(folder))
     encoded = [
         replace(book, ids=_encode(spelling, tokenizer.decode(book.ids.tolist()), published.name)) for book in books
     ]
-    reader = _open_reader(folder, published, settings)
     with Progress(f"{published.name}: scoring", sum(len(book.ids) for book in encoded), "tokens") as progress:
         losses = BookLosses(encoded, reader.score(encoded, _first_id(spelling, published), progress)[:, None])
     metrics = likelihood_metrics(losses, settings.bootstrap_samples, settings.seed)
@@ -172,11 +173,12 @@ def _open_in_transformers(folder: Path) -> Any:
         # A head that is the embedding may be stored again, or not at all.
         if declared.num_parameters() > 2 * sum(map(math.prod, shapes.values())):
             raise UserError(f"it declares {declared.num_parameters():,} parameters, many more than its files hold")
-        model, found = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
         )
     except Exception as error:  # Many kinds, of the library, of torch and of a model's own code.
         raise UserError(f"{folder}: transformers cannot open it: {_first_line(error)}") from None
+    model, found = loaded
     if missing := sorted(found["missing_keys"]):
         raise UserError(f"{folder}: {len(missing)} weights are missing, such as {missing[0]}; copy the model again")
     return model
