@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-from io import TextIOWrapper
 from pathlib import Path
 
 from mamba_narrative.command import command_parser, number_argument, run_command
 from mamba_narrative.errors import UserError
-from mamba_narrative.evaluation.streaming import stream_text
+from mamba_narrative.evaluation.streaming import read_prompt, stream_text, write_pieces
 from mamba_narrative.evaluation.trained_run import choose_device
 from mamba_narrative.model.storage import load_model
 from mamba_narrative.tokens.tokenizer import load_tokenizer
@@ -22,52 +19,32 @@ EXAMPLE = """python scripts/generate.py results/runs/mamba-sample --prompt "The 
 
 def main(arguments: argparse.Namespace) -> None:
     folder = arguments.model / "model" if (arguments.model / "model").is_dir() else arguments.model
-    if arguments.prompt is None and sys.stdin.isatty():
-        print("Write the text to continue; Ctrl-D on a line of its own ends it:", file=sys.stderr)
-    # Not as Python decodes them: bytes that are no text would become characters that no tokenizer takes.
-    given = sys.stdin.buffer.read() if arguments.prompt is None else os.fsencode(arguments.prompt)
-    prompt = _decoded(given, "standard input" if arguments.prompt is None else "--prompt")
+    prompt = read_prompt(arguments.prompt)
     model, tokenizer = load_model(folder, choose_device(arguments.device)), load_tokenizer(arguments.tokenizer)
     if model.vocab_size != tokenizer.vocab_size:
         raise UserError(
             f"{folder}: the model knows {model.vocab_size} tokens and the tokenizer {tokenizer.name!r} has "
             f"{tokenizer.vocab_size}; name the one it was trained with: --tokenizer"
         )
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")
-    sys.stdout.write(prompt)
     pieces = stream_text(
         model, tokenizer, prompt, arguments.tokens, arguments.temperature, arguments.top_p, arguments.seed
     )
-    for piece in pieces:
-        sys.stdout.write(piece)
-        sys.stdout.flush()
-    sys.stdout.write("\n")
-
-
-def _decoded(given: bytes, source: str) -> str:
-    try:
-        return given.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{source}: not UTF-8 at byte {error.start}; convert the text to UTF-8 first") from None
+    write_pieces([prompt], pieces, ["\n"])
 
 
 def parser() -> argparse.ArgumentParser:
     parser = command_parser(__doc__ or "", EXAMPLE)
     parser.add_argument("model", type=Path, help="folder of a run, or of an exported model")
     parser.add_argument("--prompt", help="text to continue; without it standard input is read")
-    parser.add_argument(
-        "--tokens", type=number_argument(int, 1, 1_000_000), default=200, help="most tokens to write (200)"
-    )
+    tokens, seed = number_argument(int, 1, 1_000_000), number_argument(int, 0, 2**63 - 1)
+    parser.add_argument("--tokens", type=tokens, default=200, help="most tokens to write (200)")
     parser.add_argument(
         "--temperature", type=number_argument(float, 0), default=0.9, help="0 takes the most likely token (0.9)"
     )
     parser.add_argument(
         "--top-p", type=number_argument(float, 0, 1), default=0.95, help="share of probability that is kept (0.95)"
     )
-    parser.add_argument(
-        "--seed", type=number_argument(int, 0, 2**63 - 1), default=1, help="another one, another text (1)"
-    )
+    parser.add_argument("--seed", type=seed, default=1, help="another one, another text (1)")
     parser.add_argument("--tokenizer", default="gpt2", help="name or folder of the tokenizer (gpt2)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="the GPU where there is one")
     return parser

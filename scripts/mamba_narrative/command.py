@@ -79,7 +79,7 @@ def number_argument(
         except ValueError:
             number = math.nan
         if not least <= number <= most:
-            expected = f"at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+            expected = f"at least {least:,}" if most == math.inf else f"from {least:,} to {most:,}"
             whole = "a whole number" if kind is int else "a number"
             raise argparse.ArgumentTypeError(f"{value!r} is not {whole} {expected}")
         return number

@@ -98,7 +98,7 @@ def test_a_reader_that_closes_its_pipe_is_no_fault():
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--tokens", "0", "'0' is not a whole number at least 1"),
+        ("--tokens", "0", "'0' is not a whole number from 1 to 1,000,000"),
         ("--tokens", "many", "'many' is not a whole number"),
         ("--top-p", "1.5", "'1.5' is not a number from 0 to 1"),
         ("--temperature", "nan", "'nan' is not a number at least 0"),
