@@ -7,11 +7,13 @@ from pathlib import Path
 
 from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.tokens import TokensSettings
+from mamba_narrative.io import recorded_outputs
 from mamba_narrative.tokens.chapters import collect_chapters
 from mamba_narrative.tokens.tokenizer import load_tokenizer
 from mamba_narrative.tokens.writer import assemble_splits
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     assemble_splits(
         {"train": arguments.train, "validation": arguments.validation, "test": arguments.test},

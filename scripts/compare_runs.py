@@ -9,10 +9,12 @@ import argparse
 from pathlib import Path
 
 from mamba_narrative.command import command_parser, number_argument, run_command
+from mamba_narrative.io import recorded_outputs
 from mamba_narrative.reporting.measured_books import find_entries
 from mamba_narrative.reporting.tables.paired import compare_runs, write_comparison
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     entries = find_entries(arguments.results, arguments.runs)
     if arguments.output is None:

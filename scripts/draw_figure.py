@@ -6,9 +6,11 @@ import argparse
 from pathlib import Path
 
 from mamba_narrative.command import command_parser, run_command
+from mamba_narrative.io import recorded_outputs
 from mamba_narrative.reporting.drawing import draw_figure, figure_names
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     draw_figure(arguments.figure, arguments.results, arguments.runs, arguments.svg, arguments.png)
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.tokens import TokensSettings
-from mamba_narrative.io import write_hashes
+from mamba_narrative.io import recorded_outputs, write_hashes
 from mamba_narrative.tokens.tokenizer import load_tokenizer
 from mamba_narrative.tokens.writer import encode_books
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     encode_books(
         arguments.selection,

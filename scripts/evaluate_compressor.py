@@ -11,8 +11,10 @@ from mamba_narrative.command import run_command
 from mamba_narrative.config.evaluation import LikelihoodBaselines
 from mamba_narrative.evaluation.command import baseline_parser
 from mamba_narrative.evaluation.compressor import evaluate_compressor
+from mamba_narrative.io import recorded_outputs
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     evaluate_compressor(arguments.tokens, arguments.settings, arguments.output_directory)
 

@@ -8,8 +8,10 @@ from mamba_narrative.command import run_command
 from mamba_narrative.config.evaluation import GenerationSettings
 from mamba_narrative.evaluation.command import run_parser
 from mamba_narrative.evaluation.generation import evaluate_generation
+from mamba_narrative.io import recorded_outputs
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     evaluate_generation(arguments.run_directory, arguments.tokens, arguments.settings, arguments.output_directory)
 

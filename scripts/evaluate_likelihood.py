@@ -8,8 +8,10 @@ from mamba_narrative.command import run_command
 from mamba_narrative.config.evaluation import LikelihoodSettings
 from mamba_narrative.evaluation.command import run_parser
 from mamba_narrative.evaluation.likelihood import evaluate_likelihood
+from mamba_narrative.io import recorded_outputs
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     evaluate_likelihood(arguments.run_directory, arguments.tokens, arguments.settings, arguments.output_directory)
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from mamba_narrative.command import command_parser, run_command, settings_argument
 from mamba_narrative.config.evaluation import LikelihoodSettings, PublishedModel
 from mamba_narrative.evaluation.published import evaluate_published
+from mamba_narrative.io import recorded_outputs
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     evaluate_published(arguments.model, arguments.tokens, arguments.settings, arguments.output_directory)
 

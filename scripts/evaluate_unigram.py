@@ -8,8 +8,10 @@ from mamba_narrative.command import run_command
 from mamba_narrative.config.evaluation import EvaluationSettings
 from mamba_narrative.evaluation.command import baseline_parser
 from mamba_narrative.evaluation.unigram import evaluate_unigram
+from mamba_narrative.io import recorded_outputs
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     evaluate_unigram(arguments.tokens, arguments.settings, arguments.output_directory)
 

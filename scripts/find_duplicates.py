@@ -8,7 +8,7 @@ from pathlib import Path
 from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.corpus.duplicates import write_duplicates
-from mamba_narrative.io import write_hashes
+from mamba_narrative.io import recorded_outputs, write_hashes
 
 EXAMPLE = (
     "python scripts/find_duplicates.py --sketch-directory results/corpus/sketches --selection-directory "
@@ -17,6 +17,7 @@ EXAMPLE = (
 )
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     write_duplicates(
         arguments.sketch_directory,

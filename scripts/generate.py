@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from mamba_narrative.command import command_parser, number_argument, run_command
 from mamba_narrative.errors import UserError
-from mamba_narrative.evaluation.streaming import stream_text
+from mamba_narrative.evaluation.streaming import read_prompt, stream_text, write_pieces
 from mamba_narrative.evaluation.trained_run import choose_device
 from mamba_narrative.model.storage import load_model
 from mamba_narrative.tokens.tokenizer import load_tokenizer
@@ -20,23 +19,17 @@ EXAMPLE = """python scripts/generate.py results/runs/mamba-sample --prompt "The 
 
 def main(arguments: argparse.Namespace) -> None:
     folder = arguments.model / "model" if (arguments.model / "model").is_dir() else arguments.model
-    if arguments.prompt is None and sys.stdin.isatty():
-        print("Write the text to continue; Ctrl-D on a line of its own ends it:", file=sys.stderr)
-    prompt = sys.stdin.read() if arguments.prompt is None else arguments.prompt
+    prompt = read_prompt(arguments.prompt)
     model, tokenizer = load_model(folder, choose_device(arguments.device)), load_tokenizer(arguments.tokenizer)
     if model.vocab_size != tokenizer.vocab_size:
         raise UserError(
             f"{folder}: the model knows {model.vocab_size} tokens and the tokenizer {tokenizer.name!r} has "
             f"{tokenizer.vocab_size}; name the one it was trained with: --tokenizer"
         )
-    sys.stdout.write(prompt)
     pieces = stream_text(
         model, tokenizer, prompt, arguments.tokens, arguments.temperature, arguments.top_p, arguments.seed
     )
-    for piece in pieces:
-        sys.stdout.write(piece)
-        sys.stdout.flush()
-    sys.stdout.write("\n")
+    write_pieces([prompt], pieces, ["\n"])
 
 
 def parser() -> argparse.ArgumentParser:

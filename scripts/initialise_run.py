@@ -8,8 +8,10 @@ from pathlib import Path
 from mamba_narrative.command import command_parser, run_command, settings_argument
 from mamba_narrative.config.runs import RunSettings
 from mamba_narrative.evaluation.untrained import initialise_run
+from mamba_narrative.io import recorded_outputs
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     initialise_run(arguments.like, arguments.settings.root, arguments.tokenizer, arguments.output)
 

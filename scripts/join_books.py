@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mamba_narrative.command import command_parser, run_command
 from mamba_narrative.corpus.book_table import join_books
-from mamba_narrative.io import write_hashes
+from mamba_narrative.io import recorded_outputs, write_hashes
 
 EXAMPLE = (
     "python scripts/join_books.py --selection-directory results/corpus/selection --shard-names 000 001 "
@@ -16,6 +16,7 @@ EXAMPLE = (
 )
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     join_books(
         arguments.selection_directory,

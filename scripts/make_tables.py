@@ -6,9 +6,11 @@ import argparse
 from pathlib import Path
 
 from mamba_narrative.command import command_parser, run_command
+from mamba_narrative.io import recorded_outputs
 from mamba_narrative.reporting.tables.write import write_tables
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     write_tables(
         arguments.results,

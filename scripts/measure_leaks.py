@@ -9,6 +9,7 @@ from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.splits import SplitsSettings
 from mamba_narrative.corpus.leaks import write_leaks
 from mamba_narrative.corpus.splits import SPLITS
+from mamba_narrative.io import recorded_outputs
 
 EXAMPLE = (
     "python scripts/measure_leaks.py --splits-directory results/splits --selection-directory results/corpus/selection "
@@ -16,6 +17,7 @@ EXAMPLE = (
 )
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     write_leaks(
         {split: arguments.splits_directory / f"{split}.tsv" for split in SPLITS},

@@ -8,6 +8,7 @@ from pathlib import Path
 from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.selection import SelectionSettings
 from mamba_narrative.corpus.selection import select_shard
+from mamba_narrative.io import recorded_outputs
 
 EXAMPLE = (
     "python scripts/select_books.py --audit results/stripped/000.audit.jsonl --stripped results/stripped/000 "
@@ -16,6 +17,7 @@ EXAMPLE = (
 )
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     select_shard(
         arguments.audit,

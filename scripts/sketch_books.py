@@ -8,7 +8,7 @@ from pathlib import Path
 from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.corpus.sketches import sketch_shard
-from mamba_narrative.io import write_hashes
+from mamba_narrative.io import recorded_outputs, write_hashes
 
 EXAMPLE = (
     "python scripts/sketch_books.py --selection results/corpus/selection/000.tsv --stripped results/stripped/000 "
@@ -16,6 +16,7 @@ EXAMPLE = (
 )
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     sketch_shard(arguments.selection, arguments.stripped, arguments.manifest, arguments.settings, arguments.output)
     if arguments.hashes is not None:

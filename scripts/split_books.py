@@ -8,7 +8,7 @@ from pathlib import Path
 from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.splits import SplitsSettings
 from mamba_narrative.corpus.splits import Split, write_splits
-from mamba_narrative.io import write_hashes
+from mamba_narrative.io import recorded_outputs, write_hashes
 
 EXAMPLE = (
     "python scripts/split_books.py --clusters results/corpus/clusters.tsv --sketch-directory results/corpus/sketches "
@@ -17,6 +17,7 @@ EXAMPLE = (
 )
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     names: tuple[Split, ...] = ("train", "validation", "test")
     manifests: dict[Split, Path] = {split: getattr(arguments, split) for split in names}

@@ -8,7 +8,7 @@ from pathlib import Path
 from mamba_narrative.command import add_settings, command_parser, number_argument, run_command
 from mamba_narrative.config.stripping import StrippingSettings
 from mamba_narrative.corpus.stripping import strip_shard
-from mamba_narrative.io import write_hashes
+from mamba_narrative.io import recorded_outputs, write_hashes
 
 EXAMPLE = (
     "python scripts/strip_books.py --source-directory raw --shard 000 --shards 8 --stripped out/000 "
@@ -16,6 +16,7 @@ EXAMPLE = (
 )
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     strip_shard(
         arguments.source_directory,

@@ -11,9 +11,11 @@ import argparse
 from pathlib import Path
 
 from mamba_narrative.command import command_parser, run_command
+from mamba_narrative.io import recorded_outputs
 from mamba_narrative.verification.report import verify_environment
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     verify_environment(arguments.json, arguments.markdown)
 

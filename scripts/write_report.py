@@ -9,10 +9,11 @@ from typing import Any
 
 from mamba_narrative.command import command_parser, run_command, settings_argument
 from mamba_narrative.config.report import ReportSettings
-from mamba_narrative.io import write_text
+from mamba_narrative.io import recorded_outputs, write_text
 from mamba_narrative.reporting.page import build_page
 
 
+@recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     page = build_page(arguments.results, arguments.runs, arguments.settings, arguments.configuration)
     write_text(arguments.output, page)

@@ -1,7 +1,9 @@
-"""Reading and writing files so that a reader never sees half of one.
+"""Reading and writing files so that a reader never sees half of one, nor one that was damaged later.
 
-Everything is written beside its target, synced to disk and renamed. Tables are tab-separated UTF-8 with
-one header line; backslash, tab and line ends inside a field are escaped as ``\\\\``, ``\\t``, ``\\n``, ``\\r``.
+Everything is written beside its target, synced to disk and renamed. What commands write for each other they write
+within ``recorded_outputs``: the SHA-256 of each file is kept in the folder ``.sha256`` beside it, and whoever reads the
+file through this module, or calls ``verify``, compares. Tables are tab-separated UTF-8 with one header line; backslash,
+tab and line ends inside a field are escaped as ``\\\\``, ``\\t``, ``\\n``, ``\\r``.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,60 @@ from mamba_narrative.errors import FileFormatError, UserError
 
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _UNESCAPES = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
+_RECORDS = ".sha256"
+_recording: ContextVar[bool] = ContextVar("recording", default=False)
+
+
+@contextmanager
+def recorded_outputs(recorded: bool = True) -> Iterator[None]:
+    """Record the SHA-256 of each file that is written meanwhile; also a decorator.
+
+    Files in an ``atomic_directory`` are not recorded: whoever writes a folder lists its hashes in a file of its own.
+    """
+    token = _recording.set(recorded)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+def verify(path: Path) -> bool:
+    """Raise FileFormatError where ``path`` has another SHA-256 than recorded; False without a record to compare with."""
+    if not (record := _record_of(path)).is_file():
+        return False
+    if sha256_file(path) not in _recorded(record):
+        raise damaged(path, record)
+    return True
+
+
+def damaged(path: Path, record: Path, output: Path | None = None) -> FileFormatError:
+    """The error for a file whose SHA-256 is not the one in ``record``; ``output`` is the folder that is written as one
+    with it, if any."""
+    return FileFormatError(
+        f"{path}: its sha256 differs from the one recorded in {record}, so it was damaged or changed after it was "
+        f"written; delete {output or 'it'} and run again"
+    )
+
+
+def _record_of(path: Path) -> Path:
+    path = Path(path)
+    return path.parent / _RECORDS / f"{path.name}.sha256"
+
+
+def _recorded(record: Path) -> list[str]:
+    return record.read_bytes().decode("utf-8", "replace").split()
+
+
+def _record(written: Path, target: Path) -> None:
+    """Record the hash of ``written``, which is about to be renamed to ``target``.
+
+    A process may die before it renames, so the hash of a file that is there is kept as long as it is there.
+    """
+    record, hashes = _record_of(target), [sha256_file(written)]
+    if record.is_file() and target.is_file() and (before := sha256_file(target)) in _recorded(record):
+        hashes.append(before)
+    with recorded_outputs(False):
+        write_text(record, "".join(f"{sha256}\n" for sha256 in hashes))
 
 
 def sync_directory(directory: Path) -> None:
@@ -48,6 +105,10 @@ def atomic_path(target: Path) -> Iterator[Path]:
     try:
         yield beside
         sync_file(beside)
+        if _recording.get():
+            _record(beside, target)
+        else:
+            _record_of(target).unlink(missing_ok=True)
         os.replace(beside, target)
         sync_directory(target.parent)
     finally:
@@ -63,7 +124,8 @@ def atomic_directory(target: Path) -> Iterator[Path]:
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     try:
-        yield beside
+        with recorded_outputs(False):
+            yield beside
         for path in beside.rglob("*"):
             if path.is_file():
                 sync_file(path)
@@ -97,18 +159,35 @@ def canonical_json(value: Any) -> str:
 
 def read_json(path: Path) -> Any:
     """Read one JSON file. Raises FileFormatError with path and line where it is not JSON."""
+    return _parse_json(read_text(path), path)
+
+
+def _parse_json(text: str, path: Path, line: int | None = None) -> Any:
     try:
-        return json.loads(read_text(path))
+        return json.loads(text)
     except json.JSONDecodeError as error:
-        raise FileFormatError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from None
+        raise FileFormatError(f"{path}:{line or error.lineno}: not valid JSON ({error.msg})") from None
+    except ValueError:
+        raise FileFormatError(f"{path}: a number has thousands of digits, as no size or setting has") from None
+    except RecursionError:
+        raise FileFormatError(f"{path}: nested too deeply; expected a few levels") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read one file. Raises UserError where it cannot be read, FileFormatError where it is not as it was written."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    if (record := _record_of(path)).is_file() and sha256_bytes(data) not in _recorded(record):
+        raise damaged(path, record)
+    return data
 
 
 def read_text(path: Path) -> str:
-    """Read one UTF-8 file, line ends as they are. Raises UserError where it cannot be read."""
+    """Read one UTF-8 file, line ends as they are. Raises as ``read_bytes`` does."""
     try:
-        return Path(path).read_bytes().decode("utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        return read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise FileFormatError(f"{path}: not UTF-8 at byte {error.start}") from None
 
@@ -122,15 +201,9 @@ def write_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """Read a file of one JSON object a line. Raises FileFormatError with path and line."""
-    records = []
     # Split at "\n" alone: str.splitlines would also cut at characters such as U+2028 inside a JSON string.
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if line:
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise FileFormatError(f"{path}:{number}: not valid JSON ({error.msg})") from None
-    return records
+    lines = enumerate(read_text(path).split("\n"), start=1)
+    return [_parse_json(line, path, number) for number, line in lines if line]
 
 
 def _escape(value: object) -> str:

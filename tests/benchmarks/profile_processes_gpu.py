@@ -85,7 +85,7 @@ def shares(events: Iterable[Mapping[str, Any]]) -> Shares:
 
 def trainer_of(run: AnyRun, tokens: Path, folder: Path, processes: Processes) -> Trainer:
     """A run on shuffled windows without validation."""
-    train = TokenFile(tokens, "train", verify_hash=False)
+    train = TokenFile(tokens, "train")
     tokenizer = load_tokenizer(train.manifest["tokenizer"]["name"])
     training = run.training
     sampler = WindowSampler(train.ids, train.books, training.sequence_length, training.seed, train.end_of_text_id)

@@ -99,6 +99,89 @@ def test_canonical_json_does_not_depend_on_the_order_of_keys():
     assert io.canonical_json({"b": 1, "a": [2]}) == io.canonical_json(json.loads('{"a": [2], "b": 1}'))
 
 
+def flip_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+WRITERS = {
+    "x.json": (lambda path: io.write_json(path, {"a": "bcdef"}), io.read_json),
+    "x.jsonl": (lambda path: io.write_json_lines(path, [{"a": "bcdef"}]), io.read_json_lines),
+    "x.tsv": (lambda path: io.write_table(path, ["a"], [{"a": "bcdef"}]), io.read_table),
+    "x.md": (lambda path: io.write_text(path, "bcdef"), io.read_text),
+    "x.npz": (lambda path: io.write_bytes(path, b"bcdef"), io.verify),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_recorded_file_with_a_flipped_bit_is_refused_with_what_to_do(tmp_path, name):
+    write, read = WRITERS[name]
+    with io.recorded_outputs():
+        write(tmp_path / name)
+    read(tmp_path / name)
+    flip_a_bit(tmp_path / name)
+    with pytest.raises(
+        FileFormatError, match=rf"{name}: its sha256 differs .*\.sha256/{name}.*; delete it and run again"
+    ):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_file_written_again_or_by_others_is_read(tmp_path, name):
+    write, read = WRITERS[name]
+    for _ in range(2):
+        with io.recorded_outputs():
+            write(tmp_path / name)
+        read(tmp_path / name)
+    write(tmp_path / name)  # not recorded: whoever owns this file may edit it
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"\n")
+    read(tmp_path / name)
+
+
+def test_a_damaged_record_is_refused_too(tmp_path):
+    with io.recorded_outputs():
+        io.write_text(tmp_path / "x.md", "text")
+    flip_a_bit(tmp_path / ".sha256" / "x.md.sha256")
+    with pytest.raises(FileFormatError, match="sha256 differs"):
+        io.read_text(tmp_path / "x.md")
+
+
+@pytest.mark.parametrize("died", [1, 2])
+def test_a_process_that_dies_between_record_and_file_leaves_a_valid_file(tmp_path, monkeypatch, died):
+    path = tmp_path / "history.tsv"
+    with io.recorded_outputs():
+        io.write_text(path, "old")
+    replace = io.os.replace
+
+    def die(source, target):
+        if target == path:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    for number in range(died):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), io.recorded_outputs():
+            patch.setattr(io.os, "replace", die)
+            io.write_text(path, f"new {number}")
+        assert io.read_text(path) == "old"
+    with io.recorded_outputs():
+        io.write_text(path, "new")
+    assert io.read_text(path) == "new"
+
+
+def test_files_of_a_folder_written_as_one_are_not_recorded(tmp_path):
+    with io.recorded_outputs(), io.atomic_directory(tmp_path / "model") as beside:
+        io.write_text(beside / "config.json", "{}")
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize(("content", "message"), [("[" * 100_000, "nested too deeply"), ("1" * 5_000, "thousands of")])
+def test_json_that_no_program_writes_is_refused(tmp_path, content, message):
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(FileFormatError, match=rf"x\.json: .*{message}"):
+        io.read_json(tmp_path / "x.json")
+
+
 def test_the_list_of_hashes_is_checked_by_sha256sum(tmp_path):
     (tmp_path / "shard").mkdir()
     (tmp_path / "shard" / "1.txt").write_text("one")

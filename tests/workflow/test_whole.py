@@ -183,9 +183,8 @@ def test_token_files_alone_are_enough_to_train_and_measure_where_the_books_are_n
     elsewhere.edit(
         "tiny.yaml", lambda text: text.replace("corpus:", "corpus:\n  source: directory\n  directory: gone", 1)
     )
-    (tmp_path / "results" / "tokens").mkdir(parents=True)
-    for path in (finished.folder / "results" / "tokens").glob("*.*"):
-        shutil.copy2(path, tmp_path / "results" / "tokens")
+    tokens = finished.folder / "results" / "tokens"
+    shutil.copytree(tokens, tmp_path / "results" / "tokens", ignore=shutil.ignore_patterns("shards"))
     profile = ("--workflow-profile", "workflow/profiles/from-tokens")
     planned = {job.partition(":")[0] for job in elsewhere.plan(*profile, "train", "evaluate")}
     assert {"train_run", "evaluate_context", "evaluate_human"} <= planned

@@ -23,5 +23,6 @@ if UNRECORDED:
     shown = ", ".join(UNRECORDED[:3]) + (" ..." if len(UNRECORDED) > 3 else "")
     raise WorkflowError(
         f"{RESULTS}: {len(UNRECORDED)} results have no record of how they were made, so nobody knows whether they are up "
-        f"to date: {shown}. The record lies in the folder .snakemake beside them: copy that, too, or delete these results"
+        f"to date: {shown}. The record lies in the folder .snakemake beside them (of token files in tokens/.sha256): copy that, "
+        "too, or delete these results"
     )

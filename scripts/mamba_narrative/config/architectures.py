@@ -44,6 +44,8 @@ class MambaSettings(Section):
     """Rank of the step-size projection; auto: d_model / 16, rounded up."""
     pad_vocab_size_multiple: int = Field(default=8, ge=1, le=1_024)
     """Embedding rows are padded to a multiple of this."""
+    tie_embeddings: bool = True
+    """Whether the head is the embedding; false: a matrix of its own."""
     scan_backend: Literal["auto", "cuda", "cpu", "reference", "mamba_ssm"] = "auto"
     """Implementation of the selective scan; auto: the fastest that works here. Only mamba_ssm must be installed."""
 
@@ -98,6 +100,8 @@ class TransformerSettings(Section):
     """Base of the rotary wavelengths."""
     pad_vocab_size_multiple: int = Field(default=8, ge=1, le=1_024)
     """Embedding rows are padded to a multiple of this."""
+    tie_embeddings: bool = True
+    """Whether the head is the embedding; false: a matrix of its own."""
 
     @property
     def resolved_n_head(self) -> int:

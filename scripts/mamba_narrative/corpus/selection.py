@@ -23,8 +23,9 @@ from mamba_narrative.corpus.features import TextFeatures, measure_text, narrates
 from mamba_narrative.corpus.language import DetectedLanguage, codes_of_header, detect_language
 from mamba_narrative.corpus.parts import Range, is_collection, narrative_ranges, promises_stories
 from mamba_narrative.corpus.selection_table import format_ranges, kept_text
+from mamba_narrative.corpus.stripped_texts import read_stripped_text
 from mamba_narrative.errors import FileFormatError
-from mamba_narrative.io import read_json_lines, read_table, read_text, write_table
+from mamba_narrative.io import read_json_lines, read_table, write_table
 from mamba_narrative.progress import track
 
 _LOG = logging.getLogger(__name__)
@@ -233,7 +234,7 @@ def select_shard(
         if "book_id" not in record:
             raise FileFormatError(f"{audit}: a record without book_id; expected the audit that strip_books writes")
         book_id = record["book_id"]
-        text = read_text(stripped / f"{book_id}.txt") if book_id in with_text else None
+        text = read_stripped_text(stripped, book_id, manifest) if book_id in with_text else None
         rows.append(select_book(record, text, entries.get(book_id), settings, headings[book_id]))
     write_table(output, SELECTION_COLUMNS, rows)
     _report(rows)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from mamba_narrative.corpus.stripped_texts import read_stripped_text
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import read_table, read_text
+from mamba_narrative.io import read_table
 
 USED_DECISIONS: frozenset[str] = frozenset({"keep", "partial"})
 """Decisions of books that are used; everything after the selection asks this."""
@@ -35,12 +36,13 @@ def kept_text(text: str, ranges: Sequence[tuple[int, int]]) -> str:
     return "\n\n".join(text[start:end].strip("\n") for start, end in ranges) + "\n"
 
 
-def read_kept_text(directory: Path, row: Mapping[str, str]) -> str:
+def read_kept_text(directory: Path, row: Mapping[str, str], manifest: Path | None = None) -> str:
     """What is used of a book's stripped text in ``directory``; ``row`` is its row of the selection.
 
-    Raises UserError where it cannot be read.
+    Raises as ``read_stripped_text`` does, which says what ``manifest`` is.
     """
-    return kept_text(read_text(directory / f"{row['book_id']}.txt"), parse_ranges(row.get("ranges", "")))
+    text = read_stripped_text(directory, row["book_id"], manifest)
+    return kept_text(text, parse_ranges(row.get("ranges", "")))
 
 
 def read_selection(path: Path) -> list[dict[str, str]]:

@@ -20,7 +20,7 @@ from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.corpus.selection_table import USED_DECISIONS, read_kept_text, read_selection
 from mamba_narrative.corpus.shingles import Hashes, shingle_hashes
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import atomic_path, read_table
+from mamba_narrative.io import atomic_path, read_table, verify
 from mamba_narrative.progress import track
 
 _LOG = logging.getLogger(__name__)
@@ -77,14 +77,14 @@ def sketch_texts(texts: Sequence[tuple[str, str]], settings: DuplicatesSettings)
 def sketch_shard(selection: Path, stripped: Path, manifest: Path, settings: DuplicatesSettings, output: Path) -> None:
     """Sketch the kept books of a shard, in the order of ``selection``.
 
-    Raises FileFormatError where a kept book is not in ``manifest``, UserError where its text cannot be read.
+    Raises FileFormatError where a kept book is not in ``manifest`` or has another text, UserError where it has none.
     """
     listed = {row["book_id"] for row in read_table(manifest, ("book_id",))}
     kept = [row for row in read_selection(selection) if row["decision"] in USED_DECISIONS]
     if missing := [row["book_id"] for row in kept if row["book_id"] not in listed]:
         raise FileFormatError(f"{selection}: book {missing[0]} is kept, but {manifest} does not list it")
     parts = [
-        sketch_texts([(row["book_id"], read_kept_text(stripped, row))], settings)
+        sketch_texts([(row["book_id"], read_kept_text(stripped, row, manifest))], settings)
         for row in track(kept, "sketches", len(kept), "books")
     ]
     sketches = join_sketches(parts) if parts else sketch_texts([], settings)
@@ -134,6 +134,7 @@ def write_sketches(path: Path, sketches: Sketches) -> None:
 def read_sketches(path: Path) -> Sketches:
     """Read one file of ``write_sketches``. Raises UserError (FileFormatError) where it is not readable."""
     try:
+        verify(path)
         with np.load(path, allow_pickle=False) as arrays:
             sketches = Sketches(
                 book_ids=tuple(str(book_id) for book_id in arrays["book_ids"]),

@@ -7,6 +7,7 @@ no result of a comparison, only an orientation.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,11 +26,14 @@ from mamba_narrative.evaluation.trained_run import choose_device
 from mamba_narrative.io import read_json
 from mamba_narrative.model.reading import BOOKS_AT_ONCE
 from mamba_narrative.model.storage import load_model
+from mamba_narrative.model.weight_files import read_shapes
 from mamba_narrative.progress import Progress
+from mamba_narrative.tokens.round_trip import check_kept
 
 FOLDER = "published"
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions")
+_LAYERS = re.compile(r"(?:n|num)_\w*layers?")
 
 
 def evaluate_published(published: PublishedModel, tokens: Path, settings: LikelihoodSettings, output: Path) -> None:
@@ -42,11 +46,12 @@ def evaluate_published(published: PublishedModel, tokens: Path, settings: Likeli
     test, tokenizer = open_tokens(tokens, SPLIT)
     books = held_out_books(test, tokenizer, settings.max_tokens_per_book)
     folder = _fetch(published.path)
+    # The model first: what is wrong with its configuration would be told of the tokenizer, which reads it, too.
+    reader = _open_reader(folder, published, settings)
     spelling = _open_tokenizer(published.tokenizer or str(folder))
     encoded = [
         replace(book, ids=_encode(spelling, tokenizer.decode(book.ids.tolist()), published.name)) for book in books
     ]
-    reader = _open_reader(folder, published, settings)
     with Progress(f"{published.name}: scoring", sum(len(book.ids) for book in encoded), "tokens") as progress:
         losses = BookLosses(encoded, reader.score(encoded, _first_id(spelling, published), progress)[:, None])
     metrics = likelihood_metrics(losses, settings.bootstrap_samples, settings.seed)
@@ -137,24 +142,55 @@ def window_spans(tokens: int, window: int) -> Iterator[Span]:
 
 def _open_reader(folder: Path, published: PublishedModel, settings: LikelihoodSettings) -> _Reader:
     config = read_json(folder / "config.json")
+    if not isinstance(config, dict):
+        raise UserError(f"{folder / 'config.json'}: expected a JSON object")
     if config.get("model_type") == "mamba":
         return _MambaReader(folder, settings)
-    from transformers import AutoModelForCausalLM
-
     known = next((config[key] for key in _CONTEXT_KEYS if key in config), None)
     window = published.context_tokens or known
-    if window is None:
+    if not isinstance(window, int) or window < 2:
         raise UserError(f"{folder / 'config.json'}: no longest context; set context_tokens of {published.name!r}")
     device = choose_device(settings.device)
+    model = _open_in_transformers(folder).to(device).eval()
+    return _WindowReader(model, window, 1 if device.type == "cpu" else settings.books_at_once or 4)
+
+
+def _open_in_transformers(folder: Path) -> Any:
+    """The model of ``folder`` in float32. Raises UserError where it is not whole or larger than its weights.
+
+    transformers builds what ``config.json`` declares and fills what the files lack with random numbers.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    shapes = read_shapes(folder, real=False)
+    layers = max(_declared_layers(read_json(folder / "config.json")), default=0)
+    if layers > len(shapes):
+        raise UserError(f"{folder / 'config.json'}: {layers:,} layers, but there are only {len(shapes):,} weights")
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        with torch.device("meta"):
+            declared = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+        # A head that is the embedding may be stored again, or not at all.
+        if declared.num_parameters() > 2 * sum(map(math.prod, shapes.values())):
+            raise UserError(f"it declares {declared.num_parameters():,} parameters, many more than its files hold")
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{published.path}: transformers cannot open it: {_first_line(error)}") from None
-    return _WindowReader(
-        model.to(device).eval(), int(window), 1 if device.type == "cpu" else settings.books_at_once or 4
-    )
+    except Exception as error:  # Many kinds, of the library, of torch and of a model's own code.
+        raise UserError(f"{folder}: transformers cannot open it: {_first_line(error)}") from None
+    model, found = loaded
+    if missing := sorted(found["missing_keys"]):
+        raise UserError(f"{folder}: {len(missing)} weights are missing, such as {missing[0]}; copy the model again")
+    return model
+
+
+def _declared_layers(config: object) -> Iterator[int]:
+    """All numbers of layers in a configuration, at any depth."""
+    if isinstance(config, dict):
+        for key, value in config.items():
+            if _LAYERS.fullmatch(str(key)) and isinstance(value, int):
+                yield value
+            yield from _declared_layers(value)
 
 
 def _fetch(path: str) -> Path:
@@ -185,11 +221,8 @@ def _open_tokenizer(path: str) -> Any:
 
 def _encode(spelling: Any, text: str, name: str) -> npt.NDArray[np.int64]:
     ids = spelling(text, add_special_tokens=False, verbose=False)["input_ids"]
-    if spelling.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False) != text:
-        raise UserError(
-            f"evaluation.published: the tokenizer of {name!r} changes the text, so that its bits per byte would be "
-            "those of another text"
-        )
+    decoded = spelling.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    check_kept(text, decoded, f"evaluation.published: the tokenizer of {name!r}")
     return np.array(ids, np.int64)
 
 

@@ -1,8 +1,12 @@
-"""One continuation of a prompt, handed out as it is written."""
+"""One continuation of a prompt, handed out as it is written; the prompt read, and both written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from io import TextIOWrapper
 
 import torch
 from torch import Tensor
@@ -14,6 +18,31 @@ from mamba_narrative.model.interface import LanguageModel
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
 _UNFINISHED = "\N{REPLACEMENT CHARACTER}"
+
+
+def read_prompt(given: str | None) -> str:
+    """The text to continue: ``given`` from the command line, or, where it is None, standard input.
+
+    Raises UserError where it is not UTF-8.
+    """
+    if given is None and sys.stdin.isatty():
+        print("Write the text to continue; Ctrl-D on a line of its own ends it:", file=sys.stderr)
+    # Not as Python decodes them: bytes that are no text would become characters that no tokenizer takes.
+    data = sys.stdin.buffer.read() if given is None else os.fsencode(given)
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        source = "standard input" if given is None else "--prompt"
+        raise UserError(f"{source}: not UTF-8 at byte {error.start}; convert the text to UTF-8 first") from None
+
+
+def write_pieces(*parts: Iterable[str]) -> None:
+    """Write texts to standard output as they come, in UTF-8 whatever the locale says."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    for piece in itertools.chain(*parts):
+        sys.stdout.write(piece)
+        sys.stdout.flush()
 
 
 def continuation_ids(

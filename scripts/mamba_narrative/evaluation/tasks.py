@@ -14,6 +14,7 @@ from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.trained_run import choose_device
 from mamba_narrative.io import read_json, write_json, write_text
 from mamba_narrative.model.hugging_face import transformers_opens
+from mamba_narrative.model.storage import verify_model
 
 COLUMNS = ("task", "version", "metric", "better", "value", "standard_error", "n")
 _INSTALL = "pip install -r requirements-lm-eval.txt"
@@ -36,6 +37,7 @@ def evaluate_tasks(run_directory: Path, settings: TaskSettings, output: Path) ->
     architecture = read_json(run_directory / "run.json").get("architecture", "mamba")
     if not transformers_opens(architecture):
         raise UserError(f"{model}: transformers has no class for the architecture {architecture!r}; lm-eval needs one")
+    verify_model(model)
     found = _run_harness(model, settings)
     rows = list(_rows(found))
     write_text(output / "tasks.csv", csv_text(COLUMNS, rows))

@@ -7,7 +7,7 @@ from pathlib import Path
 from mamba_narrative.config.runs import AnyRun
 from mamba_narrative.io import write_json
 from mamba_narrative.model.registry import build_model
-from mamba_narrative.model.storage import save_model
+from mamba_narrative.model.storage import RECORD, model_hashes, save_model
 from mamba_narrative.tokens.tokenizer import load_tokenizer
 
 NAME = "untrained"
@@ -30,4 +30,5 @@ def initialise_run(like: str, run: AnyRun, tokenizer_name: str, output: Path) ->
         "tokenizer": tokenizer.describe(),
     }
     weights_sha256 = save_model(model, run, output / "model", tokenizer.end_of_text_id)
-    write_json(output / "run.json", {**record, "weights_sha256": weights_sha256})
+    hashes = {"weights_sha256": weights_sha256, "model_sha256": model_hashes(output / "model")}
+    write_json(output / RECORD, record | hashes)

@@ -1,7 +1,7 @@
 """Between this project's Mamba and the two other forms in which people keep one.
 
 mamba-ssm's ``MambaLMHeadModel`` has the same names and stores the tied head again. transformers' ``MambaForCausalLM``
-says ``backbone.embeddings`` and leaves the tied head out of the file.
+says ``backbone.embeddings`` and leaves a tied head out of the file.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from mamba_narrative.errors import FileFormatError
 from mamba_narrative.model.layers import EMBEDDING_STD, NORM_EPSILON
 from mamba_narrative.model.mamba import DT_FLOOR, DT_MAX, DT_MIN, MambaLanguageModel
 
-_EMBEDDING, _HUGGING_FACE_EMBEDDING = "backbone.embedding.weight", "backbone.embeddings.weight"
+_EMBEDDING, HUGGING_FACE_EMBEDDING = "backbone.embedding.weight", "backbone.embeddings.weight"
 _HEAD = "lm_head.weight"
 
 
 def to_hugging_face(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Our state dict under the names of transformers' ``MambaForCausalLM``."""
-    return {_HUGGING_FACE_EMBEDDING if name == _EMBEDDING else name: tensor for name, tensor in weights.items()}
+    return {HUGGING_FACE_EMBEDDING if name == _EMBEDDING else name: tensor for name, tensor in weights.items()}
 
 
 def from_hugging_face(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of ``to_hugging_face``; a stored copy of the tied head is left out."""
+    """The inverse of ``to_hugging_face``; a stored head is left out (see ``hugging_face.HEAD``)."""
     return {
-        _EMBEDDING if name == _HUGGING_FACE_EMBEDDING else name: tensor
+        _EMBEDDING if name == HUGGING_FACE_EMBEDDING else name: tensor
         for name, tensor in weights.items()
         if name != _HEAD
     }
@@ -36,7 +36,7 @@ def from_hugging_face(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def to_mamba_ssm(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Our state dict as mamba-ssm's ``MambaLMHeadModel.load_state_dict`` takes it."""
-    return {**weights, _HEAD: weights[_EMBEDDING]}
+    return {_HEAD: weights[_EMBEDDING], **weights}
 
 
 def from_mamba_ssm(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -77,7 +77,7 @@ def hugging_face_config(model: MambaLanguageModel, end_of_text_id: int | None) -
         "rescale_prenorm_residual": False,
         "residual_in_fp32": True,
         "layer_norm_epsilon": NORM_EPSILON,
-        "tie_word_embeddings": True,
+        "tie_word_embeddings": settings.tie_embeddings,
         "use_cache": True,
         "use_mambapy": False,
         "use_associative_scan": True,
@@ -109,39 +109,41 @@ def mamba_ssm_config(model: MambaLanguageModel) -> dict[str, Any]:
         "residual_in_fp32": True,
         "fused_add_norm": True,
         "pad_vocab_size_multiple": 1,
-        "tie_embeddings": True,
+        "tie_embeddings": settings.tie_embeddings,
     }
 
 
 _ONLY_SUPPORTED: dict[str, Any] = {
-    "model_type": "mamba",
     "use_bias": False,
     "use_conv_bias": True,
     "hidden_act": "silu",
     "layer_norm_epsilon": NORM_EPSILON,
-    "tie_word_embeddings": True,
 }
 
 
-def settings_from_hugging_face(config: Mapping[str, Any]) -> tuple[MambaSettings, int]:
-    """Settings and vocabulary size of a published checkpoint's ``config.json``.
+def settings_from_hugging_face(config: Mapping[str, Any], ours: MambaSettings | None) -> MambaSettings:
+    """Settings of the model that transformers builds from ``config.json``; ``ours`` are those it was written with.
 
-    Its ``vocab_size`` may count padding; nothing says so, hence all rows are taken as tokens. Raises FileFormatError
-    where a field is missing or asks for something that this model does not do.
+    What transformers does not know, the padding and the scan, is that of ``ours``. Raises KeyError for a missing field,
+    FileFormatError where one asks for something that this model does not do.
     """
-    for field, supported in _ONLY_SUPPORTED.items():
-        if config.get(field, supported) != supported:
-            raise FileFormatError(f"{field} is {config[field]!r}; only {supported!r} is supported")
-    try:
-        settings = MambaSettings(
-            d_model=config["hidden_size"],
-            n_layer=config["num_hidden_layers"],
-            d_state=config["state_size"],
-            d_conv=config["conv_kernel"],
-            expand=config["expand"],
-            dt_rank=config["time_step_rank"],
-            pad_vocab_size_multiple=1,
-        )
-        return settings, int(config["vocab_size"])
-    except KeyError as error:
-        raise FileFormatError(f"field {error.args[0]!r} is missing") from None
+    refuse_unsupported(config, _ONLY_SUPPORTED)
+    found = MambaSettings(
+        d_model=config["hidden_size"],
+        n_layer=config["num_hidden_layers"],
+        d_state=config["state_size"],
+        d_conv=config["conv_kernel"],
+        expand=config["expand"],
+        dt_rank=config["time_step_rank"],
+        pad_vocab_size_multiple=ours.pad_vocab_size_multiple if ours else 1,
+        scan_backend=ours.scan_backend if ours else "auto",
+        tie_embeddings=config.get("tie_word_embeddings", True),
+    )
+    return ours if ours and ours.model_copy(update={"dt_rank": ours.resolved_dt_rank}) == found else found
+
+
+def refuse_unsupported(config: Mapping[str, Any], supported: Mapping[str, Any]) -> None:
+    """Raise FileFormatError for a field of ``config`` that is there with another value than the one supported."""
+    for field, value in supported.items():
+        if config.get(field, value) != value:
+            raise FileFormatError(f"{field} is {config[field]!r}; only {value!r} is supported")

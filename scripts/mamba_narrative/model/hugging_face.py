@@ -8,10 +8,13 @@ from typing import Any
 
 from torch import Tensor
 
+from mamba_narrative.errors import UserError
 from mamba_narrative.model import convert, convert_transformer
 from mamba_narrative.model.interface import LanguageModel
 
 Weights = Mapping[str, Tensor]
+HEAD = "lm_head.weight"
+"""The name of the head both in transformers and here, where it is not the embedding."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,13 @@ class HuggingFaceForm:
     """``config.json`` from the model and the id that begins and ends a text."""
     to_theirs: Callable[[Weights], dict[str, Tensor]]
     to_ours: Callable[[Weights], dict[str, Tensor]]
+    """Without a stored head, ``HEAD``: whether it is another than the embedding, only the values say."""
+    settings: Callable[[Mapping[str, Any], Any], Any] | None = None
+    """Settings from ``config.json`` and those that the model was written with, if any. None: always the latter."""
+    embedding: str | None = None
+    """transformers' name of the embedding, where the head may be it or a matrix of its own."""
+    model_types: frozenset[str] = frozenset()
+    """transformers' names of the models that are of this form."""
 
 
 def _own_config(model: LanguageModel, end_of_text_id: int | None) -> dict[str, Any]:
@@ -30,11 +40,21 @@ def _own_config(model: LanguageModel, end_of_text_id: int | None) -> dict[str, A
 
 _OWN = HuggingFaceForm(_own_config, dict, dict)
 _FORMS = {
-    "mamba": HuggingFaceForm(convert.hugging_face_config, convert.to_hugging_face, convert.from_hugging_face),
+    "mamba": HuggingFaceForm(
+        convert.hugging_face_config,
+        convert.to_hugging_face,
+        convert.from_hugging_face,
+        convert.settings_from_hugging_face,
+        convert.HUGGING_FACE_EMBEDDING,
+        frozenset({"mamba"}),
+    ),
     "transformer": HuggingFaceForm(
         convert_transformer.hugging_face_config,
         convert_transformer.to_hugging_face,
         convert_transformer.from_hugging_face,
+        convert_transformer.settings_from_hugging_face,
+        convert_transformer.HUGGING_FACE_EMBEDDING,
+        convert_transformer.MODEL_TYPES,
     ),
 }
 
@@ -42,6 +62,14 @@ _FORMS = {
 def find_form(architecture: str) -> HuggingFaceForm:
     """The form of ``architecture``; one that transformers cannot open is kept under our own names."""
     return _FORMS.get(architecture, _OWN)
+
+
+def architecture_of(model_type: object) -> str:
+    """The architecture that computes what transformers calls ``model_type``. Raises UserError where there is none."""
+    known = {kind: name for name, form in _FORMS.items() for kind in form.model_types}
+    if not isinstance(model_type, str) or model_type not in known:
+        raise UserError(f"model_type is {model_type!r}; only {', '.join(sorted(known))} are supported")
+    return known[model_type]
 
 
 def transformers_opens(architecture: str) -> bool:

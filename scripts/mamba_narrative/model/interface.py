@@ -92,6 +92,10 @@ class LanguageModel(nn.Module, ABC):
     def head_weight(self) -> Tensor:
         """The matrix [padded_vocab_size, d_model] that turns hidden states into scores."""
 
+    def embedding_weight(self) -> Tensor:
+        """The matrix [padded_vocab_size, d_model] of a row a token; the head itself unless that is one of its own."""
+        return self.head_weight()
+
     @abstractmethod
     def initialise(self, generator: torch.Generator) -> None:
         """Overwrite every parameter with its initial value, drawing random numbers from ``generator`` alone."""
@@ -119,8 +123,16 @@ class LanguageModel(nn.Module, ABC):
         return scores if scores.dtype == torch.float64 else scores.float()
 
     def parameter_count(self) -> int:
-        """Number of trained values; shared ones count once."""
-        return sum(parameter.numel() for parameter in self.parameters())
+        """Number of trained values; shared ones count once, rows that pad the vocabulary are none."""
+        padding = self.padded_vocab_size - self.vocab_size
+        return sum(parameter.numel() for parameter in self.parameters()) - sum(
+            padding * matrix.shape[1] for matrix in self.vocabulary_matrices().values()
+        )
+
+    def vocabulary_matrices(self) -> dict[str, Tensor]:
+        """Embedding and head by their names among the parameters; one entry where they are the same."""
+        found = {id(self.embedding_weight()), id(self.head_weight())}
+        return {name: parameter for name, parameter in self.named_parameters() if id(parameter) in found}
 
 
 def detach_state(state: State | None) -> State | None:

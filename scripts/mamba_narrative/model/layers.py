@@ -53,6 +53,11 @@ def embed(ids: Tensor, weight: Tensor) -> Tensor:
     return residual.to(torch.promote_types(residual.dtype, torch.float32))
 
 
+def untied_head(tied: bool, rows: int, d_model: int) -> nn.Linear | None:
+    """The head of a model whose head is not its embedding."""
+    return None if tied else nn.Linear(d_model, rows, bias=False)
+
+
 def padded_rows(vocab_size: int, multiple: int) -> int:
     """The smallest multiple that holds the vocabulary."""
     return -(-vocab_size // multiple) * multiple

@@ -1,7 +1,7 @@
 """Mamba-1 language model (Gu and Dao 2023, arXiv 2312.00752).
 
 Parameter names, shapes and initialisation are those of mamba-ssm's ``MambaLMHeadModel`` (mixer_seq_simple.py,
-mamba_simple.py), but the tied head ``lm_head.weight`` is not stored a second time. Unlike there, the state is an
+mamba_simple.py), but a tied head ``lm_head.weight`` is not stored a second time. Unlike there, the state is an
 ordinary input and output, books can start anywhere in a row, and the scan may be any backend of ``scan/dispatch``.
 """
 
@@ -16,7 +16,15 @@ from torch.nn import functional as F
 from mamba_narrative.config.architectures import MambaSettings
 from mamba_narrative.model.dropout import Site, dropout
 from mamba_narrative.model.interface import LanguageModel, Role, State
-from mamba_narrative.model.layers import EMBEDDING_STD, RMSNorm, compute_dtype, embed, padded_rows, recomputed
+from mamba_narrative.model.layers import (
+    EMBEDDING_STD,
+    RMSNorm,
+    compute_dtype,
+    embed,
+    padded_rows,
+    recomputed,
+    untied_head,
+)
 from mamba_narrative.model.scan.convolution import causal_conv
 from mamba_narrative.model.scan.cuda_mixer import MixerWeights, cuda_mixer, takes
 from mamba_narrative.model.scan.cuda_step import cuda_step
@@ -24,6 +32,11 @@ from mamba_narrative.model.scan.dispatch import resolve_backend, selective_scan
 
 DT_MIN, DT_MAX, DT_FLOOR = 1e-3, 0.1, 1e-4
 """Initial step sizes are log-uniform between the first two and never below the third."""
+
+
+def as_torch_does(weight: Tensor, generator: torch.Generator) -> None:
+    """Initial values of ``nn.Linear``, which mamba-ssm leaves as they are."""
+    nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
 
 
 class MambaMixer(nn.Module):
@@ -117,16 +130,12 @@ class MambaMixer(nn.Module):
     @torch.no_grad()
     def initialise(self, n_layer: int, generator: torch.Generator) -> None:
         """Initial values of mamba_simple.py and, for ``out_proj``, of mixer_seq_simple.py (1 / sqrt(n_layer))."""
-
-        def as_torch_does(weight: Tensor) -> None:
-            nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
-
-        as_torch_does(self.in_proj.weight)
-        as_torch_does(self.conv1d.weight)
+        as_torch_does(self.in_proj.weight, generator)
+        as_torch_does(self.conv1d.weight, generator)
         if self.conv1d.bias is not None:
             bound = 1 / math.sqrt(self.conv1d.kernel_size[0])
             nn.init.uniform_(self.conv1d.bias, -bound, bound, generator=generator)
-        as_torch_does(self.x_proj.weight)
+        as_torch_does(self.x_proj.weight, generator)
         bound = self.dt_rank**-0.5
         nn.init.uniform_(self.dt_proj.weight, -bound, bound, generator=generator)
         uniform = torch.rand(self.d_inner, generator=generator)
@@ -134,7 +143,7 @@ class MambaMixer(nn.Module):
         self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # the inverse of softplus
         self.A_log.copy_(torch.log(torch.arange(1, self.d_state + 1, dtype=torch.float32)).expand(self.d_inner, -1))
         self.D.fill_(1.0)
-        as_torch_does(self.out_proj.weight)
+        as_torch_does(self.out_proj.weight, generator)
         self.out_proj.weight.div_(math.sqrt(n_layer))
 
 
@@ -174,7 +183,7 @@ class MambaBackbone(nn.Module):
 
 
 class MambaLanguageModel(LanguageModel):
-    """Mamba-1 with a head tied to the embedding.
+    """Mamba-1 with a head that is the embedding, unless the settings say otherwise.
 
     State: ``{layer}.window`` [batch, d_conv - 1, d_inner] and ``{layer}.scan`` [batch, d_inner, d_state].
     """
@@ -188,6 +197,7 @@ class MambaLanguageModel(LanguageModel):
         self.vocab_size = vocab_size
         self.padded_vocab_size = padded_rows(vocab_size, settings.pad_vocab_size_multiple)
         self.backbone = MambaBackbone(settings, self.padded_vocab_size)
+        self.lm_head = untied_head(settings.tie_embeddings, self.padded_vocab_size, settings.d_model)
 
     @property
     def settings(self) -> MambaSettings:
@@ -227,7 +237,11 @@ class MambaLanguageModel(LanguageModel):
         return self.backbone.norm_f(residual, update, residual.dtype, site)[0]
 
     def head_weight(self) -> Tensor:
-        """The embedding."""
+        """The embedding, or a matrix of its own."""
+        return self.embedding_weight() if self.lm_head is None else self.lm_head.weight
+
+    def embedding_weight(self) -> Tensor:
+        """See ``LanguageModel.embedding_weight``."""
         return self.backbone.embedding.weight
 
     @property
@@ -237,7 +251,7 @@ class MambaLanguageModel(LanguageModel):
             name: Role("other", decayed=parameter.ndim >= 2 and not name.endswith(".A_log"))
             for name, parameter in self.named_parameters()
         }
-        found["backbone.embedding.weight"] = Role("embedding")
+        found |= {name: Role("embedding") for name in ("backbone.embedding.weight", "lm_head.weight") if name in found}
         for index, layer in enumerate(self.layers()):
             d_inner, dt_rank, d_state = layer.mixer.d_inner, layer.mixer.dt_rank, layer.mixer.d_state
             for name, parts in {
@@ -257,3 +271,5 @@ class MambaLanguageModel(LanguageModel):
             layer.norm.weight.fill_(1.0)
             layer.mixer.initialise(self.settings.n_layer, generator)
         self.backbone.norm_f.weight.fill_(1.0)
+        if self.lm_head is not None:
+            as_torch_does(self.lm_head.weight, generator)

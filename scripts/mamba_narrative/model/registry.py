@@ -67,5 +67,6 @@ def build_model(architecture: str, settings: Section, vocab_size: int, seed: int
     model = outline_model(architecture, settings, vocab_size).to_empty(device="cpu")
     model.initialise(torch.Generator().manual_seed(seed))
     with torch.no_grad():  # padding gets no gradient, so what is not stored with the model stays zero
-        model.head_weight()[model.vocab_size :].zero_()
+        for matrix in model.vocabulary_matrices().values():
+            matrix[model.vocab_size :].zero_()
     return model

@@ -8,7 +8,6 @@ size of the vocabulary without padding. The same model gives the same bytes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,20 +15,30 @@ from typing import Any
 import safetensors.torch
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional as F
 
 from mamba_narrative.config.base import Section, explain
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import atomic_directory, read_json, sha256_bytes, write_bytes, write_json
-from mamba_narrative.model.convert import settings_from_hugging_face
-from mamba_narrative.model.hugging_face import find_form
+from mamba_narrative.io import (
+    atomic_directory,
+    damaged,
+    read_json,
+    sha256_bytes,
+    sha256_file,
+    write_bytes,
+    write_json,
+)
+from mamba_narrative.model.hugging_face import HEAD, architecture_of, find_form
 from mamba_narrative.model.interface import LanguageModel
 from mamba_narrative.model.registry import find_architecture, outline_model
+from mamba_narrative.model.weight_files import WEIGHTS, Shape, read_shapes, read_weights
 
-CONFIG, WEIGHTS, GENERATION = "config.json", "model.safetensors", "generation_config.json"
+CONFIG, GENERATION = "config.json", "generation_config.json"
+RECORD = "run.json"
+"""Lies beside the folder of a run's model."""
 _OURS = "mamba_narrative"
+_MOST_PADDING = 65_536
 
 
 def unpadded_weights(model: LanguageModel) -> dict[str, Tensor]:
@@ -37,9 +46,9 @@ def unpadded_weights(model: LanguageModel) -> dict[str, Tensor]:
 
     This project masks their scores; other programs do not, and would give them probability.
     """
-    padded = _padded_name(model)
+    padded = model.vocabulary_matrices()
     return {
-        name: tensor[: model.vocab_size] if name == padded else tensor for name, tensor in model.state_dict().items()
+        name: tensor[: model.vocab_size] if name in padded else tensor for name, tensor in model.state_dict().items()
     }
 
 
@@ -85,61 +94,117 @@ def save_model(
 def load_model(directory: Path, device: torch.device | str = "cpu") -> LanguageModel:
     """The model in ``directory``, float32, in evaluation mode, on ``device``.
 
-    Reads what ``save_model`` wrote and published Mamba-1 checkpoints in the form of transformers. Raises UserError
-    where a file is missing or unreadable, or names or shapes of the weights do not fit ``config.json``.
+    Reads what ``save_model`` wrote, what transformers made of it (another vocabulary, several files, a head of its
+    own), and published checkpoints of such models. Raises UserError where a file is missing, unreadable or not the one
+    that its run recorded, or names, shapes and types of the weights do not fit ``config.json``.
     """
     directory = Path(directory)
-    model = _outline(directory / CONFIG)
-    weights = _padded(model, find_form(model.architecture).to_ours(_read_weights(directory / WEIGHTS)))
-    _check_fit(directory / WEIGHTS, model.state_dict(), weights)
+    verify_model(directory)
+    config = read_json(directory / CONFIG)
+    architecture, settings, vocab_size = _declared(config, directory / CONFIG, read_shapes(directory))
+    form, stored = find_form(architecture), read_weights(directory)
+    weights = form.to_ours(stored)
+    if form.embedding is not None:
+        settings = settings.model_copy(update={"tie_embeddings": not _has_own_head(form.embedding, settings, stored)})
+        if HEAD in stored and not settings.tie_embeddings:
+            weights[HEAD] = stored[HEAD]
+    model = _outline(directory / CONFIG, architecture, settings, vocab_size)
+    _pad(model, weights)
+    _check_fit(directory, model.state_dict(), weights)
     model.load_state_dict({name: tensor.to(device, torch.float32) for name, tensor in weights.items()}, assign=True)
     return model.requires_grad_().eval()
 
 
-def _padded_name(model: LanguageModel) -> str | None:
-    """The parameter whose rows are the vocabulary and its padding."""
-    head = model.head_weight()
-    return next((name for name, parameter in model.named_parameters() if parameter is head), None)
+def model_hashes(directory: Path) -> dict[str, str]:
+    """SHA-256 of each file of a model's folder, by name, as ``run.json`` beside the folder records them."""
+    return {path.name: sha256_file(path) for path in sorted(directory.iterdir()) if path.is_file()}
 
 
-def _padded(model: LanguageModel, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """``weights`` with rows of zeros for padding that the file left out."""
-    name, padding = _padded_name(model), model.padded_vocab_size - model.vocab_size
-    if name in weights and weights[name].ndim == 2 and len(weights[name]) == model.vocab_size:
-        weights[name] = F.pad(weights[name], (0, 0, 0, padding))
-    return weights
+def verify_model(directory: Path) -> None:
+    """Raise FileFormatError where a file in ``directory`` is not the one that ``run.json`` beside it records.
+
+    A folder without one is of others, or was handed on.
+    """
+    record = directory.parent / RECORD
+    if not record.is_file():
+        return
+    run = read_json(record)
+    if not isinstance(run, dict):
+        raise FileFormatError(f"{record}: expected a JSON object")
+    for name, sha256 in (run.get("model_sha256") or {WEIGHTS: run.get("weights_sha256")}).items():
+        if sha256 and (directory / name).is_file() and sha256_file(directory / name) != sha256:
+            raise damaged(directory / name, record)
 
 
-def _outline(path: Path) -> LanguageModel:
-    config = read_json(path)
+def _declared(config: Any, path: Path, shapes: Mapping[str, Shape]) -> tuple[str, Any, int]:
+    """Architecture, settings and tokens of the model that ``config`` describes, no larger than its weights.
+
+    transformers may have changed a model since it was written here: its own fields say what it is now.
+    """
     if not isinstance(config, dict):
         raise FileFormatError(f"{path}: expected a JSON object")
     try:
-        if _OURS not in config:
-            settings, vocab_size = settings_from_hugging_face(config)
-            return outline_model("mamba", settings, vocab_size)
-        ours: dict[str, Any] = config[_OURS]
-        architecture, vocab_size = ours["run"]["architecture"], int(ours["vocab_size"])
-        settings = find_architecture(architecture).settings.model_validate(ours["run"]["model"])
-        return outline_model(architecture, settings, vocab_size)
+        architecture, settings, vocab_size = _written(config)
+        form = find_form(architecture)
+        if form.settings is not None:
+            if architecture_of(config.get("model_type")) != architecture:
+                raise UserError(f"model_type is {config['model_type']!r}, but {_OURS} says {architecture!r}")
+            settings, vocab_size = form.settings(config, settings), config["vocab_size"]
     except ValidationError as error:
         raise FileFormatError(f"{path}: the model's settings are not usable: {explain(error)}") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"{path}: the entry {_OURS!r} is incomplete ({error})") from None
+    except KeyError as error:
+        raise FileFormatError(f"{path}: field {error} is missing") from None
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise FileFormatError(f"{path}: a field has a value of another kind than expected ({error})") from None
     except UserError as error:
         raise FileFormatError(f"{path}: {error}") from None
+    rows = max((max(shape, default=0) for shape in shapes.values()), default=0)
+    if not isinstance(vocab_size, int) or not 1 <= vocab_size <= rows:
+        raise FileFormatError(f"{path}: vocab_size is {vocab_size!r}, but no weight has more than {rows:,} rows")
+    if getattr(settings, "n_layer", 0) > len(shapes):
+        raise FileFormatError(f"{path}: {settings.n_layer:,} layers, but there are only {len(shapes):,} weights")
+    return architecture, settings, vocab_size
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise UserError(f"{path}: not found; a model folder has {CONFIG} and {WEIGHTS} (pickled weights are not read)")
+def _written(config: Mapping[str, Any]) -> tuple[str, Any, Any]:
+    """What this project wrote of its own into ``config.json``; without that, the architecture alone."""
+    if _OURS not in config:
+        return architecture_of(config.get("model_type")), None, None
     try:
-        return safetensors.torch.load_file(path)
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise FileFormatError(f"{path}: not a complete safetensors file ({error}); copy or train it again") from None
+        ours = config[_OURS]
+        architecture, model, vocab_size = ours["run"]["architecture"], ours["run"]["model"], ours["vocab_size"]
+        return architecture, find_architecture(architecture).settings.model_validate(model), vocab_size
+    except (KeyError, TypeError) as error:
+        raise UserError(f"the entry {_OURS!r} is incomplete ({error})") from None
 
 
-def _check_fit(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+def _has_own_head(embedding: str, settings: Any, stored: Mapping[str, Tensor]) -> bool:
+    """Whether the head is not the embedding. As in transformers, a head that is stored with other values is its own."""
+    if HEAD not in stored or embedding not in stored:
+        return not settings.tie_embeddings
+    head, rows = stored[HEAD], stored[embedding]
+    return not settings.tie_embeddings or head.shape != rows.shape or not bool((head == rows).all())
+
+
+def _outline(path: Path, architecture: str, settings: Section, vocab_size: int) -> LanguageModel:
+    try:
+        model = outline_model(architecture, settings, vocab_size)
+    except (RuntimeError, OverflowError, TypeError) as error:
+        first = str(error).splitlines()[0]
+        raise FileFormatError(f"{path}: sizes that no tensor can have ({first})") from None
+    if model.padded_vocab_size - vocab_size > _MOST_PADDING:
+        raise FileFormatError(f"{path}: {vocab_size:,} tokens are padded to {model.padded_vocab_size:,} rows")
+    return model
+
+
+def _pad(model: LanguageModel, weights: dict[str, Tensor]) -> None:
+    """Add rows of zeros to the matrices of ``weights`` whose padding the file left out."""
+    for name in model.vocabulary_matrices():
+        if name in weights and weights[name].ndim == 2 and len(weights[name]) == model.vocab_size:
+            weights[name] = F.pad(weights[name], (0, 0, 0, model.padded_vocab_size - model.vocab_size))
+
+
+def _check_fit(directory: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
     faults = [f"{name} is missing" for name in expected if name not in found]
     faults += [f"{name} is unknown" for name in found if name not in expected]
     faults += [
@@ -149,4 +214,4 @@ def _check_fit(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, T
     ]
     if faults:
         shown = "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
-        raise FileFormatError(f"{path}: the weights do not fit {CONFIG}: {shown}")
+        raise FileFormatError(f"{directory}: the weights do not fit {CONFIG}: {shown}")

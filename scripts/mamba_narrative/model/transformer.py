@@ -17,7 +17,15 @@ from mamba_narrative.config.architectures import TransformerSettings
 from mamba_narrative.model.attention import Reading, Rotation, Step, rotate
 from mamba_narrative.model.dropout import Dropout, Site, dropout
 from mamba_narrative.model.interface import LanguageModel, Role, State
-from mamba_narrative.model.layers import EMBEDDING_STD, RMSNorm, compute_dtype, embed, padded_rows, recomputed
+from mamba_narrative.model.layers import (
+    EMBEDDING_STD,
+    RMSNorm,
+    compute_dtype,
+    embed,
+    padded_rows,
+    recomputed,
+    untied_head,
+)
 
 
 class Attention(nn.Module):
@@ -138,6 +146,7 @@ class TransformerLanguageModel(LanguageModel):
         self.embedding = nn.Embedding(self.padded_vocab_size, settings.d_model)
         self.blocks = nn.ModuleList(TransformerBlock(settings) for _ in range(settings.n_layer))
         self.final_norm = RMSNorm(settings.d_model)
+        self.lm_head = untied_head(settings.tie_embeddings, self.padded_vocab_size, settings.d_model)
 
     @property
     def settings(self) -> TransformerSettings:
@@ -191,7 +200,11 @@ class TransformerLanguageModel(LanguageModel):
         return [block for block in self.blocks if isinstance(block, TransformerBlock)]
 
     def head_weight(self) -> Tensor:
-        """The embedding."""
+        """The embedding, or a matrix of its own."""
+        return self.embedding_weight() if self.lm_head is None else self.lm_head.weight
+
+    def embedding_weight(self) -> Tensor:
+        """See ``LanguageModel.embedding_weight``."""
         return self.embedding.weight
 
     @property
@@ -205,7 +218,7 @@ class TransformerLanguageModel(LanguageModel):
             else Role("matrix", parts=parts.get(name.split(".")[-2], ()))
             for name, parameter in self.named_parameters()
         }
-        return found | {"embedding.weight": Role("embedding")}
+        return found | {name: Role("embedding") for name in ("embedding.weight", "lm_head.weight") if name in found}
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:

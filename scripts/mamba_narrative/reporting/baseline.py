@@ -19,6 +19,7 @@ from mamba_narrative.io import (
     read_json_lines,
     read_table,
     sha256_text,
+    verify,
     write_hashes,
     write_json,
     write_table,
@@ -117,5 +118,6 @@ def _copy_folder(source: Path, target: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
+    verify(source)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from mamba_narrative.config.report import ReportSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.definitions import DEFINITIONS, HEADLINE, UNSEPARATED, Definition
-from mamba_narrative.io import read_json
+from mamba_narrative.io import read_bytes, read_json
 from mamba_narrative.reporting.comparison import Comparison, compare, row_label
 from mamba_narrative.reporting.definitions import definitions_behind, find_definition
 from mamba_narrative.reporting.environment import read_environment
@@ -184,7 +184,7 @@ def _figure(results: Path, name: str) -> str | None:
     if not path.is_file():
         return None
     # As an image, not inline: ids of several figures would collide, and nothing in an image can run.
-    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+    return "data:image/svg+xml;base64," + base64.b64encode(read_bytes(path)).decode("ascii")
 
 
 def _subtitle(records: Sequence[Mapping[str, Any]]) -> str:

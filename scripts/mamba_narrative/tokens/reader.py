@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import read_json, read_table, sha256_file
+from mamba_narrative.io import damaged, read_json, read_table, sha256_file
 
 DTYPE = "<u2"
 TOKEN_BYTES = 2
@@ -42,25 +42,22 @@ class TokenFile:
     books: list[BookTokens]
     manifest: dict[str, Any]
 
-    def __init__(self, directory: Path, split: str, verify_hash: bool = False) -> None:
-        """Open ``{split}.bin`` with its ``.json`` and ``.books.tsv``.
+    def __init__(self, directory: Path, split: str) -> None:
+        """Open ``{split}.bin`` with its ``.json`` and ``.books.tsv``, and compare all with the hashes of the manifest.
 
-        Sizes, counts and the hash of the small table are always checked; ``verify_hash`` reads all tokens for theirs.
         Raises FileFormatError with the path where files do not belong together, UserError where one is missing.
         """
         self.path = Path(directory) / f"{split}.bin"
         self.manifest = _read_manifest(self.path.with_suffix(".json"), split)
         table = self.path.with_suffix(".books.tsv")
         self.books = read_books(table)
-        if sha256_file(table) != self.manifest["books_sha256"]:
-            raise _mismatch(table, "its sha256 differs from the one in the manifest")
+        self._check(table, "books_sha256")
         if len(self.books) != self.manifest["books"]:
             raise _mismatch(table, f"{len(self.books)} books, the manifest says {self.manifest['books']}")
         self.ids = map_tokens(self.path, self.manifest["tokens"])
         if sum(book.tokens for book in self.books) != len(self.ids):
             raise _mismatch(table, f"its books do not add up to the {len(self.ids)} tokens of the file")
-        if verify_hash and sha256_file(self.path) != self.manifest["sha256"]:
-            raise _mismatch(self.path, "its sha256 differs from the one in the manifest")
+        self._check(self.path, "sha256")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -69,6 +66,10 @@ class TokenFile:
     def end_of_text_id(self) -> int:
         """The id that closes every book."""
         return self.manifest["tokenizer"]["end_of_text_id"]
+
+    def _check(self, path: Path, key: str) -> None:
+        if sha256_file(path) != self.manifest[key]:
+            raise damaged(path, self.path.with_suffix(".json"))
 
     def book_ids(self, book: BookTokens) -> npt.NDArray[np.uint16]:
         """The ids of one book, uint16 [book.tokens], without copying; the last one is the end of text."""

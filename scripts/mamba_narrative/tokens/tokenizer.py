@@ -7,6 +7,7 @@ tokenizer.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 import re
@@ -21,6 +22,7 @@ import numpy.typing as npt
 
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import canonical_json, sha256_bytes, sha256_text, write_json
+from mamba_narrative.tokens.round_trip import check_keeps_texts, check_kept
 
 MAX_VOCABULARY = 65_536
 """Ids are stored as uint16."""
@@ -56,6 +58,10 @@ class Tokenizer(ABC):
     @abstractmethod
     def encode_array(self, text: str) -> npt.NDArray[np.uint16]:
         """Ids of ``text`` as uint16 ``[tokens]``, without an end-of-text token."""
+
+    def encode_book(self, text: str) -> npt.NDArray[np.uint16]:
+        """``encode_array`` for texts whose ids are kept. Raises UserError where they are those of another text."""
+        return self.encode_array(text)
 
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
@@ -160,6 +166,9 @@ class Gpt2Tokenizer(Tokenizer):
                 "bos_token": END_OF_TEXT,
                 "eos_token": END_OF_TEXT,
                 "unk_token": END_OF_TEXT,
+                "pad_token": END_OF_TEXT,
+                # What a model writes follows the last token of a row.
+                "padding_side": "left",
                 "clean_up_tokenization_spaces": False,
             },
         )
@@ -210,7 +219,7 @@ class HuggingFaceTokenizer(Tokenizer):
         self._backend.no_padding()
         self._backend.no_truncation()
         self._backend.encode_special_tokens = True
-        self.name = name
+        self.name, self._called = name, f"tokens.tokenizer: {name!r}"
         self.vocab_size = max(loaded.get_vocab().values()) + 1
         if self.vocab_size > MAX_VOCABULARY:
             raise UserError(
@@ -218,11 +227,19 @@ class HuggingFaceTokenizer(Tokenizer):
                 f"so at most {MAX_VOCABULARY:,} are possible: choose a smaller vocabulary"
             )
         self.end_of_text_id = int(loaded.eos_token_id)
+        markers = (token.content for token in self._backend.get_added_tokens_decoder().values())
+        check_keeps_texts(lambda text: self.decode(self.encode(text)), self._called, markers)
         self.sha256 = sha256_text(canonical_json([self._backend.to_str(), self.end_of_text_id]))
 
     def encode_array(self, text: str) -> npt.NDArray[np.uint16]:
         """Ids of ``text`` as uint16 ``[tokens]``, no special tokens added."""
         return np.asarray(self._backend.encode(text, add_special_tokens=False).ids, np.uint16)
+
+    def encode_book(self, text: str) -> npt.NDArray[np.uint16]:
+        """See ``Tokenizer.encode_book``."""
+        ids = self.encode_array(text)
+        check_kept(text, self.decode(ids.tolist()), self._called)
+        return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ``ids``."""
@@ -234,16 +251,19 @@ class HuggingFaceTokenizer(Tokenizer):
         return len(self.decode(text_ids).encode("utf-8"))
 
     def write_hugging_face_files(self, directory: Path) -> None:
-        """Write the library's own files."""
+        """Write the library's own files; texts are padded at their beginning, as generation needs it."""
         directory.mkdir(parents=True, exist_ok=True)
-        self._loaded.save_pretrained(str(directory))
+        padded = copy.deepcopy(self._loaded)
+        padded.padding_side = "left"
+        padded.pad_token = padded.pad_token or padded.eos_token
+        padded.save_pretrained(str(directory))
 
 
 def load_tokenizer(name: str) -> Tokenizer:
     """The tokenizer called ``name``: ``gpt2``, else a Hugging Face name or folder.
 
-    Raises UserError where it cannot be found or read, its files differ from the published ones, it has more than
-    65,536 entries, or it has no end-of-text token.
+    Raises UserError where it cannot be found or read, its files differ from the published ones, it changes texts, has
+    more than 65,536 entries, or has no end-of-text token.
     """
     return Gpt2Tokenizer(_read_gpt2_files()) if name == "gpt2" else HuggingFaceTokenizer(name)
 

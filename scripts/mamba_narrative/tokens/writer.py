@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 
 from mamba_narrative.corpus.selection_table import USED_DECISIONS, kept_text, parse_ranges
+from mamba_narrative.corpus.stripped_texts import read_stripped_text
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.io import (
     atomic_path,
     read_table,
-    read_text,
+    recorded_outputs,
     sha256_file,
     sha256_text,
+    verify,
     write_json,
     write_table,
 )
@@ -49,14 +51,11 @@ def encode_books(
             if book_id not in described:
                 raise FileFormatError(f"{manifest}: book {book_id} is missing, but {selection} selects it")
             description = described[book_id]
-            path = stripped / f"{book_id}.txt"
-            text = read_text(path)
-            if sha256_text(text) != description["sha256"]:
-                raise FileFormatError(f"{path}: not the text that {manifest} describes; strip its shard again")
+            text = read_stripped_text(stripped, book_id, manifest)
             if ranges := parse_ranges(row.get("ranges", "")):
                 text = kept_text(text, ranges)
                 description = description | _describe(text)
-            ids = np.append(tokenizer.encode_array(text), np.uint16(tokenizer.end_of_text_id)).astype(DTYPE)
+            ids = np.append(tokenizer.encode_book(text), np.uint16(tokenizer.end_of_text_id)).astype(DTYPE)
             stream.write(ids.tobytes())
             rows.append({**description, "first_token": first_token, "tokens": len(ids)})
             first_token += len(ids)
@@ -101,7 +100,8 @@ def _assemble(
     target = directory / f"{split}.bin"
     table = directory / f"{split}.books.tsv"
     rows, first_token, digest = [], 0, hashlib.sha256()
-    with atomic_path(target) as beside, beside.open("wb") as stream:
+    # Its hash is in its manifest, which goes where the tokens go.
+    with recorded_outputs(False), atomic_path(target) as beside, beside.open("wb") as stream:
         for book_id, shard in track(wanted, f"assembling {split}", len(wanted), "books"):
             tokens_path = shards / f"{shard}.bin"
             if shard not in index:
@@ -132,6 +132,7 @@ def _assemble(
 
 def _index_shard(table: Path, tokens_path: Path) -> dict[str, BookTokens]:
     books = read_books(table)
+    verify(tokens_path)
     map_tokens(tokens_path, sum(book.tokens for book in books))
     return {book.book_id: book for book in books}
 

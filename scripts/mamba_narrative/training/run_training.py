@@ -11,9 +11,9 @@ from typing import Any
 
 from mamba_narrative.config.runs import AnyRun
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import canonical_json, sha256_text, write_json, write_text
+from mamba_narrative.io import canonical_json, recorded_outputs, sha256_text, write_json, write_text
 from mamba_narrative.model.registry import build_model
-from mamba_narrative.model.storage import save_model
+from mamba_narrative.model.storage import RECORD, model_hashes, save_model
 from mamba_narrative.tokens.batches import Batches, ShuffledBatches, StatefulBatches
 from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import Tokenizer, load_tokenizer, write_hugging_face_files
@@ -134,7 +134,7 @@ def _clear(folder: Path, trainer: Trainer) -> None:
 
 
 def _open_tokens(directory: Path, split: str) -> TokenFile:
-    tokens = TokenFile(directory, split, verify_hash=True)
+    tokens = TokenFile(directory, split)
     if not len(tokens):
         raise UserError(f"{tokens.path}: no books; training needs at least one in this split: add books")
     return tokens
@@ -207,9 +207,11 @@ def _write_results(
     }
     extra_files = {**_tokenizer_files(tokenizer), "README.md": model_card(record).encode("utf-8")}
     weights_sha256 = save_model(trainer.model, run, output / "model", tokenizer.end_of_text_id, extra_files)
-    write_text(output / "train.csv", trainer.train_log.text())
-    write_text(output / "validation.csv", trainer.validation_log.text())
-    write_json(output / "run.json", {**record, "weights_sha256": weights_sha256})
+    hashes = {"weights_sha256": weights_sha256, "model_sha256": model_hashes(output / "model")}
+    with recorded_outputs():
+        write_text(output / "train.csv", trainer.train_log.text())
+        write_text(output / "validation.csv", trainer.validation_log.text())
+        write_json(output / RECORD, record | hashes)
 
 
 def _warn_of_weights_before_the_end(step: int, schedule: Schedule) -> None:

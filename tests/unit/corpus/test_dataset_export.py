@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from stripped_shard import write_stripped
 
 from mamba_narrative.corpus.book_table import BOOK_TABLE_COLUMNS
 from mamba_narrative.corpus.dataset_export import export_dataset
 from mamba_narrative.corpus.splits import MANIFEST_COLUMNS
 from mamba_narrative.errors import FileFormatError
-from mamba_narrative.io import write_table, write_text
+from mamba_narrative.io import write_table
 
 BOOKS = {
     "1": ("train", "The sea.\n\nNaïve “waves”."),
@@ -39,8 +40,7 @@ def results(tmp_path):
         for book in BOOKS
     ]
     write_table(tmp_path / "books.tsv", BOOK_TABLE_COLUMNS, table)
-    for book, (_, text) in BOOKS.items():
-        write_text(tmp_path / "stripped" / "000" / f"{book}.txt", text)
+    write_stripped(tmp_path / "stripped" / "000", {book: text for book, (_, text) in BOOKS.items()})
     return tmp_path
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from selection_texts import story
+from stripped_shard import write_stripped
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.corpus.duplicates import (
@@ -220,9 +221,7 @@ def corpus(folder, texts, shards=("000", "001")):
     columns = ("book_id", "decision", "reasons", "words", "characters")
     for number, shard in enumerate(shards):
         mine = dict(list(texts.items())[number :: len(shards)])
-        (folder / "stripped" / shard).mkdir(parents=True)
-        for book_id, text in mine.items():
-            (folder / "stripped" / shard / f"{book_id}.txt").write_text(text, encoding="utf-8")
+        write_stripped(folder / "stripped" / shard, mine)
         rows = [{"book_id": book_id, "decision": "keep", "words": len(text.split())} for book_id, text in mine.items()]
         rows.append({"book_id": f"dropped-{shard}", "decision": "drop", "reasons": "play", "words": 9})
         write_table(folder / "selection" / f"{shard}.tsv", columns, rows)

@@ -8,6 +8,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stripped_shard import write_stripped
 
 from mamba_narrative.config.splits import SplitsSettings
 from mamba_narrative.corpus.leaks import LEAK_COLUMNS, RUN_WORDS, Leak, check_leaks, find_leaks, write_leaks
@@ -74,9 +75,7 @@ def test_too_much_shared_text_is_an_error_that_says_what_to_do():
 
 def corpus(folder, held_out):
     texts = {"1": prose(1, 900), "2": held_out, "3": prose(3, 900)}
-    (folder / "000").mkdir(parents=True)
-    for book_id, text in texts.items():
-        (folder / "000" / f"{book_id}.txt").write_text(text)
+    write_stripped(folder / "000", texts)
     columns = ("book_id", "decision", "reasons", "title", "words", "characters", "ranges")
     rows = [
         {"book_id": book_id, "decision": "keep", "title": f"T{book_id}", "words": 1, "characters": 1}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from selection_texts import NAMES, essay, french, index, letters, play, poems, present_story, recipes, story, wrapped
+from stripped_shard import write_stripped
 
 from mamba_narrative.config.selection import SelectionSettings
 from mamba_narrative.corpus.catalogue import CatalogueEntry
@@ -188,15 +189,12 @@ def test_any_text_gets_a_decision_with_reasons_for_a_drop(text):
 
 
 def write_shard(folder, texts, failed=()):
-    (folder / "000").mkdir()
-    for book_id, text in texts.items():
-        (folder / "000" / f"{book_id}.txt").write_text(text, encoding="utf-8")
+    manifest = write_stripped(folder / "000", texts)
     records = [record(book_id) for book_id in texts]
     records += [record(book_id, status="failed", reason="empty_file") for book_id in failed]
     write_json_lines(folder / "000.audit.jsonl", records)
-    write_table(folder / "000.manifest.tsv", ("book_id",), [{"book_id": book_id} for book_id in texts])
     write_table(folder / "000.chapters.tsv", ("book_id", "offset", "heading"), [])
-    return folder / "000.audit.jsonl", folder / "000", folder / "000.manifest.tsv", folder / "000.chapters.tsv"
+    return folder / "000.audit.jsonl", folder / "000", manifest, folder / "000.chapters.tsv"
 
 
 def test_every_raw_book_of_a_shard_has_one_row_also_without_a_text(tmp_path):

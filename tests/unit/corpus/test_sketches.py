@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from selection_texts import story
+from stripped_shard import write_stripped
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.corpus.shingles import count_shared, shingle_hashes
@@ -120,17 +121,15 @@ def test_a_sketch_is_the_same_part_of_every_text_and_about_the_fraction_asked_fo
 
 def test_a_shard_is_sketched_written_and_read_again(tmp_path):
     texts = {"2": story(1), "10": story(2), "11": "dropped"}
-    for book_id, text in texts.items():
-        (tmp_path / f"{book_id}.txt").write_text(text, encoding="utf-8")
+    manifest = write_stripped(tmp_path / "000", texts)
     rows = [
         {"book_id": "2", "decision": "keep"},
         {"book_id": "10", "decision": "partial"},
         {"book_id": "11", "decision": "drop"},
     ]
     write_table(tmp_path / "selection.tsv", ("book_id", "decision", "reasons", "words", "characters"), rows)
-    write_table(tmp_path / "manifest.tsv", ("book_id",), rows)
     for name in ("000.npz", "again.npz"):
-        sketch_shard(tmp_path / "selection.tsv", tmp_path, tmp_path / "manifest.tsv", DEFAULTS, tmp_path / name)
+        sketch_shard(tmp_path / "selection.tsv", tmp_path / "000", manifest, DEFAULTS, tmp_path / name)
     assert (tmp_path / "000.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
     found = read_sketches(tmp_path / "000.npz")
     assert found.book_ids == ("2", "10")

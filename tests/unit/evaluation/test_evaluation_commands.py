@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -19,11 +20,11 @@ import evaluate_unigram
 import evaluate_words
 import initialise_run
 from mamba_narrative.config.runs import MambaRun, RunSettings
-from mamba_narrative.errors import UserError
+from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.evaluation.definitions import DEFINITIONS
 from mamba_narrative.evaluation.trained_run import load_run
 from mamba_narrative.evaluation.unigram import token_losses
-from mamba_narrative.io import read_json, write_json
+from mamba_narrative.io import read_json, read_text, write_json
 from mamba_narrative.tokens.reader import TokenFile
 
 LIKELIHOOD = '{"bootstrap_samples": 100, "device": "cpu"}'
@@ -64,6 +65,56 @@ def rows(path):
         return list(csv.DictReader(stream))
 
 
+def names(folder):
+    return {path.name for path in folder.iterdir() if path.is_file()}
+
+
+def test_every_measurement_is_recorded_and_refused_with_a_flipped_bit(results):
+    files = [path for path in results.rglob("*") if path.suffix in (".json", ".csv")]
+    assert len(files) > 30
+    for path in files:
+        content = path.read_bytes()
+        path.write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+        try:
+            with pytest.raises(FileFormatError, match=f"{path.name}: its sha256 differs"):
+                read_text(path)
+        finally:
+            path.write_bytes(content)
+
+
+def flipped(path):
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("name", ["model/model.safetensors", "model/config.json", "run.json"])
+def test_a_run_with_a_flipped_bit_is_not_measured(tmp_path, tokenizer, name):
+    settings = RunSettings(MambaRun(architecture="mamba", model=SETTINGS)).model_dump_json()
+    run(initialise_run, "--like", "small", "--settings", settings, "--output", tmp_path)
+    flipped(tmp_path / name)
+    with pytest.raises(FileFormatError, match=f"{name}: its sha256 differs .*delete it and run again"):
+        load_run(tmp_path, tokenizer, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "name"),
+    [
+        (evaluate_unigram, "{}", "train.bin"),
+        (evaluate_compressor, "{}", "test.bin"),
+        (evaluate_human, GENERATION, "test.bin"),
+        (evaluate_ngram, "{}", "train.bin"),
+    ],
+)
+def test_damaged_tokens_are_not_measured(tmp_path, token_directory, command, settings, name):
+    shutil.copytree(token_directory, tmp_path / "tokens")
+    flipped(tmp_path / "tokens" / name)
+    arguments = ("--tokens", tmp_path / "tokens", "--settings", settings, "--output-directory", tmp_path / "out")
+    with pytest.raises(FileFormatError, match=f"{name}: its sha256 differs"):
+        run(command, *arguments)
+    assert not (tmp_path / "out").exists()
+
+
 def test_all_files_of_the_contract_are_written(results):
     files = {
         "likelihood.json", "likelihood_books.csv", "position.csv", "generation.json", "samples.json",
@@ -71,13 +122,13 @@ def test_all_files_of_the_contract_are_written(results):
         "name_recall.csv", "generation_books.csv",
     }  # fmt: skip
     of_context = {"context.json", "context_books.csv", "context.csv", "resets.csv", "state.csv"}
-    assert {path.name for path in (results / "small").iterdir()} == files | of_context
-    assert {path.name for path in (results / "unigram").iterdir()} == files
-    assert {path.name for path in (results / "human").iterdir()} == {"generation.json", "generation_books.csv"}
+    assert names(results / "small") == files | of_context
+    assert names(results / "unigram") == files
+    assert names(results / "human") == {"generation.json", "generation_books.csv"}
     two = {"likelihood.json", "likelihood_books.csv"}
-    assert {path.name for path in (results / "ngram").iterdir()} == {*two, "position.csv"}
+    assert names(results / "ngram") == {*two, "position.csv"}
     for name in ("xz", "xz-after-training"):
-        assert {path.name for path in (results / name).iterdir()} == two
+        assert names(results / name) == two
 
 
 def test_counting_runs_of_tokens_beats_counting_tokens_where_both_were_trained_on_such_text(results):

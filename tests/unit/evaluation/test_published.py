@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import csv
 import math
+import shutil
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,6 +145,64 @@ def test_a_tokenizer_that_changes_the_text_is_refused(gpt2: Path, token_director
     with pytest.raises(UserError, match="changes the text"):
         run(gpt2, token_directory, tmp_path / "out", extra=f', "tokenizer": "{folder}"')
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_layer": 10**9}, "1,000,000,000 layers, but there are only 28 weights"),
+        ({"n_embd": 10**6}, "many more than its files hold"),
+        ({"vocab_size": 10**9}, "many more than its files hold"),
+        ({"n_positions": 10**8}, "many more than its files hold"),
+        ({"n_positions": 33}, "cannot open it"),
+        ({"n_layer": 3}, "weights are missing, such as transformer.h.2"),
+        ({"n_positions": "many"}, "no longest context"),
+        ({"n_positions": True}, "no longest context"),
+        ({"n_embd": [16]}, "cannot open it"),
+        ({"model_type": "nothing"}, "cannot open it"),
+    ],
+)
+def test_a_model_that_declares_what_its_files_do_not_hold_is_refused(
+    gpt2: Path, token_directory: Path, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    shutil.copytree(gpt2, tmp_path / "model")
+    write_json(tmp_path / "model" / "config.json", read_json(gpt2 / "config.json") | change)
+    with pytest.raises(UserError, match=message):
+        run(tmp_path / "model", token_directory, tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "1" * 5_000, "[]"])
+def test_a_configuration_that_is_none_is_refused(
+    gpt2: Path, token_directory: Path, tmp_path: Path, content: str
+) -> None:
+    shutil.copytree(gpt2, tmp_path / "model")
+    (tmp_path / "model" / "config.json").write_text(content)
+    with pytest.raises(UserError, match="config"):
+        run(tmp_path / "model", token_directory, tmp_path / "out")
+
+
+def test_complex_weights_are_refused(gpt2: Path, token_directory: Path, tmp_path: Path) -> None:
+    shutil.copytree(gpt2, tmp_path / "model")
+    weights = safetensors.torch.load_file(gpt2 / "model.safetensors")
+    weights |= {name: tensor.to(torch.complex64) for name, tensor in sorted(weights.items())[:1]}
+    safetensors.torch.save_file(weights, tmp_path / "model" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match="numbers of type C64; expected floating point"):
+        run(tmp_path / "model", token_directory, tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "mamba"])
+def test_a_model_in_several_files_is_measured_like_one(
+    kind: str, request: pytest.FixtureRequest, token_directory: Path, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    folder: Path = request.getfixturevalue(kind)
+    shutil.copytree(folder, tmp_path / "model", ignore=shutil.ignore_patterns("*.safetensors"))
+    AutoModelForCausalLM.from_pretrained(folder).save_pretrained(tmp_path / "model", max_shard_size="10KB")
+    for name in (folder, tmp_path / "model"):
+        run(name, token_directory, tmp_path / name.name)
+    one, several = (read_json(tmp_path / name / "likelihood.json")["metrics"] for name in (kind, "model"))
+    assert one == several
 
 
 def test_a_name_that_is_nowhere_is_refused_with_what_to_do(

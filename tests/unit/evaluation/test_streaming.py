@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 import torch
 
+import generate
 from mamba_narrative.config.architectures import MambaSettings
 from mamba_narrative.config.runs import MambaRun
+from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation import streaming
 from mamba_narrative.evaluation.streaming import continuation_ids, stream_text
 from mamba_narrative.model.registry import build_model
@@ -60,12 +64,54 @@ def test_the_end_of_the_text_ends_it(monkeypatch, model, tokenizer):
     assert "".join(stream_text(model, tokenizer, "", 100)) == "The end."
 
 
-def test_the_command_writes_prompt_and_continuation(model, tmp_path):
+@pytest.fixture(scope="module")
+def folder(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
     run = MambaRun.model_validate({"architecture": "mamba", "model": SETTINGS.model_dump(), "training": {}})
-    save_model(model, run, tmp_path / "run" / "model", 50_256)
+    save_model(model, run, folder / "model", 50_256)
+    return folder
+
+
+def run(folder, *arguments):
+    generate.main(generate.parser().parse_args([str(folder), "--tokens", "5", "--device", "cpu", *arguments]))
+
+
+def standard_input(content):
+    """As Python opens it where it does not know better: undecodable bytes become lone surrogates."""
+    return TextIOWrapper(BytesIO(content), encoding="ascii", errors="surrogateescape")
+
+
+def test_the_command_writes_prompt_and_continuation_also_where_the_locale_is_not_utf8(folder):
     script = Path(__file__).parents[3] / "scripts" / "generate.py"
-    command = [sys.executable, str(script), str(tmp_path / "run"), "--tokens", "5", "--device", "cpu"]
-    done = subprocess.run(command, input="Once upon", capture_output=True, text=True)
+    command = [sys.executable, str(script), str(folder), "--tokens", "5", "--device", "cpu"]
+    environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, input="naïve — 雪 🐎".encode(), capture_output=True, env=environment)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Once upon")
-    assert len(done.stdout) > len("Once upon") + 5
+    assert done.stdout.decode().startswith("naïve — 雪 🐎")
+    assert len(done.stdout.decode()) > len("naïve — 雪 🐎") + 5
+
+
+@pytest.mark.parametrize("prompt", ["Once upon", "naïve — 雪 🐎", "one\ntwo\n"])
+def test_a_prompt_and_standard_input_are_the_same(folder, monkeypatch, capsysbinary, prompt):
+    run(folder, "--prompt", prompt)
+    from_flag = capsysbinary.readouterr().out
+    monkeypatch.setattr(sys, "stdin", standard_input(b"\xef\xbb\xbf" + prompt.replace("\n", "\r\n").encode()))
+    run(folder)
+    assert capsysbinary.readouterr().out == from_flag
+    assert from_flag.decode().startswith(prompt)
+
+
+@pytest.mark.parametrize("text", [b"caf\xe9", b"\xff\xfeO", b"\xed\xa0\x80", b"\xf0\x9f\x90"])
+def test_a_prompt_that_is_no_utf8_is_refused(folder, monkeypatch, text):
+    with pytest.raises(UserError, match=r"--prompt: not UTF-8 at byte \d; convert"):
+        run(folder, "--prompt", os.fsdecode(text))
+    monkeypatch.setattr(sys, "stdin", standard_input(text))
+    with pytest.raises(UserError, match=r"standard input: not UTF-8 at byte \d; convert"):
+        run(folder)
+
+
+@pytest.mark.parametrize("arguments", [["--tokens", "1000000000000"], ["--seed", str(2**70)], ["--seed", "-1"]])
+def test_numbers_beyond_what_is_possible_are_refused(folder, arguments, capsys):
+    with pytest.raises(SystemExit):
+        run(folder, "--prompt", "It", *arguments)
+    assert "is not a whole number" in capsys.readouterr().err

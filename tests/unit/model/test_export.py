@@ -6,8 +6,9 @@ import json
 import shutil
 
 import pytest
+import safetensors.torch
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForLanguageModeling, pipeline
 
 from mamba_narrative.config.architectures import MambaSettings, TransformerSettings
 from mamba_narrative.config.runs import MambaRun, TransformerRun
@@ -59,6 +60,36 @@ def test_greedy_generation_by_transformers_is_ours_token_by_token(exported):
         assert len(set(ours)) > 5
 
 
+PROMPTS = ["The ferry left before dawn.", "It was"]
+
+
+def test_prompts_of_different_lengths_are_continued_together_as_alone(exported):
+    model, folder = exported
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    theirs = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True).eval()
+    assert (tokenizer.padding_side, tokenizer.pad_token_id) == ("left", theirs.config.pad_token_id)
+    batch = tokenizer(PROMPTS, return_tensors="pt", padding=True)
+    found = theirs.generate(**batch, max_new_tokens=8, do_sample=False, eos_token_id=None)
+    for prompt, row in zip(PROMPTS, found, strict=True):
+        ids = tokenizer(prompt).input_ids
+        assert row[-8:].tolist() == list(continuation_ids(model, ids, 8, temperature=0, top_p=1.0, seed=1))
+
+
+def test_the_pipeline_continues_a_batch(exported):
+    _, folder = exported
+    write = pipeline("text-generation", model=str(folder), batch_size=2, device="cpu")
+    for prompt, (written,) in zip(PROMPTS, write(PROMPTS, max_new_tokens=3, do_sample=False), strict=True):
+        assert written["generated_text"].startswith(prompt)
+
+
+def test_the_collator_of_the_trainer_pads(exported):
+    _, folder = exported
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    batch = DataCollatorForLanguageModeling(tokenizer, mlm=False)([tokenizer(prompt) for prompt in PROMPTS])
+    assert batch["input_ids"].shape == batch["labels"].shape == batch["attention_mask"].shape
+    assert int((batch["labels"] == -100).sum()) == int((batch["attention_mask"] == 0).sum()) > 0
+
+
 def test_the_folder_is_the_run_with_the_complete_card(exported):
     model, folder = exported
     assert (folder / "README.md").read_text() == "the complete card\n"
@@ -67,6 +98,8 @@ def test_the_folder_is_the_run_with_the_complete_card(exported):
     }
     again = load_model(folder)
     assert torch.equal(again.head_weight()[: model.vocab_size], model.head_weight()[: model.vocab_size])
+    weights = safetensors.torch.load_file(folder / "model.safetensors")
+    assert again.parameter_count() == model.parameter_count() == sum(weight.numel() for weight in weights.values())
 
 
 def test_mamba_ssms_own_format_has_its_names_and_no_padding(exported):

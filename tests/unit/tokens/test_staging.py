@@ -37,7 +37,7 @@ def test_the_copy_is_what_was_copied_and_is_removed_after_use(tokens, tmp_path):
     with staged_tokens(tokens, SPLITS, str(disk)) as folder:
         assert folder.parent == disk
         for split in SPLITS:
-            copy, original = (TokenFile(where, split, verify_hash=True) for where in (folder, tokens))
+            copy, original = (TokenFile(where, split) for where in (folder, tokens))
             assert copy.ids.tolist() == original.ids.tolist()
     assert copies(disk) == []
 
@@ -68,7 +68,7 @@ def test_other_tokens_are_another_copy(tokens, tmp_path):
 def _use(tokens: Path, disk: Path, seconds: float) -> None:
     with staged_tokens(tokens, SPLITS, str(disk)) as folder:
         time.sleep(seconds)
-        TokenFile(folder, "train", verify_hash=True)
+        TokenFile(folder, "train")
 
 
 def test_processes_that_come_and_go_never_lose_the_copy(tokens, tmp_path):

@@ -1,0 +1,35 @@
+"""Reading stripped texts, each compared with its hash in the manifest of its shard."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from mamba_narrative.errors import FileFormatError
+from mamba_narrative.io import damaged, read_table, read_text, sha256_text
+
+
+def read_stripped_text(folder: Path, book_id: str, manifest: Path | None = None) -> str:
+    """The stripped text of a book, ``<folder>/<book_id>.txt``.
+
+    manifest: table of the texts' hashes; None is the one that ``strip_books`` writes beside ``folder``. Raises
+    UserError where a file cannot be read, FileFormatError where the book is not listed or its text is another.
+    """
+    manifest = manifest or folder.with_name(f"{folder.name}.manifest.tsv")
+    path, hashes = folder / f"{book_id}.txt", _hashes(manifest)
+    if book_id not in hashes:
+        raise FileFormatError(f"{manifest}: book {book_id} is missing, but selected; strip its shard again")
+    text = read_text(path)
+    if sha256_text(text) != hashes[book_id]:
+        raise damaged(path, manifest, folder)
+    return text
+
+
+@cache
+def _hashes_at(manifest: Path, modified_ns: int) -> dict[str, str]:
+    return {row["book_id"]: row["sha256"] for row in read_table(manifest, ("book_id", "sha256"))}
+
+
+def _hashes(manifest: Path) -> dict[str, str]:
+    # A shard's books are read one after the other, and shards alternate: all manifests together are small.
+    return _hashes_at(manifest, manifest.stat().st_mtime_ns if manifest.is_file() else 0)
