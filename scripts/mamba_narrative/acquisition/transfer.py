@@ -15,6 +15,7 @@ from mamba_narrative.config.acquisition import address_fault
 from mamba_narrative.io import read_text, write_text
 
 _CHUNK_BYTES = 1 << 16
+_MAX_DETAIL_CHARACTERS = 500
 _BUSY = (429, 503)
 _REASONS = {401: "forbidden", 403: "forbidden", 404: "not_found", 410: "not_found", 451: "forbidden"}
 
@@ -30,6 +31,7 @@ class FetchFailed(Exception):  # noqa: N818 (it is the fetch that failed)
         retry_after: float | None = None,
         elsewhere: bool = False,
     ) -> None:
+        detail = detail[:_MAX_DETAIL_CHARACTERS]  # Addresses may be as long as a server likes.
         super().__init__(f"{reason}: {detail}")
         self.reason, self.detail, self.passes = reason, detail, passes
         self.retry_after = retry_after
