@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from mamba_narrative.errors import FileFormatError, UserError
+from mamba_narrative.io import csv_field, from_csv_field
 
 _LOG = logging.getLogger(__name__)
 COLUMNS = ("Text#", "Type", "Issued", "Title", "Language", "Authors", "Subjects", "LoCC", "Bookshelves", "Rights")
@@ -174,7 +175,7 @@ def _records(
             if len(fields) != columns and not _is_well_quoted(taken):
                 faults["has a quote in a wrong place"].append(line)
             elif fields:
-                yield line, fields
+                yield line, [from_csv_field(field) for field in fields]
             continue
         faults["has a quote that is not closed"].append(line)
         source.give_back(next((at for at, text in enumerate(taken) if at and _begins_row(text, number_at)), len(taken)))
@@ -210,7 +211,7 @@ def format_catalogue(entries: Mapping[str, CatalogueEntry]) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)
-    rows.writerows([book_id, *entry_fields(entry).values()] for book_id, entry in entries.items())
+    rows.writerows(map(csv_field, [book_id, *entry_fields(entry).values()]) for book_id, entry in entries.items())
     return text.getvalue()
 
 

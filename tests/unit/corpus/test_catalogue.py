@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamba_narrative.corpus.catalogue import CatalogueEntry, genre_of, read_catalogue, year_of
+from mamba_narrative.corpus.catalogue import CatalogueEntry, format_catalogue, genre_of, read_catalogue, year_of
 from mamba_narrative.errors import FileFormatError, UserError
 
 ALL_COLUMNS = ["Text#", "Type", "Issued", "Title", "Language", "Authors", "Subjects", "LoCC", "Bookshelves"]
@@ -202,3 +202,15 @@ def test_any_text_is_read_and_a_row_behind_it_is_there(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("catalogue") / "catalog.csv"
     row = "77,Text,2001-01-01,Title,en,Doe,Fiction,PR,Browsing"
     assert "77" in read_catalogue(written(path, [text, row, row.replace("77", "78")]))
+
+
+def test_titles_like_formulas_are_texts_for_spreadsheets_and_the_same_for_us(tmp_path):
+    entries = {
+        "7": CatalogueEntry("=1+1", ("en",), "@Doe", subjects=("-- Fiction",)),
+        "8": CatalogueEntry("'=x", ("en",), "'Tis"),
+    }
+    path = tmp_path / "catalog.csv"
+    path.write_text(format_catalogue(entries), encoding="utf-8")
+    cells = [cell for row in csv.reader(path.open(newline="")) for cell in row]
+    assert not [cell for cell in cells if cell[:1] in ("=", "+", "-", "@")]
+    assert read_catalogue(path) == entries
