@@ -4,6 +4,10 @@ Everything is written beside its target, synced to disk and renamed. What comman
 within ``recorded_outputs``: the SHA-256 of each file is kept in the folder ``.sha256`` beside it, and whoever reads the
 file through this module, or calls ``verify``, compares. Tables are tab-separated UTF-8 with one header line; backslash,
 tab and line ends inside a field are escaped as ``\\\\``, ``\\t``, ``\\n``, ``\\r``.
+
+Texts from outside (titles, authors, names of files) may begin like a formula, which spreadsheets would run, or with a
+quote, in which they would look for the end of the field in later rows. Such a text gets a ``\\`` in front in tables, a
+``'`` in comma-separated files; readers here take it away again. Numbers, negative ones too, stay as they are.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +26,8 @@ from typing import Any
 from mamba_narrative.errors import FileFormatError, UserError
 
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_BEGINS_LIKE_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
+_NUMBER = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|nan)", re.IGNORECASE)
 _UNESCAPES = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
 _RECORDS = ".sha256"
 _recording: ContextVar[bool] = ContextVar("recording", default=False)
@@ -40,7 +47,7 @@ def recorded_outputs(recorded: bool = True) -> Iterator[None]:
 
 
 def verify(path: Path) -> bool:
-    """Raise FileFormatError where ``path`` has another SHA-256 than recorded; False without a record to compare with."""
+    """Raise FileFormatError where ``path`` has another SHA-256 than recorded; False without a record."""
     if not (record := _record_of(path)).is_file():
         return False
     if sha256_file(path) not in _recorded(record):
@@ -157,6 +164,11 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
+def embeddable_json(value: Any) -> str:
+    """``canonical_json`` that may stand in the script of an HTML page: no ``</script>`` of a text in it ends that."""
+    return canonical_json(value).replace("<", "\\u003c")
+
+
 def read_json(path: Path) -> Any:
     """Read one JSON file. Raises FileFormatError with path and line where it is not JSON."""
     return _parse_json(read_text(path), path)
@@ -210,7 +222,23 @@ def _escape(value: object) -> str:
     if value is None:
         return ""
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return "".join(_ESCAPES.get(character, character) for character in text)
+    escaped = "".join(_ESCAPES.get(character, character) for character in text)
+    begins_plainly = escaped.startswith("\\") or not (_computes(text) or text.startswith('"'))
+    return escaped if begins_plainly else f"\\{escaped}"
+
+
+def _computes(text: str) -> bool:
+    return _BEGINS_LIKE_FORMULA.match(text) is not None and _NUMBER.fullmatch(text) is None
+
+
+def csv_field(text: str) -> str:
+    """``text`` as a field of a comma-separated file, before quoting; see the module on texts like formulas."""
+    return f"'{text}" if _computes(text.lstrip("'")) and _NUMBER.fullmatch(text) is None else text
+
+
+def from_csv_field(field: str) -> str:
+    """The text of which ``csv_field`` made ``field``."""
+    return field[1:] if field.startswith("'") and csv_field(field[1:]) == field else field
 
 
 def _unescape(field: str) -> str:

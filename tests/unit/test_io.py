@@ -191,3 +191,76 @@ def test_the_list_of_hashes_is_checked_by_sha256sum(tmp_path):
     assert subprocess.run(check, cwd=tmp_path, capture_output=True).returncode == 0
     (tmp_path / "shard" / "1.txt").write_text("two")
     assert subprocess.run(check, cwd=tmp_path, capture_output=True).returncode == 1
+
+
+FORMULAS = [
+    "=1+1",
+    '=HYPERLINK("http://h/?"&A1)',
+    "+1+1",
+    "-2+3+cmd|' /C calc'!A0",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    " =1+1",
+    "\u3000=1",
+    "＝1+1",
+    "-rf",
+    "--",
+    "=",
+    "'=1",
+    "''=1",
+]
+NUMBERS = ["-5", "+5", "-0.5", "-1e-05", "-1E+300", "-inf", "nan", "-.5", "-5."]
+PLAIN = ["The Turn of the Screw", "", "'Tis Pity", "'", "A = B", "1 + 1", "a@b.org", "Doe, J. -- Fiction", "\\"]
+BEGINNINGS = st.text("=+-@'\"\\ \t\n\r5.eaＡ＝", max_size=6)
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_text_is_a_formula_when_a_spreadsheet_opens_the_file(text):
+    [cell] = io.format_table(["title"], [{"title": text}]).split("\n")[1:-1]
+    for written in (cell, io.csv_field(text)):
+        assert written[0] in "'\\"
+        assert written.lstrip("'\\ \u3000")[:1] != "" or text.strip("'=") == ""
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_numbers_stay_numbers(number):
+    assert io.csv_field(number) == number
+    assert io.format_table(["loss"], [{"loss": number}, {"loss": float(number)}]).split("\n")[1] == number
+    assert float(io.format_table(["loss"], [{"loss": -0.25}]).split("\n")[1]) == -0.25
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_texts_that_are_no_formulas_stay_as_they_are_in_comma_separated_files(text):
+    assert io.csv_field(text) == text
+
+
+@given(BEGINNINGS)
+def test_what_is_put_in_front_is_taken_away_again(text):
+    assert io.from_csv_field(io.csv_field(text)) == text
+
+
+@given(st.lists(BEGINNINGS, min_size=1, max_size=5))
+def test_tables_give_texts_back_as_they_were(tmp_path_factory, texts):
+    path = tmp_path_factory.mktemp("table") / "t.tsv"
+    io.write_table(path, ["n", "title"], [{"n": "1", "title": text} for text in texts])
+    assert [row["title"] for row in io.read_table(path)] == texts
+
+
+def test_a_quote_at_the_beginning_of_a_title_takes_no_rows_in_other_programs(tmp_path):
+    import csv
+
+    titles = ['"Contraband', "Next", '"I Say No"', "Last"]
+    io.write_table(tmp_path / "t.tsv", ["title", "n"], [{"title": title, "n": 1} for title in titles])
+    with open(tmp_path / "t.tsv", newline="") as stream:
+        assert len(list(csv.reader(stream, delimiter="\t"))) == 5
+    assert [row["title"] for row in io.read_table(tmp_path / "t.tsv")] == titles
+
+
+def test_json_for_a_page_ends_no_script_and_says_the_same():
+    value = {"title": "</script><script>alert(1)</script><!--", "loss": -1.5}
+    line = io.embeddable_json(value)
+    assert "<" not in line
+    assert json.loads(line) == value
+    assert io.embeddable_json({"a": 1}) == io.canonical_json({"a": 1})

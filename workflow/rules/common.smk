@@ -39,7 +39,7 @@ from mamba_narrative.corpus.inventory import (
 )
 from mamba_narrative.errors import UserError
 from mamba_narrative.file_digests import FileDigests
-from mamba_narrative.io import canonical_json
+from mamba_narrative.io import embeddable_json
 from mamba_narrative.strict_yaml import read_yaml
 
 # Commands run with this interpreter's python unless a software deployment method puts another one first.
@@ -220,7 +220,7 @@ def shard_group(wildcards) -> str | None:
 
 def settings(section):
     """A section of the settings as one line of JSON with sorted keys, as a parameter."""
-    line = canonical_json(section.model_dump(mode="json"))
+    line = embeddable_json(section.model_dump(mode="json"))
     # A function, because Snakemake would take the braces of a plain string for wildcards.
     return lambda wildcards: line
 
@@ -330,7 +330,7 @@ def several_nodes(value):
 
 def settings_of_run(wildcards) -> str:
     """Everything that defines a run, as one line of JSON; where its tokens are staged does not."""
-    return canonical_json(
+    return embeddable_json(
         RUNS[wildcards.run].model_dump(
             mode="json", exclude={"training": {"stage_directory"}}
         )

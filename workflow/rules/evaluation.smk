@@ -309,7 +309,7 @@ rule evaluate_published:
         gpu=gpus(EXPERIMENT.evaluation.likelihood.device),
     params:
         code=code("evaluate_published"),
-        model=lambda wildcards: canonical_json(
+        model=lambda wildcards: embeddable_json(
             PUBLISHED[wildcards.model].model_dump(mode="json")
         ),
         weights=lambda wildcards: content(

@@ -8,6 +8,7 @@ from pathlib import Path
 from mamba_narrative.acquisition.lock import LockedBook
 from mamba_narrative.config.acquisition import Rights
 from mamba_narrative.corpus.catalogue import CatalogueEntry
+from mamba_narrative.corpus.encoding import wide_encoding
 from mamba_narrative.corpus.header import rights_of
 from mamba_narrative.corpus.reading import UnreadableBook, read_raw
 from mamba_narrative.io import sha256_file
@@ -51,7 +52,7 @@ def check_book(
         raw = read_raw(path, max_bytes)
     except UnreadableBook as error:
         raise NotAccepted(error.reason, error.detail) from None
-    text = raw.decode("latin-1")  # Headers and licences are ASCII in all encodings that raw books have.
+    text = _readable(raw)
     if has_footer and _START.search(text[:_MARKER_CHARACTERS]) and not _END.search(text[-_MARKER_CHARACTERS:]):
         raise NotAccepted("truncated", "it has a START marker and no line that says END OF PROJECT GUTENBERG")
     if refusal := _refusal(entry, text, rights):
@@ -64,7 +65,7 @@ def check_rights(path: Path, entry: CatalogueEntry, rights: Rights) -> None:
     with open(path, "rb") as stream:
         beginning = stream.read(_MARKER_CHARACTERS)
         stream.seek(max(len(beginning), path.stat().st_size - _MARKER_CHARACTERS))
-        text = (beginning + stream.read()).decode("latin-1")
+        text = _readable(beginning + stream.read())
     if refusal := _refusal(entry, text, rights):
         raise NotAccepted(*refusal)
 
@@ -72,6 +73,11 @@ def check_rights(path: Path, entry: CatalogueEntry, rights: Rights) -> None:
 def excluded_by_catalogue(entry: CatalogueEntry, rights: Rights) -> bool:
     """Whether the catalogue alone rules a book out, so that it need not be fetched."""
     return rights != "any" and entry.is_copyrighted
+
+
+def _readable(raw: bytes) -> str:
+    """Text in which headers and licences can be read; they are ASCII in all encodings that books have but wide ones."""
+    return raw.decode(wide_encoding(raw) or "latin-1", "replace")
 
 
 def _refusal(entry: CatalogueEntry, text: str, rights: Rights) -> tuple[str, str] | None:

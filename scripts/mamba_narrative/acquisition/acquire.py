@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mamba_narrative.acquisition.acceptance import LASTING, REFUSALS, NotAccepted, check_rights, excluded_by_catalogue
-from mamba_narrative.acquisition.bulk import bring_members, local_copy
+from mamba_narrative.acquisition.bulk import bring_members, is_address, local_copy
 from mamba_narrative.acquisition.choice import choose
 from mamba_narrative.acquisition.fetching import Fetcher
 from mamba_narrative.acquisition.lock import LockedBook, read_lock
@@ -50,11 +50,11 @@ def acquire(settings: CorpusSettings) -> None:
             else:
                 wanted, absent = asyncio.run(_from_gutenberg(store, settings, pinned, earlier))
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            what = f"the disk is full ({error.strerror})" if full else f"cannot be used ({error})"
             raise UserError(
-                f"{settings.directory}: the disk is full ({error.strerror}); the {len(store.held):,} books "
-                "that are there are whole and stay; free space and run again"
+                f"{settings.directory}: {what}; the {len(store.held):,} books that are there are whole and stay; "
+                f"{'free space and run again' if full else 'mend that and run again'}"
             ) from None
         refused = {book_id: book for book_id, book in absent.items() if book.reason in REFUSALS}
         not_had = {book_id: book for book_id, book in absent.items() if book.reason not in REFUSALS}
@@ -140,7 +140,13 @@ async def _catalogue(store: BookStore, settings: CorpusSettings, fetcher: Fetche
     path = await local_copy(source, store.layout.work, fetcher)
     if settings.catalogue is None:
         _LOG.info("catalogue: %s (delete it to take a newer one)", path)
-    return _read_any_catalogue(path)
+    try:
+        return _read_any_catalogue(path)
+    except UserError as error:
+        if is_address(source):  # Else every later run would meet the same file again.
+            path.unlink()
+            raise UserError(f"{source}: {error}; the download is deleted, run again to fetch it anew") from None
+        raise
 
 
 def _read_any_catalogue(path: Path) -> dict[str, CatalogueEntry]:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 import mamba_narrative
-from mamba_narrative.acquisition.politeness import Pace, RobotRules, is_main_site_page
+from mamba_narrative.acquisition.politeness import Pace, RobotRules, is_main_site_page, is_private
 from mamba_narrative.acquisition.transfer import (
     FetchFailed,
     check_status,
@@ -24,15 +24,18 @@ from mamba_narrative.acquisition.transfer import (
     resuming_headers,
     save,
 )
-from mamba_narrative.config.acquisition import TransferSettings
+from mamba_narrative.config.acquisition import TransferSettings, address_fault
 from mamba_narrative.errors import UserError
 
 _LOG = logging.getLogger(__name__)
 _MAX_REDIRECTS = 5
 _MAX_ROBOTS_BYTES = 512_000
 _MAX_FAILURES_IN_A_ROW = 10
+_PRODUCT = "mamba-narrative"
+_LARGE_STEP_BYTES = 10_000_000
+"""What a large transfer must bring in ``max_seconds_per_book``, or it is given up."""
 _ABSENT_ROBOTS = ("not_found", "forbidden")
-Save = Callable[[httpx2.Response], Awaitable[None]]
+Save = Callable[[httpx2.Response, asyncio.Timeout], Awaitable[None]]
 
 
 class SourceDown(UserError):  # noqa: N818 (it is the source that is down)
@@ -45,6 +48,8 @@ class _Host:
     pace: Pace
     rules: RobotRules | None = None
     failures_in_a_row: int = 0
+    refusal: str = ""
+    """Why nothing may be asked of it; empty where it may."""
     learning: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -58,7 +63,7 @@ class Fetcher:
     def __init__(self, settings: TransferSettings) -> None:
         self._settings = settings
         contact = f"; {settings.contact}" if settings.contact else ""
-        self.user_agent = f"mamba-narrative/{mamba_narrative.__version__} (books for language modelling{contact})"
+        self.user_agent = f"{_PRODUCT}/{mamba_narrative.__version__} (books for language modelling{contact})"
         self._hosts: dict[str, _Host] = {}
 
     async def __aenter__(self) -> Fetcher:
@@ -78,7 +83,7 @@ class Fetcher:
         Raises FetchFailed where it cannot be had, SourceDown where the server should be left alone.
         """
 
-        async def keep(response: httpx2.Response) -> None:
+        async def keep(response: httpx2.Response, limit: asyncio.Timeout) -> None:
             await save(response, target, max_bytes, lambda count: None, resumable=False)
 
         return await self._retried(url, lambda: self._follow(url, keep))
@@ -90,10 +95,26 @@ class Fetcher:
         """
         part = target.with_name(f"{target.name}.part")
 
-        async def keep(response: httpx2.Response) -> None:
-            await save(response, part, max_bytes, told, resumable=True)
+        async def keep(response: httpx2.Response, limit: asyncio.Timeout) -> None:
+            due = _LARGE_STEP_BYTES
 
-        final = await self._retried(url, lambda: self._follow(url, keep, part))
+            def count(size: int) -> None:
+                nonlocal due
+                told(size)
+                due -= size
+                if due <= 0:
+                    due = _LARGE_STEP_BYTES
+                    limit.reschedule(asyncio.get_running_loop().time() + self._settings.max_seconds_per_book)
+
+            await save(response, part, max_bytes, count, resumable=True)
+
+        try:
+            final = await self._retried(url, lambda: self._follow(url, keep, part))
+        except FetchFailed as error:
+            if error.reason == "too_large":
+                part.unlink(missing_ok=True)  # There is nothing to go on with.
+                forget_part(part)
+            raise
         part.rename(target)
         forget_part(part)
         return final
@@ -107,8 +128,9 @@ class Fetcher:
                 if error.passes and number < self._settings.retries:
                     await self._wait(host, number, error)
                     continue
-                host.failures_in_a_row += error.passes or error.reason == "forbidden"
-                if host.failures_in_a_row >= _MAX_FAILURES_IN_A_ROW or error.reason == "tls":
+                own = not error.elsewhere
+                host.failures_in_a_row += error.passes or (own and error.reason == "forbidden")
+                if host.failures_in_a_row >= _MAX_FAILURES_IN_A_ROW or (own and error.reason == "tls"):
                     raise SourceDown(
                         f"{host.server}: {error.reason} again and again, at last {error.detail}; what was fetched "
                         "stays, run again later or choose another server"
@@ -123,6 +145,8 @@ class Fetcher:
         seconds = min(longest, self._settings.first_wait_seconds * 2**number * random.uniform(0.75, 1.25))
         if error.retry_after is not None:
             seconds = error.retry_after
+            if seconds > longest and error.elsewhere:
+                raise error
             if seconds > longest:
                 raise SourceDown(
                     f"{host.server} asks to wait {seconds:,.0f} s, and corpus.transfer.max_wait_seconds is "
@@ -135,33 +159,50 @@ class Fetcher:
             await asyncio.sleep(seconds)
 
     async def _follow(self, url: str, keep: Save, part: Path | None = None, asks_robots: bool = True) -> str:
-        """Fetch ``url`` or where its redirects lead, each step allowed by its host and at its pace."""
+        """Fetch ``url`` or where its redirects lead, each step allowed by its host and at its pace.
+
+        What another server does is never held against the one that was asked: it is a FetchFailed of this file alone.
+        """
+        first, step = self._host(url), url
         for _ in range(_MAX_REDIRECTS + 1):
-            if asks_robots:
-                await self._check_allowed(url)
-            await self._host(url).pace.turn()
-            target = await self._request(url, keep, part)
+            host = self._host(step)
+            known = bool(host.refusal)
+            try:
+                if host is not first and await is_private(step) and not await is_private(url):
+                    raise FetchFailed("bad_redirect", f"{url} leads to {step}, which is no public server")
+                if asks_robots:
+                    await self._check_allowed(step)
+                await host.pace.turn()
+                target = await self._request(step, keep, part)
+            except (FetchFailed, SourceDown) as error:
+                if host is first:
+                    raise
+                if isinstance(error, FetchFailed):
+                    error.elsewhere = True
+                    raise
+                first.failures_in_a_row += not known  # Each server that is newly found dead costs its time.
+                raise FetchFailed("redirect_down", f"{url} leads to {step}; {error}", elsewhere=True) from None
             if target is None:
-                return url
-            url = target
-        raise FetchFailed("redirects", f"more than {_MAX_REDIRECTS}, the last to {url}")
+                return step
+            step = target
+        raise FetchFailed("redirects", f"more than {_MAX_REDIRECTS}, the last to {step[:200]}")
 
     async def _request(self, url: str, keep: Save, part: Path | None) -> str | None:
         """One request; returns where it is redirected, or None when ``keep`` has the body."""
-        deadline = self._settings.max_seconds_per_book if part is None else None
+        seconds = self._settings.max_seconds_per_book
         headers = resuming_headers(part) if part is not None else {}
         try:
-            async with asyncio.timeout(deadline), self._client.stream("GET", url, headers=headers) as response:
-                if response.is_redirect:
+            async with asyncio.timeout(seconds) as limit, self._client.stream("GET", url, headers=headers) as response:
+                if response.has_redirect_location:
                     return redirection(url, response)
                 if response.status_code == 416 and part is not None:
                     forget_part(part)
                     raise FetchFailed("range", "the server has no such range; the transfer begins anew", passes=True)
                 check_status(response)
-                await keep(response)
+                await keep(response, limit)
                 return None
         except TimeoutError:
-            raise FetchFailed("timeout", f"{url}: not done after {deadline:g} s", passes=True) from None
+            raise FetchFailed("timeout", f"{url}: not done after {seconds:g} s", passes=True) from None
         except httpx2.TimeoutException as error:
             raise FetchFailed("timeout", f"{url}: {type(error).__name__}", passes=True) from None
         except httpx2.TransportError as error:
@@ -169,26 +210,41 @@ class Fetcher:
             if "CERTIFICATE_VERIFY_FAILED" in detail:
                 raise FetchFailed("tls", detail) from None
             raise FetchFailed("connection", detail, passes=True) from None
-        except httpx2.InvalidURL as error:
-            raise FetchFailed("bad_address", f"{url}: {error}") from None
 
     async def _check_allowed(self, url: str) -> None:
         if is_main_site_page(url):
             raise FetchFailed("main_site", f"{url} is a page for people; programs may use mirrors and feeds")
         host = self._host(url)
         async with host.learning:
-            if host.rules is None:
-                host.rules = RobotRules(await self._robots_text(host.server), self.user_agent)
-                host.pace.seconds_between = max(host.pace.seconds_between, host.rules.crawl_delay_seconds)
+            if host.rules is None and not host.refusal:
+                try:
+                    host.rules = await self._learn(host)
+                except SourceDown as error:
+                    host.refusal = str(error)
+        if host.rules is None:
+            raise SourceDown(host.refusal)
         if not host.rules.allow(url):
             raise FetchFailed("robots", f"{host.server}/robots.txt does not allow {urlsplit(url).path}")
+
+    async def _learn(self, host: _Host) -> RobotRules:
+        rules = RobotRules(await self._robots_text(host.server), _PRODUCT)
+        delay, longest = rules.crawl_delay_seconds, self._settings.max_wait_seconds
+        if delay > longest:
+            raise SourceDown(
+                f"{host.server}/robots.txt asks for {delay:,.0f} s between requests, and "
+                f"corpus.transfer.max_wait_seconds is {longest:,.0f}; choose another server"
+            )
+        if delay > host.pace.seconds_between:
+            _LOG.info("%s/robots.txt asks for %.4g s between requests", host.server, delay)
+            host.pace.seconds_between = delay
+        return rules
 
     async def _robots_text(self, server: str) -> str:
         """The robots.txt of a server; one that is not there allows everything, one that cannot be read nothing."""
         with tempfile.NamedTemporaryFile(prefix="robots-") as file:
             target = Path(file.name)
 
-            async def keep(response: httpx2.Response) -> None:
+            async def keep(response: httpx2.Response, limit: asyncio.Timeout) -> None:
                 await save(response, target, _MAX_ROBOTS_BYTES, lambda count: None, resumable=False)
 
             url = f"{server}/robots.txt"
@@ -203,8 +259,14 @@ class Fetcher:
             return target.read_text(encoding="utf-8", errors="replace")
 
     def _host(self, url: str) -> _Host:
-        address = urlsplit(url)
-        server = f"{address.scheme}://{address.netloc}"
+        """The host of an address, however it is spelt. Raises FetchFailed where the address is none."""
+        try:
+            address = httpx2.URL(url)
+        except httpx2.InvalidURL as error:
+            raise FetchFailed("bad_address", f"{url[:200]}: {error}") from None
+        if fault := address_fault(url):
+            raise FetchFailed("bad_address", f"{url[:200]}: {fault}")
+        server = f"{address.scheme}://{address.netloc.decode('ascii')}"
         if server not in self._hosts:
             self._hosts[server] = _Host(server, Pace(self._settings.requests_per_second))
         return self._hosts[server]

@@ -29,7 +29,6 @@ _LOG = logging.getLogger(__name__)
 _SAFE_FORMATS = ("parquet", "json", "csv", "arrow")
 _COMMIT = re.compile(r"@([0-9a-f]{40})/")
 _ROWS_BETWEEN_POSITIONS = 200
-_MAX_ID_CHARACTERS = 60
 KNOWN_COLUMNS = (
     ("PG-19", ColumnsSettings(text="text", id="url", title="short_book_title")),
     ("sedthh/gutenberg_english", ColumnsSettings(text="TEXT", metadata="METADATA")),
@@ -91,7 +90,7 @@ def bring_rows(
             position.rows += 1
             progress.advance(note=f"{position.taken:,} books")
             if wish is not None:
-                _take(wish, str(row.get(columns.text) or ""), f"{origin}#{wish.book_id}", store, settings, position)
+                _take(wish, row.get(columns.text), f"{origin}#{wish.book_id}", store, settings, position)
             if position.rows % _ROWS_BETWEEN_POSITIONS == 0:
                 position.state = dataset.state_dict()
                 _write_position(saved, request, position)
@@ -103,7 +102,7 @@ def bring_rows(
     return ({id_: book.entry for id_, book in pinned.items()} if pinned else position.wanted), position.missing
 
 
-def _take(wish: Wish, text: str, url: str, store: BookStore, settings: CorpusSettings, position: Position) -> None:
+def _take(wish: Wish, text: object, url: str, store: BookStore, settings: CorpusSettings, position: Position) -> None:
     if wish.book_id in position.wanted:
         position.repeated += 1
         return
@@ -115,13 +114,26 @@ def _take(wish: Wish, text: str, url: str, store: BookStore, settings: CorpusSet
         if held is not None and (wish.pinned is None or wish.pinned.sha256 == held.sha256):
             check_rights(store.path_of(wish.book_id), wish.entry, settings.rights)
             return
-        target.write_bytes(text.encode("utf-8", "replace"))
+        target.write_bytes(_bytes_of(text))
         sha256 = check_book(target, wish.entry, settings.rights, settings.max_book_bytes, wish.pinned, False)
         store.put(wish.book_id, url, sha256, wish.pinned.file if wish.pinned else file, target)
     except NotAccepted as error:
         position.missing[wish.book_id] = MissingBook(wish.book_id, error.reason, error.detail, url)
     finally:
         target.unlink(missing_ok=True)
+
+
+def _bytes_of(text: object) -> bytes:
+    """The bytes of a book; raises NotAccepted where the value is no text. Halves of surrogate pairs become U+FFFD."""
+    if text is None or isinstance(text, bytes):
+        return text or b""
+    if not isinstance(text, str):
+        raise NotAccepted("no_text", f"the column of the text holds a value of type {type(text).__name__}")
+    return _valid(text).encode()
+
+
+def _valid(text: str) -> str:
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def _wish(
@@ -135,7 +147,7 @@ def _wish(
     """What a row is wanted as, or None."""
     metadata = _metadata(row, columns)
     value = row.get(columns.id) if columns.id else metadata.get("text_id", number)
-    book_id = _book_id(str(value), number)
+    book_id = _book_id(value, number)
     if pinned is not None:
         return Wish(book_id, pinned[book_id].entry, pinned[book_id]) if book_id in pinned else None
     entry = catalogue.get(book_id) or _entry(row, columns, metadata)
@@ -143,11 +155,16 @@ def _wish(
     return Wish(book_id, entry) if wanted else None
 
 
-def _book_id(value: str, number: int) -> str:
-    """The id under which the file of a row will be known; of an address its last part (``.../ebooks/1342``)."""
-    last = value.rstrip("/").rsplit("/", 1)[-1].removesuffix(".txt")
-    plain = re.sub(r"[^\w.-]", "_", last)[:_MAX_ID_CHARACTERS].lstrip(".")
-    return book_id_of(f"{plain or number}.txt") or str(number)
+def _book_id(value: object, number: int) -> str:
+    """The id under which the file of a row will be known; of an address its last part (``.../ebooks/1342``).
+
+    A row whose id is empty is known by its number, as ``row-7``: 7 is another book. Numbers of columns that lack some
+    values are floats.
+    """
+    text = f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
+    last = text.rstrip("/").rsplit("/", 1)[-1].removesuffix(".txt")
+    plain = "" if value is None or value != value else re.sub(r"[^\w.-]", "_", last).lstrip(".")
+    return book_id_of(f"{plain}.txt") or f"row-{number}"
 
 
 def _metadata(row: Mapping[str, Any], columns: ColumnsSettings) -> dict[str, Any]:
@@ -155,7 +172,7 @@ def _metadata(row: Mapping[str, Any], columns: ColumnsSettings) -> dict[str, Any
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
     return value if isinstance(value, dict) else {}
 
@@ -171,7 +188,7 @@ def _entry(row: Mapping[str, Any], columns: ColumnsSettings, metadata: Mapping[s
 def _joined(value: Any) -> str:
     if value is None:
         return ""
-    return "; ".join(str(part) for part in value) if isinstance(value, list | tuple) else str(value)
+    return _valid("; ".join(str(part) for part in value) if isinstance(value, list | tuple) else str(value))
 
 
 def _open_dataset(settings: HuggingFaceSettings) -> tuple[Any, str]:

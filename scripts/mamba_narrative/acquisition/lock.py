@@ -19,6 +19,7 @@ from mamba_narrative.io import format_table, read_table
 ORIGIN_COLUMNS = ("id", "url", "sha256", "bytes", "date", "file")
 LOCK_COLUMNS = ORIGIN_COLUMNS + COLUMNS[1:]
 _FILE_NAME = re.compile(r"[\w%-][\w.%-]{0,199}\.txt")
+_LENGTH = re.compile(r"[0-9]{1,15}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -55,7 +56,7 @@ def book_of(row: dict[str, str], where: str) -> LockedBook:
     """The book of a row. Raises FileFormatError where a value cannot be right, above all an unsafe file name."""
     if not _FILE_NAME.fullmatch(row["file"]):
         raise FileFormatError(f"{where}: file {row['file']!r}; expected a name such as pg1342.txt, without a folder")
-    if not _SHA256.fullmatch(row["sha256"]) or not row["bytes"].isdecimal():
+    if not _SHA256.fullmatch(row["sha256"]) or not _LENGTH.fullmatch(row["bytes"]):
         raise FileFormatError(f"{where}: book {row['id']!r} needs a SHA-256 of 64 hex digits and a length in bytes")
     if not row["id"]:
         raise FileFormatError(f"{where}: a book without id")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
@@ -11,16 +12,17 @@ from mamba_narrative.acquisition.acceptance import REFUSALS, NotAccepted, check_
 from mamba_narrative.acquisition.fetching import Fetcher, SourceDown
 from mamba_narrative.acquisition.store import BookStore, MissingBook, Wish
 from mamba_narrative.acquisition.transfer import FetchFailed
-from mamba_narrative.config.acquisition import GutenbergSettings, Variant
+from mamba_narrative.config.acquisition import GutenbergSettings, Variant, address_fault
 from mamba_narrative.config.corpus import CorpusSettings
 from mamba_narrative.progress import Progress
 
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 _FILES: dict[Variant, str] = {"utf8": "{0}-0.txt", "8bit": "{0}-8.txt", "ascii": "{0}.txt"}
 
 
 def addresses(wish: Wish, settings: GutenbergSettings) -> Iterator[str]:
     """Where a book may be, the best variant first."""
-    if wish.pinned is not None and urlsplit(wish.pinned.url).scheme in ("http", "https") and "#" not in wish.pinned.url:
+    if wish.pinned is not None and not address_fault(wish.pinned.url) and "#" not in wish.pinned.url:
         yield wish.pinned.url
     for mirror in settings.mirrors:
         for variant in settings.variants:
@@ -67,8 +69,8 @@ async def _bring(
     wish: Wish, store: BookStore, settings: CorpusSettings, fetcher: Fetcher, down: dict[str, SourceDown]
 ) -> MissingBook | None:
     """Put one book into the store, or say why not. ``down`` collects hosts that should be left alone."""
-    if not (wish.book_id.isascii() and wish.book_id.isdigit()):
-        return MissingBook(wish.book_id, "no_number", "mirrors know books by number alone")
+    if not _NUMBER.fullmatch(wish.book_id):
+        return MissingBook(wish.book_id, "no_number", "mirrors know books by numbers of at most 9 digits alone")
     target = store.partial / f"{wish.book_id}.txt"
     absent = MissingBook(wish.book_id, "not_found", "no mirror has any of its variants")
     failing: set[str] = set()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, ParseError
 
-from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from mamba_narrative.acquisition.archives import read_members
+from mamba_narrative.acquisition.archives import DamagedMember, read_members
 from mamba_narrative.corpus.catalogue import CatalogueEntry
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.progress import track
 
+_LOG = logging.getLogger(__name__)
+_SHOWN = 5
 _FILE_NAME = re.compile(r"pg(\d{1,9})\.rdf")
 _MAX_FILE_BYTES = 10_000_000
 _NAMES = {
@@ -28,24 +30,39 @@ _LCC = "http://purl.org/dc/terms/LCC"
 
 
 def read_rdf_archive(path: Path) -> dict[str, CatalogueEntry]:
-    """Entries by book id. Raises UserError where it is no archive, FileFormatError where it holds no RDF of books."""
-    entries = dict(track(_entries(path), "reading RDF", None, "books"))
+    """Entries by book id; files in it that are no harmless XML are told and passed over.
+
+    Raises UserError where it is no archive, FileFormatError where it holds no RDF of books.
+    """
+    spoilt: list[str] = []
+    entries = dict(track(_entries(path, spoilt), "reading RDF", None, "books"))
+    if spoilt:
+        _LOG.warning("%s: %s files are passed over: %s", path, f"{len(spoilt):,}", "; ".join(spoilt[:_SHOWN]))
     if not entries:
-        raise FileFormatError(f"{path}: no file such as cache/epub/1342/pg1342.rdf in it; expected rdf-files.tar.bz2")
+        found = f" ({spoilt[0]})" if spoilt else ""
+        raise FileFormatError(
+            f"{path}: no file such as cache/epub/1342/pg1342.rdf in it{found}; expected rdf-files.tar.bz2"
+        )
     return entries
 
 
-def _entries(path: Path) -> Iterator[tuple[str, CatalogueEntry]]:
+def _entries(path: Path, spoilt: list[str]) -> Iterator[tuple[str, CatalogueEntry]]:
     for member in read_members(path):
         name = _FILE_NAME.fullmatch(PurePosixPath(member.name).name)
-        if name is None or member.size > _MAX_FILE_BYTES:
+        if name is None:
+            continue
+        if member.size > _MAX_FILE_BYTES:
+            spoilt.append(f"{member.name} has {member.size:,} bytes")
             continue
         try:
             root = fromstring(member.stream.read())
-        except (ParseError, DefusedXmlException) as error:
-            raise FileFormatError(f"{path}: {member.name} is not well-formed or not harmless XML ({error})") from None
-        if (book := root.find("pgterms:ebook", _NAMES)) is not None:
-            yield str(int(name[1])), _entry(book)
+        except DamagedMember as error:
+            spoilt.append(f"{member.name}: {error}")
+        except (ParseError, ValueError, LookupError) as error:  # ValueError: an entity, or an unknown encoding
+            spoilt.append(f"{member.name} is not well-formed or not harmless XML ({error})")
+        else:
+            if (book := root.find("pgterms:ebook", _NAMES)) is not None:
+                yield str(int(name[1])), _entry(book)
 
 
 def _entry(book: Element) -> CatalogueEntry:

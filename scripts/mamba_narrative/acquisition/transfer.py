@@ -11,9 +11,11 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
+from mamba_narrative.config.acquisition import address_fault
 from mamba_narrative.io import read_text, write_text
 
 _CHUNK_BYTES = 1 << 16
+_MAX_DETAIL_CHARACTERS = 500
 _BUSY = (429, 503)
 _REASONS = {401: "forbidden", 403: "forbidden", 404: "not_found", 410: "not_found", 451: "forbidden"}
 
@@ -21,11 +23,21 @@ _REASONS = {401: "forbidden", 403: "forbidden", 404: "not_found", 410: "not_foun
 class FetchFailed(Exception):  # noqa: N818 (it is the fetch that failed)
     """``reason`` is a code and ``detail`` says what happened; ``passes``: another attempt may end otherwise."""
 
-    def __init__(self, reason: str, detail: str, passes: bool = False, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        detail: str,
+        passes: bool = False,
+        retry_after: float | None = None,
+        elsewhere: bool = False,
+    ) -> None:
+        detail = detail[:_MAX_DETAIL_CHARACTERS]  # Addresses may be as long as a server likes.
         super().__init__(f"{reason}: {detail}")
         self.reason, self.detail, self.passes = reason, detail, passes
         self.retry_after = retry_after
         """Seconds that the server asks to wait."""
+        self.elsewhere = elsewhere
+        """It failed on another server, to which a redirect led."""
 
     @property
     def is_busy(self) -> bool:
@@ -35,10 +47,16 @@ class FetchFailed(Exception):  # noqa: N818 (it is the fetch that failed)
 
 def redirection(url: str, response: httpx2.Response) -> str:
     """Where a redirect leads. Raises FetchFailed where that is no web address, or less safe than ``url``."""
-    target = urljoin(url, response.headers.get("location", ""))
-    scheme = urlsplit(target).scheme
-    if scheme not in ("http", "https") or (scheme == "http" and url.startswith("https:")):
-        raise FetchFailed("bad_redirect", f"{url} leads to {target!r}; expected https")
+    location = response.headers["location"]
+    try:
+        target = urljoin(url, location)
+        fault = address_fault(target)
+    except ValueError as error:  # brackets in the wrong place
+        target, fault = location, str(error)
+    if not fault and url.startswith("https:") and urlsplit(target).scheme != "https":
+        fault = "it is less safe"
+    if fault:
+        raise FetchFailed("bad_redirect", f"{url} leads to {target[:200]!r}: {fault}")
     return target
 
 
@@ -48,6 +66,8 @@ def check_status(response: httpx2.Response) -> None:
     if status in (200, 206):
         return
     detail = f"status {status} for {response.url}"
+    if status < 400:
+        raise FetchFailed("no_content", f"{detail}, without a text and without another address")
     if status in _BUSY:
         raise FetchFailed("busy", detail, passes=True, retry_after=_retry_after(response.headers.get("retry-after")))
     passes = status >= 500 or status in (408, 425)
@@ -63,7 +83,7 @@ def _retry_after(value: str | None) -> float | None:
         return float(value)
     try:
         return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 
@@ -89,23 +109,25 @@ async def save(
 ) -> None:
     """Write the body to ``target``, unpacked where the server packed it, never more than ``max_bytes``.
 
-    Raises FetchFailed with reason ``too_large``, ``length`` (cut off) or ``encoding``; network errors pass through.
+    Raises FetchFailed with reason ``range``, ``too_large``, ``length`` (cut off) or ``encoding``; network errors pass
+    through.
     """
-    start = 0
-    if response.status_code == 206:
-        start = target.stat().st_size
-        if not response.headers.get("content-range", "").startswith(f"bytes {start}-"):
-            forget_part(target)
-            raise FetchFailed("range", "the server sent another range than the one asked for", passes=True)
-        told(start)
-    elif resumable:
-        validator = response.headers.get("etag") or response.headers.get("last-modified")
-        forget_part(target)
-        if validator and not validator.startswith("W/"):
-            write_text(_validator_of(target), validator)
     coding = response.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("identity", "gzip", "x-gzip", ""):
         raise FetchFailed("encoding", f"Content-Encoding {coding!r}; expected gzip or none")
+    start = 0
+    if response.status_code == 206:
+        asked = response.request.headers.get("range", "").removeprefix("bytes=")
+        if not asked or not response.headers.get("content-range", "").startswith(f"bytes {asked}") or "gzip" in coding:
+            forget_part(target)
+            raise FetchFailed("range", "the server sent another range than the one asked for", passes=True)
+        start = int(asked.removesuffix("-"))
+        told(start)
+    elif resumable:
+        validator = response.headers.get("etag") or response.headers.get("last-modified") or ""
+        forget_part(target)
+        if validator.isascii() and validator and not validator.startswith("W/") and "gzip" not in coding:
+            write_text(_validator_of(target), validator)
     length = response.headers.get("content-length", "")
     if length.isdecimal() and start + int(length) > max_bytes:
         raise FetchFailed("too_large", f"{start + int(length):,} bytes; at most {max_bytes:,} are taken")
@@ -121,6 +143,8 @@ async def save(
             told(len(piece))
     if inflate is not None and not inflate.eof:
         raise FetchFailed("length", "the packed data ends too early", passes=True)
+    if inflate is not None and inflate.unused_data:
+        raise FetchFailed("encoding", "more follows the end of the packed data")
 
 
 def _inflated(inflate: zlib._Decompress, packed: bytes, room: int) -> bytes:

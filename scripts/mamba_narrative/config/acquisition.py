@@ -15,6 +15,23 @@ MAIN_SITE_HOSTS = frozenset({"gutenberg.org", "www.gutenberg.org", "m.gutenberg.
 FEEDS_PATH = "/cache/epub/feeds/"
 _FEEDS = f"https://www.gutenberg.org{FEEDS_PATH}"
 
+
+def address_fault(url: str) -> str:
+    """What keeps ``url`` from being a web address that may be asked; empty where nothing does."""
+    try:
+        address = urlsplit(url)
+        port = address.port
+    except ValueError as error:
+        return str(error)
+    if address.scheme not in ("http", "https"):
+        return "it does not begin with https://"
+    if not address.hostname or port == 0:
+        return "it names no host, or port 0"
+    if address.username is not None or address.password is not None:
+        return "it holds a user name or password"
+    return "" if url.isprintable() else "it holds control characters"
+
+
 Variant = Literal["generated", "utf8", "8bit", "ascii"]
 Rights = Literal["public_domain", "not_copyrighted", "any"]
 
@@ -42,7 +59,14 @@ class ChoiceSettings(Section):
     @field_validator("ids", mode="before")
     @classmethod
     def _numbers_are_ids_too(cls, ids: object) -> object:
-        return [str(item) if type(item) is int else item for item in ids] if isinstance(ids, list | tuple) else ids
+        """Whole numbers, and digits without leading zeros, since `0007` is book 7."""
+        if not isinstance(ids, list | tuple):
+            return ids
+        texts = [str(item) if type(item) is int else item for item in ids]
+        return [
+            text.lstrip("0") or "0" if isinstance(text, str) and text.isascii() and text.isdigit() else text
+            for text in texts
+        ]
 
 
 class GutenbergSettings(Section):
@@ -78,9 +102,8 @@ class GutenbergSettings(Section):
 
 
 def _web_address(text: str, expected: str) -> str:
-    address = urlsplit(text)
-    if address.scheme not in ("http", "https") or not address.hostname:
-        raise ValueError(f"{text!r} is no web address; expected {expected}")
+    if fault := address_fault(text):
+        raise ValueError(f"{text!r} is no web address ({fault}); expected {expected}")
     return text
 
 
@@ -131,12 +154,13 @@ class TransferSettings(Section):
     timeout_seconds: float = Field(default=60, ge=0.1, le=86_400)
     """A server that sends nothing for so long has failed."""
     max_seconds_per_book: float = Field(default=900, ge=0.1, le=86_400)
-    """A transfer that takes longer has failed, however slowly it moves."""
+    """A transfer that takes longer has failed, however slowly it moves; that of a catalogue or archive, one that brings
+    less than 10 MB in this time."""
     retries: int = Field(default=5, ge=0, le=20)
     """Further attempts after a cut connection, a timeout, status 429 or 5xx."""
     first_wait_seconds: float = Field(default=2, ge=0, le=86_400)
     """Wait before the first further attempt, doubled for each one after; a server's `Retry-After` goes first."""
     max_wait_seconds: float = Field(default=600, ge=0.1, le=604_800)
-    """A server that wants a longer wait ends the run, which can be continued later."""
+    """A server that wants a longer wait, or such a distance between requests, is left alone until a later run."""
     contact: str | None = Field(default=None, pattern=r"^[\x21-\x7e][\x20-\x7e]*$")
     """E-mail or web address that servers are told, so that their keepers can reach you."""

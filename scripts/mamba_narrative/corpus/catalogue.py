@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import re
 import sys
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 from mamba_narrative.errors import FileFormatError, UserError
+from mamba_narrative.io import csv_field, from_csv_field
 
+_LOG = logging.getLogger(__name__)
 COLUMNS = ("Text#", "Type", "Issued", "Title", "Language", "Authors", "Subjects", "LoCC", "Bookshelves", "Rights")
 """Project Gutenberg's own columns, and the rights, which only its RDF says."""
 REQUIRED_COLUMNS = ("Text#", "Title", "Language")
@@ -40,6 +44,8 @@ _LANGUAGE_AND_LITERATURE = "P"
 _RIGHTS_COLUMNS = ("Rights", "Copyright Status", "Copyright")
 _UNDER_COPYRIGHT = re.compile(r"\s*(?:copyrighted|in copyright|under copyright|true|yes)\b", re.IGNORECASE)
 _PUBLIC_DOMAIN = re.compile(r"\s*public domain\b", re.IGNORECASE)
+_END = "end of the catalogue"
+_FEW_COLUMNS = 5
 _ISSUE_DATE = re.compile(
     r"\b(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\.?,? (?:\d{1,2}(?:st|nd|rd|th)?,? )?"
     r"(1[4-9]\d\d|20\d\d)\b",
@@ -78,32 +84,126 @@ class CatalogueEntry:
 def read_catalogue(path: Path) -> dict[str, CatalogueEntry]:
     """Entries by book id. About 2 s for the 75,000 rows of the whole catalogue.
 
-    Raises UserError where the file cannot be read, FileFormatError where a column is missing; a second row with
-    the same number is ignored.
+    A row that cannot be right is told with its line and passed over, and never takes others with it: one whose quote is
+    not closed (the rows in its field are read again) or stands in a wrong place, one with too many fields, one without
+    a number or with that of an earlier row.
+
+    Raises UserError where the file cannot be read, FileFormatError where a column is missing.
     """
     # Some fields list hundreds of names; the csv module would refuse them at its default limit.
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     entries: dict[str, CatalogueEntry] = {}
+    faults: dict[str, list[int]] = defaultdict(list)
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
-            rows = csv.reader(stream)
-            header = [name.strip() for name in next(rows, [])]
+            header = [name.strip() for name in next(csv.reader(stream), [])]
             if missing := [name for name in REQUIRED_COLUMNS if name not in header]:
                 raise FileFormatError(
-                    f"{path}: column {', '.join(missing)} missing; found {', '.join(header) or 'nothing'}; "
+                    f"{path}: column {', '.join(missing)} missing; found {', '.join(header)[:200] or 'nothing'}; "
                     f"expected a CSV file with Project Gutenberg's columns, at least {', '.join(REQUIRED_COLUMNS)}"
                 )
             positions = {name: position for position, name in enumerate(header)}
-            for fields in rows:
-                if fields and (
-                    book_id := _book_id(fields[positions["Text#"]] if positions["Text#"] < len(fields) else "")
-                ):
-                    entries.setdefault(book_id, _entry(fields, positions))
+            number_at = positions["Text#"]
+            for line, fields in _records(stream, len(header), number_at, faults):
+                book_id = _book_id(fields[number_at]) if number_at < len(fields) else ""
+                if not book_id:
+                    faults["has no number of a book"].append(line)
+                elif any(fields[len(header) :]):
+                    faults[f"has more than {len(header)} fields"].append(line)
+                elif book_id in entries:
+                    faults["has the number of an earlier row"].append(line)
+                else:
+                    entries[book_id] = _entry(fields, positions)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise FileFormatError(f"{path}: not a CSV file in UTF-8 ({error})") from None
+    for fault, lines in faults.items():
+        others = f" (so have {len(lines) - 1:,} others, among them lines {_listed(lines[1:])})" if lines[1:] else ""
+        _LOG.warning("%s:%d: this row %s and is passed over%s", path, lines[0], fault, others)
     return entries
+
+
+def _listed(lines: list[int]) -> str:
+    return ", ".join(map(str, lines[:5]))
+
+
+class _Lines:
+    """Lines that can be given back; ``taken`` are those since ``begin``."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines, self._returned = iter(lines), deque[str]()
+        self.number, self.taken = 1, list[str]()
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._returned.popleft() if self._returned else next(self._lines)
+        self.taken.append(line)
+        return line
+
+    def begin(self) -> int:
+        """The number of the line that comes next."""
+        self.number += len(self.taken)
+        self.taken = []
+        return self.number + 1
+
+    def give_back(self, kept: int) -> None:
+        """All that were taken but the first ``kept`` come again."""
+        self._returned.extendleft(reversed(self.taken[kept:]))
+        del self.taken[kept:]
+
+
+def _records(
+    lines: Iterable[str], columns: int, number_at: int, faults: dict[str, list[int]]
+) -> Iterator[tuple[int, list[str]]]:
+    """Line and fields of each row that is not empty.
+
+    A quote that is not closed makes the csv module take all that follows for one field, without a word. A field may
+    have several lines; that one of them is a whole row of its own, or that the file ends inside it, is a fault.
+    """
+    source = _Lines(chain(lines, [_END]))
+    while True:
+        line = source.begin()
+        fields = next(csv.reader(source))
+        taken = source.taken
+        if taken == [_END]:
+            return
+        unclosed = taken[-1] == _END or any(_is_row(text, columns, number_at) for text in taken[1:])
+        if not unclosed:
+            if len(fields) != columns and not _is_well_quoted(taken):
+                faults["has a quote in a wrong place"].append(line)
+            elif fields:
+                yield line, [from_csv_field(field) for field in fields]
+            continue
+        faults["has a quote that is not closed"].append(line)
+        source.give_back(next((at for at, text in enumerate(taken) if at and _begins_row(text, number_at)), len(taken)))
+
+
+def _is_well_quoted(lines: list[str]) -> bool:
+    """Whether every closing quote is followed by a comma; else fields run together that were several."""
+    try:
+        return bool(list(csv.reader(lines, strict=True)))
+    except csv.Error:
+        return False
+
+
+def _is_row(line: str, columns: int, number_at: int) -> bool:
+    """Whether a line within a field is a row: enough commas, and a number where the numbers of books stand."""
+    if line.count(",") < columns - 1 or not _begins_row(line, number_at):
+        return False
+    if columns > _FEW_COLUMNS:
+        return True  # Its own quotes may be open, too.
+    # With few columns, the end of a field that has commas may look like a row, but for its closing quote.
+    return len(next(csv.reader([line]), [])) == columns and line.count('"') % 2 == 0
+
+
+def _begins_row(line: str, number_at: int) -> bool:
+    if line == _END:
+        return True
+    fields = next(csv.reader([line]), [])
+    return number_at < len(fields) and fields[number_at].strip().isdecimal()
 
 
 def format_catalogue(entries: Mapping[str, CatalogueEntry]) -> str:
@@ -111,7 +211,7 @@ def format_catalogue(entries: Mapping[str, CatalogueEntry]) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)
-    rows.writerows([book_id, *entry_fields(entry).values()] for book_id, entry in entries.items())
+    rows.writerows(map(csv_field, [book_id, *entry_fields(entry).values()]) for book_id, entry in entries.items())
     return text.getvalue()
 
 
@@ -171,8 +271,8 @@ def year_of(title: str) -> str:
 
 
 def _book_id(number: str) -> str:
-    number = number.strip()
-    return str(int(number)) if number.isascii() and number.isdigit() else number
+    number = " ".join(number.split())
+    return number.lstrip("0") or "0" if number.isascii() and number.isdigit() else number
 
 
 def _entry(fields: list[str], positions: dict[str, int]) -> CatalogueEntry:

@@ -1,7 +1,8 @@
 """From the bytes of a raw book to clean Unicode, and the evidence for the encoding.
 
 The declared character set of Project Gutenberg files is often wrong, so it is only a hint: bytes that are
-valid UTF-8 are UTF-8; otherwise the single-byte encodings compete by what they make of the bytes beyond ASCII.
+valid UTF-8 are UTF-8; otherwise the single-byte encodings compete by what they make of the bytes beyond ASCII. A
+declaration that was itself found as ASCII cannot be one under which ASCII means something else (UTF-16, EBCDIC, UTF-7).
 """
 
 from __future__ import annotations
@@ -20,6 +21,14 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _DECLARED = re.compile(rb"(?im)^[ \t]*character set(?: encoding)?:[ \t]*([^\r\n]{1,40})")
+# Letters, and what encodings and notations inside ASCII give a meaning of its own.
+_ASCII_PROBE = b"Aa Zz 09 .,;:!?'-\"()*_ +AEE- ~{VD~} =41 %41 \\u0041 \\x41 &#65; xn--a-ecp"
+# The two characters of ASCII that Japanese and Korean sets write as others.
+_NATIONAL = str.maketrans("¥₩‾", "\\\\~")
+_ESCAPED = ("iso2022", "hz", "utf-7")
+_MAX_STRANGE = 0.3
+_SAMPLE_BYTES, _LEAST_BYTES = 4096, 32
+_PRINTABLE = bytes([*b"\t\n\r", *range(0x20, 0x7F)])
 _SINGLE_BYTE = ("cp1252", "cp437", "cp850", "mac-roman")
 _MAX_CONTEXTS = 20_000
 _MIN_ADVANTAGE = 3.0
@@ -34,6 +43,7 @@ _MAYBE_MOJIBAKE = re.compile(rb"\xc3[\x82-\xb4][\xc2-\xf4]")
 _SUSPECT = re.compile("[\u00c2\u00c3\u00e2][^\x00-\x7f]")
 _OTHER_LINE_ENDS = "\r\v\f\u0085\u2028\u2029"
 _UNDECODED = re.compile("[\udc80-\udcff]")
+_RUNS_BEYOND_ASCII = re.compile("[^\x00-\x7f]+")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 _UNWANTED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u2060\ufeff]")
 
@@ -77,38 +87,91 @@ def _with_line_feeds(text: str) -> str:
 
 
 def wide_encoding(raw: bytes) -> str | None:
-    """``utf-16-le`` and the like where ``raw`` has such a byte order mark or clearly is UTF-16 without one."""
-    for mark, name in _BYTE_ORDER_MARKS[1:]:
-        if raw.startswith(mark):
-            return name
-    sample = raw[:4096]
-    even, odd = sample[0::2].count(0), sample[1::2].count(0)
-    half = len(sample) // 2
-    if half >= 16:
-        if odd > 0.6 * half and even < 0.1 * half:
-            return "utf-16-le"
-        if even > 0.6 * half and odd < 0.1 * half:
-            return "utf-16-be"
-    return None
+    """``utf-16-le`` and the like where ``raw`` clearly is UTF-16 or UTF-32, with or without a byte order mark."""
+    if (marked := _marked_encoding(raw)) is not None and marked[0] != "utf-8":
+        name, length = marked
+        # A mark before bytes that are plain text as they stand was put there by mistake.
+        return None if _is_plain(raw[length:_SAMPLE_BYTES]) else name
+    sample = raw[:_SAMPLE_BYTES]
+    if len(sample) < _LEAST_BYTES or _is_plain(sample):
+        return None
+    return next((name for name in _likely_wide(sample) if _is_prose(sample, name)), None)
+
+
+def _is_plain(sample: bytes) -> bool:
+    """Whether the bytes are a text as they stand: all UTF-8, or most of them ASCII; a few zeros excepted."""
+    zeros = sample.count(0)
+    if len(sample) < _LEAST_BYTES or zeros >= 0.3 * len(sample):
+        return False
+    printable = len(sample) - len(sample.translate(None, _PRINTABLE))
+    if printable > 0.9 * (len(sample) - zeros):
+        return True
+    return not zeros and (printable > 0.75 * len(sample) or _is_prose(sample, "utf-8"))
+
+
+def _marked_encoding(raw: bytes) -> tuple[str, int] | None:
+    """The encoding that a byte order mark names, and the length of the mark."""
+    return next(((name, len(mark)) for mark, name in _BYTE_ORDER_MARKS if raw.startswith(mark)), None)
+
+
+def _likely_wide(sample: bytes) -> list[str]:
+    """Wide encodings in which the zeros of ``sample`` would stand where they do, the likelier first.
+
+    Spaces and line ends have zeros in every script, and no other text has any.
+    """
+    if sample.count(0) < max(2, 0.002 * len(sample)):
+        return []
+    first, second, third, fourth = (sample[start::4].count(0) for start in range(4))
+    if min(third, fourth) > 0.2 * len(sample):
+        return ["utf-32-le"]
+    if min(first, second) > 0.2 * len(sample):
+        return ["utf-32-be"]
+    even, odd = first + third, second + fourth
+    return ["utf-16-le", "utf-16-be"] if odd > even else ["utf-16-be", "utf-16-le"]
+
+
+def _is_prose(sample: bytes, name: str) -> bool:
+    """Whether ``sample`` decodes to characters of texts: letters, marks, digits, punctuation, white space."""
+    try:
+        text = codecs.getincrementaldecoder(name)().decode(sample)
+    except UnicodeDecodeError:
+        return False
+    usual = sum(character in "\t\n\r\f" or unicodedata.category(character)[0] in "LMNPSZ" for character in text)
+    return usual >= 0.97 * len(text)
 
 
 def _to_unicode(raw: bytes) -> tuple[str, str, str, list[str]]:
     """Text, name of the encoding, evidence, warnings."""
-    for mark, name in _BYTE_ORDER_MARKS:
-        if raw.startswith(mark):
+    marked, wide = _marked_encoding(raw), wide_encoding(raw)
+    ignored: list[str] = []
+    if marked is not None:
+        name, length = marked
+        raw = raw[length:]
+        if wide is not None and name != "utf-8":
+            text = raw.decode(name, "replace")
+            damaged = ["damaged_encoding: not every byte fits the byte order mark"] if "\ufffd" in text else []
+            return text, name, "byte order mark", damaged
+        if name == "utf-8":
             try:
-                return raw[len(mark) :].decode(name), name, "byte order mark", []
+                return raw.decode(name), name, "byte order mark", []
             except UnicodeDecodeError:
-                if name != "utf-8":
-                    text = raw[len(mark) :].decode(name, "replace")
-                    return text, name, "byte order mark", ["damaged_encoding: not every byte fits the byte order mark"]
-                raw = raw[len(mark) :]
-                break
-    if (name := wide_encoding(raw)) is not None:
-        return raw.decode(name, "replace"), name, "every other byte is zero", []
-    if raw.isascii():
-        return raw.decode("ascii"), "ascii", "no byte beyond ASCII", []
+                pass
+        else:
+            ignored = [f"byte_order_mark_ignored: {name} marked, but the bytes are plain text"]
+    elif wide is not None:
+        return raw.decode(wide, "replace"), wide, "zeros stand where its spaces and line ends have them", []
+    text, name, evidence, warnings = _by_its_bytes(raw)
+    return text, name, evidence, ignored + warnings
+
+
+def _by_its_bytes(raw: bytes) -> tuple[str, str, str, list[str]]:
+    """The same for a text in which ASCII characters are bytes."""
     declared = _declared_encoding(raw)
+    if raw.isascii():
+        if (text := _unescaped(raw, declared)) is not None:
+            return text, str(declared), "declared, and its escape sequences are there", []
+        foreign = declared if declared is not None and not _keeps_ascii(declared) else None
+        return raw.decode("ascii"), "ascii", "no byte beyond ASCII", _contradiction(foreign, "ascii")
     try:
         return raw.decode("utf-8"), "utf-8", "strictly valid UTF-8", _contradiction(declared, "utf-8")
     except UnicodeDecodeError:
@@ -118,6 +181,17 @@ def _to_unicode(raw: bytes) -> tuple[str, str, str, list[str]]:
         warnings = [f"damaged_encoding: {stray} stray bytes read as CP1252"]
         return text, "utf-8", "valid UTF-8 but for a few bytes", warnings + _contradiction(declared, "utf-8")
     return _best_single_byte(raw, declared)
+
+
+def _unescaped(raw: bytes, declared: str | None) -> str | None:
+    """The text where ``declared`` writes other scripts as sequences of ASCII and there are some, else None."""
+    if declared is None or not declared.startswith(_ESCAPED):
+        return None
+    try:
+        text = raw.decode(declared)
+    except UnicodeDecodeError:
+        return None
+    return text if not text.isascii() and _fits(text) else None
 
 
 def _declared_encoding(raw: bytes) -> str | None:
@@ -156,15 +230,17 @@ def _mostly_utf8(raw: bytes) -> tuple[str, int] | None:
 def _best_single_byte(raw: bytes, declared: str | None) -> tuple[str, str, str, list[str]]:
     """The encoding whose characters fit their neighbours best; the declared one wins ties."""
     candidates: list[str] = list(_SINGLE_BYTE)
-    if declared and declared not in ("utf-8", "ascii", "iso8859-1", *_SINGLE_BYTE):
+    if declared and declared not in ("utf-8", "ascii", "iso8859-1", *_SINGLE_BYTE) and _keeps_ascii(declared):
         try:
             text = raw.decode(declared)
-        except (UnicodeDecodeError, LookupError):
+        except UnicodeDecodeError:
             pass
         else:
-            if not _is_single_byte(declared):
-                return text, declared, "valid in the declared multi-byte encoding", []
-            candidates.insert(0, declared)
+            single = _is_single_byte(declared)
+            if single:
+                candidates.insert(0, declared)
+            if _fits(text) if not single else _is_another_script(text):
+                return text, declared, "valid in the declared encoding, and its letters stand together", []
     contexts = Counter(_contexts(raw))
     total = sum(contexts.values())
     scores = {name: _score(contexts, name) for name in candidates}
@@ -181,6 +257,38 @@ def _best_single_byte(raw: bytes, declared: str | None) -> tuple[str, str, str, 
     if scores[best] < 0.3 * total:
         warnings.append(f"encoding_uncertain: {evidence}")
     return _decode_byte_by_byte(raw, best), name, evidence, warnings
+
+
+def _keeps_ascii(name: str) -> bool:
+    """Whether a text in this encoding shows its ASCII characters as they are, as the line that declares it does."""
+    try:
+        return _ASCII_PROBE.decode(name).translate(_NATIONAL) == _ASCII_PROBE.decode("ascii")
+    except (UnicodeError, LookupError):  # LookupError: bytes to bytes, not to text
+        return False
+
+
+def _fits(text: str) -> bool:
+    """Whether most characters beyond ASCII are Latin letters, punctuation, or letters beside others of their script.
+
+    Where the accented letters of a Latin text were taken for the first halves of pairs, each stands alone.
+    """
+    runs = _RUNS_BEYOND_ASCII.findall(text)
+    alone = [run for run in runs if len(run) == 1]
+    strange = sum(character not in _PUNCTUATION_OF_PROSE and not _is_latin(character) for character in alone)
+    broken = sum(unicodedata.category(character) in ("Cs", "Cn", "Co") for run in runs for character in run)
+    return strange + broken <= _MAX_STRANGE * sum(map(len, runs))
+
+
+def _is_another_script(text: str) -> bool:
+    """Whether most letters beyond ASCII are none of the Latin script and stand beside each other."""
+    runs = _RUNS_BEYOND_ASCII.findall(text)
+    letters = [character for run in runs if len(run) > 1 for character in run if character.isalpha()]
+    foreign = sum(not _is_latin(character) for character in letters)
+    return foreign >= (1 - _MAX_STRANGE) * sum(map(len, runs))
+
+
+def _is_latin(character: str) -> bool:
+    return "LATIN" in unicodedata.name(character, "")
 
 
 def _is_single_byte(name: str) -> bool:

@@ -79,7 +79,8 @@ def book_id_of(name: str) -> str | None:
 
 def natural_key(book_id: str) -> tuple[int, int, str]:
     """Sort key that puts Gutenberg numbers first, by value, then other ids by their text."""
-    return (0, int(book_id), "") if book_id.isascii() and book_id.isdigit() else (1, 0, book_id)
+    is_number = len(book_id) <= 18 and book_id.isascii() and book_id.isdigit()
+    return (0, int(book_id), "") if is_number else (1, 0, book_id)
 
 
 def books_by_shard(directory: Path, shards: int) -> dict[str, list[RawBook]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import lzma
 import zipfile
 import zlib
 from pathlib import Path
@@ -93,9 +92,10 @@ def _unpack_zip(data: bytes, max_bytes: int) -> bytes:
                 raise UnreadableBook("encrypted_zip", "the member needs a password")
             with archive.open(texts[0]) as stream:
                 unpacked = stream.read(max_bytes + 1)
-    # zipfile raises RuntimeError for a member that is encrypted or packed by a module that this Python lacks and, as
-    # its subclass NotImplementedError, for a method that it does not know.
-    except (zipfile.BadZipFile, RuntimeError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+    except UnreadableBook:
+        raise
+    except Exception as error:
+        # The library lets errors of its parts through: of checksums, numbers, names, methods that this Python lacks.
         raise UnreadableBook("damaged_zip", str(error) or type(error).__name__) from None
     _check_size(unpacked, max_bytes, "the unpacked text")
     return unpacked

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mamba_narrative.errors import FileFormatError
-from mamba_narrative.io import read_json, read_table, read_text
+from mamba_narrative.io import from_csv_field, read_json, read_table, read_text
 
 BASELINES = ("untrained", "ngram", "xz-after-training", "xz", "unigram", "human")
 """Names under `evaluation/` that are no runs: initial weights, models that count, xz, the books themselves."""
@@ -43,7 +43,7 @@ def read_csv(path: Path, required: Sequence[str] = ()) -> list[dict[str, str]]:
         for row in reader:
             if None in row or None in row.values():
                 raise FileFormatError(f"{path}:{reader.line_num}: expected {len(columns)} fields")
-            rows.append(row)
+            rows.append({name: from_csv_field(field) for name, field in row.items()})
     except csv.Error as error:
         raise FileFormatError(f"{path}:{reader.line_num}: not a CSV line ({error})") from None
     return rows

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mamba_narrative.corpus.catalogue import CatalogueEntry, genre_of, read_catalogue, year_of
+from mamba_narrative.corpus.catalogue import CatalogueEntry, format_catalogue, genre_of, read_catalogue, year_of
 from mamba_narrative.errors import FileFormatError, UserError
 
 ALL_COLUMNS = ["Text#", "Type", "Issued", "Title", "Language", "Authors", "Subjects", "LoCC", "Bookshelves"]
@@ -124,3 +126,91 @@ def test_subjects_shelves_and_classes_give_a_genre(found, genre):
 )
 def test_only_a_dated_issue_has_a_year(title, year):
     assert year_of(title) == year
+
+
+# Rows that cannot be right
+
+
+def pg_rows(count: int) -> list[str]:
+    return [f'{n},Text,2001-01-01,Title {n},en,"Doe, J.",Fiction,PR,Browsing' for n in range(1, count + 1)]
+
+
+def written(path, rows: list[str], header: str = ",".join(ALL_COLUMNS), line_end: str = "\n"):
+    path.write_text(line_end.join([header, *rows]), encoding="utf-8", newline="")
+    return path
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("at", [0, 1, 500, 997, 998])
+@pytest.mark.parametrize("spoilt", ['"Title', 'Title"" and "', '"', '"A ""title""', '""" x'])
+def test_a_quote_that_is_not_closed_costs_its_own_row_alone(spoilt, at, line_end, tmp_path, caplog):
+    rows = pg_rows(999)
+    rows[at] = f"{at + 1},Text,2001-01-01,{spoilt},en,Doe,Fiction,PR,Browsing".replace('and ",', 'and,"')
+    entries = read_catalogue(written(tmp_path / "catalog.csv", rows, line_end=line_end))
+    assert {str(n) for n in range(1, 1000)} - {str(at + 1)} <= set(entries)
+    assert entries["600" if at < 500 else "6"].authors == "Doe, J."
+    assert f"catalog.csv:{at + 2}: this row has a quote that is not closed" in caplog.text
+
+
+def test_every_row_may_have_an_open_quote(tmp_path, caplog):
+    for author, fault in (('"Doe, J."', "has a quote in a wrong place"), ("Doe", "has a quote that is not closed")):
+        rows = [row.replace("Title", '"Title').replace('"Doe, J."', author) for row in pg_rows(2000)]
+        rows[1000:1000] = ["5000,Text,2001-01-01,A good one,en,Doe,Fiction,PR,"]
+        caplog.clear()
+        assert set(read_catalogue(written(tmp_path / "catalog.csv", rows))) == {"5000"}
+        assert f"catalog.csv:2: this row {fault}" in caplog.text
+        assert "1,999 others, among them lines 3, 4, 5, 6, 7" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "ids"),
+    [
+        ("Text#,Title,Language", ['1,"A,en', "2,B,en", "3,C,en"], {"2", "3"}),
+        ("Language,Title,Text#", ['en,"A,1', "en,B,2", "en,C,3"], {"2", "3"}),
+        ("Text#,Title,Language", ['1,"A,en', '2,"B",en', "3,C,en"], {"2", "3"}),
+        ("Text#,Title,Language", ["1,A,en", '2,"B,en'], {"1"}),
+        ("Text#,Title,Language", ['1,"A\n1, 2",en', "3,C,en"], {"1", "3"}),
+        ("Text#,Title,Language", ['1,"A\n\n2 B\n3, C",en', "3,C,en"], {"1", "3"}),
+        ("Text#,Title,Language", ['1,"A ""quoted"" one\nand more",en'], {"1"}),
+        ("Text#,Title,Language", ["1,A,en", "2,B, or C,en", "3,D,en,,,", ",E,en", "1,F,en"], {"1", "3"}),
+    ],
+)
+def test_rows_are_kept_or_told(header, rows, ids, tmp_path):
+    assert set(read_catalogue(written(tmp_path / "catalog.csv", rows, header))) == ids
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ("7,Text,2001-01-01,Hello, World,en,Doe,Fiction,PR,Browsing", "has more than 9 fields"),
+        (",Text,2001-01-01,Hello,en,Doe,Fiction,PR,Browsing", "has no number of a book"),
+        ("0003,Text,2001-01-01,Hello,en,Doe,Fiction,PR,Browsing", "has the number of an earlier row"),
+    ],
+)
+def test_a_row_that_cannot_be_right_is_told_with_its_line(row, fault, tmp_path, caplog):
+    entries = read_catalogue(written(tmp_path / "catalog.csv", [*pg_rows(5), row]))
+    assert [entry.title for entry in entries.values()] == [f"Title {n}" for n in range(1, 6)]
+    assert f"catalog.csv:7: this row {fault} and is passed over" in caplog.text
+
+
+def test_a_number_of_thousands_of_digits_is_only_a_number(tmp_path):
+    assert set(read_catalogue(written(tmp_path / "catalog.csv", ["9" * 6000 + ",Text", "2,Text"]))) == {"9" * 6000, "2"}
+
+
+@given(st.text('12,"a\n\r ', max_size=60))
+def test_any_text_is_read_and_a_row_behind_it_is_there(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("catalogue") / "catalog.csv"
+    row = "77,Text,2001-01-01,Title,en,Doe,Fiction,PR,Browsing"
+    assert "77" in read_catalogue(written(path, [text, row, row.replace("77", "78")]))
+
+
+def test_titles_like_formulas_are_texts_for_spreadsheets_and_the_same_for_us(tmp_path):
+    entries = {
+        "7": CatalogueEntry("=1+1", ("en",), "@Doe", subjects=("-- Fiction",)),
+        "8": CatalogueEntry("'=x", ("en",), "'Tis"),
+    }
+    path = tmp_path / "catalog.csv"
+    path.write_text(format_catalogue(entries), encoding="utf-8")
+    cells = [cell for row in csv.reader(path.open(newline="")) for cell in row]
+    assert not [cell for cell in cells if cell[:1] in ("=", "+", "-", "@")]
+    assert read_catalogue(path) == entries

@@ -1,8 +1,11 @@
 import gzip
 import io
 import zipfile
+from contextlib import suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mamba_narrative.corpus.reading import UnreadableBook, read_raw
 
@@ -110,3 +113,20 @@ def test_a_missing_or_dangling_file_is_unreadable(tmp_path):
     for path in (link, tmp_path / "missing.txt", tmp_path):
         with pytest.raises(UnreadableBook, match="unreadable_file"):
             read_raw(path, 1000)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lambda data: archive(story__txt=data)], ids=["gzip", "zip"])
+@given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=6))
+@settings(max_examples=200)
+def test_any_damage_is_a_reason(tmp_path_factory, pack, damage):
+    data = bytearray(pack(TEXT))
+    for place, byte in damage:
+        data[int(place * len(data))] = byte
+    with suppress(UnreadableBook):  # Any other error would stop all other books.
+        read_raw(written(tmp_path_factory.mktemp("damaged"), bytes(data)), 100_000)
+
+
+def test_a_member_whose_name_is_no_text_is_a_reason(tmp_path):
+    data = archive(story__txt=TEXT).replace(b"story.txt", b"\xff\xfe\xfd\xfc\xfb.txt")
+    with pytest.raises(UnreadableBook, match="damaged_zip"):
+        read_raw(written(tmp_path, marked(data, FLAGS, 0x800)), 100_000)

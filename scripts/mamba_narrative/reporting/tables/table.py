@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mamba_narrative.errors import FileFormatError
+from mamba_narrative.io import csv_field
 from mamba_narrative.reporting.formatting import count, percent, significant, visible
 from mamba_narrative.reporting.sources import read_csv
 
@@ -101,7 +102,7 @@ def _parsed(field: str, kind: str) -> str | float | None:
 def _plain(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    return f"{value:.10g}" if isinstance(value, float) else csv_field(str(value))
 
 
 def _line(fields: Sequence[str]) -> str:
