@@ -72,14 +72,7 @@ def atomic_directory(target: Path) -> Iterator[Path]:
         for path in (*beside.rglob("*"), beside):
             if not path.is_symlink():
                 sync_file(path)
-        if not os.path.lexists(target):
-            os.replace(beside, target)
-        elif not _exchange(beside, Path(target)):
-            old = beside.with_name(f"{beside.stem}.old.tmp")
-            os.replace(target, old)
-            os.replace(beside, target)
-            sync_directory(beside.parent)
-            _remove(old)
+        _put_in_place(beside, Path(target))
 
 
 @contextmanager
@@ -130,6 +123,24 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def _put_in_place(folder: Path, target: Path) -> None:
+    """Rename ``folder`` to ``target``, whatever is there and whoever else does the same."""
+    old = folder.with_name(f"{folder.stem}.old.tmp")
+    while not _exchange(folder, target):
+        try:
+            os.replace(folder, target)
+            break
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+        _remove(old)
+        with suppress(FileNotFoundError):
+            os.replace(target, old)
+    if os.path.lexists(old):
+        sync_directory(target.parent)
+        _remove(old)
 
 
 def _exchange(one: Path, other: Path) -> bool:

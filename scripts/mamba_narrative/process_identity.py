@@ -60,7 +60,7 @@ def _machine() -> str:
     try:
         # Containers of one machine share its boot, and each numbers its processes anew.
         name = f"{boot.read_text(encoding='ascii')} {os.stat('/proc/self/ns/pid').st_ino}"  # noqa: PTH116
-    except OSError:
+    except (FileNotFoundError, PermissionError):  # no Linux, or hidden
         name = socket.gethostname()
     return hashlib.sha256(name.encode()).hexdigest()[:8]
 
