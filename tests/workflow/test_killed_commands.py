@@ -19,8 +19,8 @@ from unit.training.tiny_run import settings_of, write_tokens
 pytestmark = pytest.mark.slow
 SAMPLE = Path(__file__).parents[2] / "workflow" / "sample"
 SHARDS = ("000", "001")
-KILLS = 40
-"""At most so many of a stage's writes are tried, evenly spread."""
+KILLS, KILLS_OF_TRAINING = 40, 15
+"""At most so many of a stage's writes are tried, evenly spread. `unit/training/test_killed.py` has more of training."""
 
 STAGES: dict[str, Sequence[str]] = {
     "strip_books": (
@@ -115,7 +115,9 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return folders | {stage: write_results(root / stage, test_books=6) for stage in REPORTING}
 
 
-def assert_may_be_killed_anywhere(work: Callable[[Path], object], start: Path, root: Path, compared: str = "") -> None:
+def assert_may_be_killed_anywhere(
+    work: Callable[[Path], object], start: Path, root: Path, compared: str = "", kills: int = KILLS
+) -> None:
     """``work`` on a copy of ``start``, killed and repeated, leaves the same files below ``compared`` as at once."""
 
     def copy(name: str) -> Path:
@@ -126,7 +128,7 @@ def assert_may_be_killed_anywhere(work: Callable[[Path], object], start: Path, r
     assert changes > 2
     expected = contents(straight / compared)
     assert expected != contents(start / compared)
-    tried = range(1, changes + 1) if changes <= KILLS else {1 + n * (changes - 1) // (KILLS - 1) for n in range(KILLS)}
+    tried = range(1, changes + 1) if changes <= kills else {1 + n * (changes - 1) // (kills - 1) for n in range(kills)}
     for change in sorted(tried):
         folder = copy(f"killed before {change}")
         assert run_and_kill(lambda folder=folder: work(folder), folder, change) == change
@@ -169,7 +171,7 @@ def test_a_training(tmp_path: Path) -> None:
             (root / "output" / name).unlink()
         (root / "output" / "model" / "README.md").unlink()
 
-    assert_may_be_killed_anywhere(train, tmp_path / "start", tmp_path)
+    assert_may_be_killed_anywhere(train, tmp_path / "start", tmp_path, kills=KILLS_OF_TRAINING)
 
 
 def test_bringing_books(tmp_path: Path) -> None:
@@ -188,8 +190,7 @@ def test_bringing_books(tmp_path: Path) -> None:
                 "transfer": {"requests_per_second": 500, "connections": 1, "first_wait_seconds": 0.02},
             }
             acquire(CorpusSettings.model_validate(settings))
-            for name in ("journal.jsonl", "partial", "unused"):  # What the next call uses, if anything.
-                path = root / "books" / ".acquisition" / name
-                assert path.is_file() or list(path.iterdir()) == []
+            # It holds what was brought, in any order, for a call that the lock file does not tell.
+            (root / "books" / ".acquisition" / "journal.jsonl").unlink(missing_ok=True)
 
         assert_may_be_killed_anywhere(bring, tmp_path / "start", tmp_path, "books")
