@@ -1,4 +1,4 @@
-"""Every stage may be killed before any of its writes: called again, it leaves what it would have left at once."""
+"""Every stage may be killed, or find the disk full, at any of its writes; called again, it does as if nothing was."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from killing import NEVER, contents, run_and_kill
+from killing import NEVER, contents, run_and_kill, run_on_full_disk
 from loopback_library import Library, serve
 from mamba_narrative.acquisition.acquire import acquire
 from mamba_narrative.config.corpus import CorpusSettings
@@ -19,7 +19,7 @@ from unit.training.tiny_run import settings_of, write_tokens
 pytestmark = pytest.mark.slow
 SAMPLE = Path(__file__).parents[2] / "workflow" / "sample"
 SHARDS = ("000", "001")
-KILLS, KILLS_OF_TRAINING = 40, 15
+KILLS, KILLS_OF_OTHERS = 40, 12
 """At most so many of a stage's writes are tried, evenly spread. `unit/training/test_killed.py` has more of training."""
 
 STAGES: dict[str, Sequence[str]] = {
@@ -144,6 +144,23 @@ def test_a_stage_that_was_killed_and_called_again(before: dict[str, Path], stage
     assert_may_be_killed_anywhere(lambda results: call(stage, results), before[stage], tmp_path)
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_on_a_full_disk(before: dict[str, Path], stage: str, tmp_path: Path) -> None:
+    straight = Path(shutil.copytree(before[stage], tmp_path / "straight"))
+    changes = run_and_kill(lambda: call(stage, straight), straight, NEVER)
+    expected = contents(straight)
+    for number in range(KILLS_OF_OTHERS):
+        change = 1 + number * (changes - 1) // (KILLS_OF_OTHERS - 1)
+        results = Path(shutil.copytree(before[stage], tmp_path / f"full from {change} on"))
+        ended = run_on_full_disk(lambda results=results: call(stage, results), results, change)
+        left = contents(results)
+        assert left.items() <= expected.items() | contents(before[stage]).items(), f"full from write {change} on"
+        call(stage, results)
+        assert contents(results) == expected, f"full from write {change} on"
+        assert not ended or left == expected
+        shutil.rmtree(results)
+
+
 def test_a_shard_stripped_again_over_another_text(before: dict[str, Path], tmp_path: Path) -> None:
     start = Path(shutil.copytree(before["strip_books"], tmp_path / "start"))
     shutil.copytree(start / "stripped" / SHARDS[1], start / "stripped" / SHARDS[0])
@@ -171,7 +188,7 @@ def test_a_training(tmp_path: Path) -> None:
             (root / "output" / name).unlink()
         (root / "output" / "model" / "README.md").unlink()
 
-    assert_may_be_killed_anywhere(train, tmp_path / "start", tmp_path, kills=KILLS_OF_TRAINING)
+    assert_may_be_killed_anywhere(train, tmp_path / "start", tmp_path, kills=KILLS_OF_OTHERS)
 
 
 def test_bringing_books(tmp_path: Path) -> None:
