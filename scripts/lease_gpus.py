@@ -1,7 +1,7 @@
 """Run a command on GPUs that no other command of this kind uses, and wait where none is free.
 
 The command takes the place of this process, with CUDA_VISIBLE_DEVICES set. Without GPUs, and in a SLURM job, whose
-devices the scheduler assigned, it runs as it is.
+devices the scheduler assigned, it runs as it is. It is asked to stop (SIGTERM) when the process that started it dies.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import os
 
 from mamba_narrative.command import command_parser, number_argument, run_command
 from mamba_narrative.gpu_lease import lease_gpus
+from mamba_narrative.orphans import stop_with_parent
 
 
 def main(arguments: argparse.Namespace) -> None:
+    stop_with_parent()
     devices = lease_gpus(arguments.count)
     if devices is not None:
         # Numbers in CUDA_VISIBLE_DEVICES count in this order.

@@ -12,24 +12,35 @@ quote, in which they would look for the end of the field in later rows. Such a t
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mamba_narrative.errors import FileFormatError, UserError
+from mamba_narrative.process_identity import parse_identity, this_process
 
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _BEGINS_LIKE_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
 _NUMBER = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|nan)", re.IGNORECASE)
 _UNESCAPES = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
 _RECORDS = ".sha256"
+_UNFINISHED = re.compile(r"\..*\.([0-9a-f]{8}-\d+-\d+)(?:\.old)?\.tmp", re.DOTALL)
+_SECONDS_OF_A_DAY = 86_400
+_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+"""Of fcntl.h and renameat2(2)."""
 _recording: ContextVar[bool] = ContextVar("recording", default=False)
 
 
@@ -87,11 +98,7 @@ def _record(written: Path, target: Path) -> None:
 
 def sync_directory(directory: Path) -> None:
     """Make a rename inside ``directory`` durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_file(directory)
 
 
 def sync_file(path: Path) -> None:
@@ -105,11 +112,11 @@ def sync_file(path: Path) -> None:
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield a path beside ``target``; on success sync it and rename it to ``target``, on error remove it."""
-    target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name[:200]}.{os.getpid()}.tmp")
-    try:
+    """Yield a path beside ``target``; on success sync it and rename it to ``target``, on error remove it.
+
+    What killed processes left beside it goes, too. An OSError names ``target``.
+    """
+    with _beside(Path(target)) as beside:
         yield beside
         sync_file(beside)
         if _recording.get():
@@ -117,30 +124,104 @@ def atomic_path(target: Path) -> Iterator[Path]:
         else:
             _record_of(target).unlink(missing_ok=True)
         os.replace(beside, target)
-        sync_directory(target.parent)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_directory(target: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``target``; on success it replaces ``target``, on error it is removed."""
-    target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
-    try:
+    """Yield an empty folder beside ``target``; on success it replaces ``target``, on error it is removed.
+
+    Old and new folder change places in one step where system and file system can. Elsewhere the old one is renamed
+    first, and a process killed before the next step leaves no ``target``. See ``atomic_path`` for the rest.
+    """
+    with _beside(Path(target)) as beside:
+        beside.mkdir()
         with recorded_outputs(False):
             yield beside
-        for path in beside.rglob("*"):
-            if path.is_file():
+        for path in (*beside.rglob("*"), beside):
+            if not path.is_symlink():
                 sync_file(path)
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(beside, target)
-        sync_directory(target.parent)
+        _put_in_place(beside, Path(target))
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """A path beside ``target`` of this process alone, to be renamed by who asks for it."""
+    folder = target.parent
+    beside = folder / f".{_shortened(target.name)}.{this_process()}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder)
+        _remove(beside)
+        yield beside
+        sync_directory(folder)
+    except OSError as error:
+        # Errors of writing name no file, others one that is about to be removed.
+        if error.filename is None or str(error.filename).startswith(str(beside)):
+            error.filename, error.filename2 = str(target), None
+        raise
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        _remove(beside)
+
+
+def _shortened(name: str) -> str:
+    """``name``, or its beginning, so that about 50 bytes more are still a name."""
+    return os.fsencode(name)[:200].decode("utf-8", "ignore")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what processes left in ``folder`` that were killed while they wrote there.
+
+    A process of another machine counts as dead where its file was not changed for a day.
+    """
+    for entry in os.scandir(folder):
+        match = _UNFINISHED.fullmatch(entry.name)
+        writer = match and parse_identity(match[1])
+        if writer is None:
+            continue
+        with suppress(OSError):  # Somebody else removes it, or owns it.
+            dead = writer.is_dead()
+            if dead is None:
+                dead = time.time() - entry.stat(follow_symlinks=False).st_mtime > _SECONDS_OF_A_DAY
+            if dead:
+                _remove(Path(entry.path))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _put_in_place(folder: Path, target: Path) -> None:
+    """Rename ``folder`` to ``target``, whatever is there and whoever else does the same."""
+    old = folder.with_name(f"{folder.stem}.old.tmp")
+    while not _exchange(folder, target):
+        try:
+            os.replace(folder, target)
+            break
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+        _remove(old)
+        with suppress(FileNotFoundError):
+            os.replace(target, old)
+    if os.path.lexists(old):
+        sync_directory(target.parent)
+        _remove(old)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two paths change places in one step; False where that is not possible (NFS, Lustre, other systems)."""
+    rename = _renameat2()
+    return rename is not None and (
+        rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
+    )
+
+
+@cache
+def _renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
+    return getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -152,6 +233,30 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` atomically as UTF-8, line ends as they are."""
     write_bytes(path, text.encode("utf-8"))
+
+
+def create_text(path: Path, text: str) -> bool:
+    """Write ``text`` atomically to a file that is not there; False, with nothing changed, where it is.
+
+    Of several processes one succeeds, on network file systems too. Where the file system has no hard links a process
+    that is killed may leave half a file.
+    """
+    with _beside(Path(path)) as beside:
+        beside.write_bytes(text.encode("utf-8"))
+        sync_file(beside)
+        try:
+            os.link(beside, path)
+        except FileExistsError:
+            return beside.stat().st_nlink == 2  # It was the second message of one request to a file server.
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            try:
+                with open(path, "xb") as stream:
+                    stream.write(text.encode("utf-8"))
+            except FileExistsError:
+                return False
+    return True
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,14 +1,25 @@
 """Files appear whole or not at all; tables and hashes survive odd content."""
 
+import dataclasses
 import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
 import subprocess
+import threading
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from killing import contents, run_and_kill
 from mamba_narrative import io
 from mamba_narrative.errors import FileFormatError, UserError
+from mamba_narrative.process_identity import ProcessIdentity, this_process
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -264,3 +275,131 @@ def test_json_for_a_page_ends_no_script_and_says_the_same():
     assert "<" not in line
     assert json.loads(line) == value
     assert io.embeddable_json({"a": 1}) == io.canonical_json({"a": 1})
+
+
+# What killed processes leave
+
+
+def leftover(target: Path, kind: str, writer: ProcessIdentity, age_days: float = 0) -> Path:
+    """What a process leaves that is killed while it writes ``target``."""
+    path = target.with_name(f".{target.name}.{writer}.tmp")
+    if kind == "folder":
+        path.mkdir()
+        (path / "half.txt").write_text("half")
+    else:
+        path.write_text("half")
+    then = time.time() - age_days * 86_400
+    os.utime(path, (then, then))
+    return path
+
+
+NOBODY = dataclasses.replace(this_process(), pid=2**22 + 1)
+ELSEWHERE = ProcessIdentity("0badcafe", 7, 700)
+ANOTHER_START = dataclasses.replace(this_process(), start=this_process().start + 1)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize(
+    ("writer", "age_days", "goes"),
+    [
+        (NOBODY, 0, True),
+        (ANOTHER_START, 0, True),
+        (dataclasses.replace(this_process(), pid=os.getppid(), start=0), 9, False),
+        (ELSEWHERE, 0.9, False),
+        (ELSEWHERE, 1.1, True),
+    ],
+)
+def test_the_next_writer_clears_away_what_a_dead_process_left(tmp_path, kind, writer, age_days, goes):
+    target = tmp_path / "000"
+    left = leftover(target, kind, writer, age_days)
+    io.write_text(target, "whole")
+    assert left.exists() != goes
+    assert target.read_text() == "whole"
+
+
+def test_files_of_other_programs_are_left_alone(tmp_path):
+    names = [".000.tmp", ".000.123.tmp", "000.tmp", f"000.{NOBODY}.tmp", f".000.{NOBODY}.txt", f".{NOBODY}.tmp"]
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    io.write_text(tmp_path / "000", "whole")
+    assert sorted(contents(tmp_path)) == sorted(["000", *names])
+
+
+def test_writers_that_come_and_die_together_never_spoil_a_file_and_leave_nothing(tmp_path):
+    context = multiprocessing.get_context("fork")
+
+    def write(number):
+        chance = random.Random(number)
+        threading.Timer(chance.random() / 5, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+        while True:
+            io.write_text(tmp_path / "table", f"{number}\n" * 2000)
+            with io.atomic_directory(tmp_path / "texts") as beside:
+                (beside / "1.txt").write_text(str(number))
+                (beside / "2.txt").write_text(str(number))
+
+    processes = [context.Process(target=write, args=(number,)) for number in range(12)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert {process.exitcode for process in processes} == {-signal.SIGKILL}
+    assert len(set((tmp_path / "table").read_text().split())) == 1
+    assert len({path.read_text() for path in (tmp_path / "texts").iterdir()}) == 1
+    io.write_text(tmp_path / "table", "whole")
+    assert set(contents(tmp_path)) == {"table", "texts", "texts/1.txt", "texts/2.txt"}
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+@pytest.mark.parametrize("old", ["folder", "empty folder", "file", "link", "none"])
+def test_a_folder_takes_the_place_of_whatever_is_there(tmp_path, monkeypatch, can_exchange, old):
+    if not can_exchange:
+        monkeypatch.setattr(io, "_exchange", lambda one, other: False)
+    target = tmp_path / "texts"
+    if old in ("folder", "empty folder"):
+        target.mkdir()
+    if old == "folder":
+        (target / "1.txt").write_text("old")
+    if old == "file":
+        target.write_text("old")
+    if old == "link":
+        (tmp_path / "elsewhere").mkdir()
+        target.symlink_to(tmp_path / "elsewhere")
+    with io.atomic_directory(target) as beside:
+        (beside / "2.txt").write_text("new")
+    assert not target.is_symlink()
+    assert contents(target) == {"2.txt": b"new"}
+    assert {path.name for path in tmp_path.iterdir()} == {"texts", *(["elsewhere"] if old == "link" else [])}
+
+
+def test_a_folder_is_there_at_every_instant_at_which_it_is_replaced(tmp_path):
+    target = tmp_path / "texts"
+
+    def replace():
+        with io.atomic_directory(target) as beside:
+            for name in ("1.txt", "2.txt"):
+                (beside / name).write_text("new")
+
+    old = {"1.txt": b"old"}
+    change = began = 0
+    while began == change:
+        change += 1
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir()
+        (target / "1.txt").write_text("old")
+        began = run_and_kill(replace, tmp_path, change)
+        assert contents(target) in (old, {"1.txt": b"new", "2.txt": b"new"})
+    assert change > 4
+    io.write_text(tmp_path / "table", "")
+    assert {path.name for path in tmp_path.iterdir()} == {"texts", "table"}
+
+
+def test_names_of_any_length_and_script_can_be_written(tmp_path):
+    for name in ("я" * 120, "x" * 240, "漢" * 80):
+        io.write_text(tmp_path / name, "whole")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_of_many_that_create_a_file_one_succeeds(tmp_path):
+    assert io.create_text(tmp_path / "x", "first")
+    assert not io.create_text(tmp_path / "x", "second")
+    assert contents(tmp_path) == {"x": b"first"}

@@ -7,12 +7,11 @@ Books that are not wanted any more wait in ``.acquisition/unused``.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from mamba_narrative.corpus.catalogue import CatalogueEntry, format_catalogue
 from mamba_narrative.corpus.inventory import natural_key
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import format_table, read_json, read_table, sha256_file, write_json, write_text
+from mamba_narrative.lease import Lease
 from mamba_narrative.progress import track
 
 _LOG = logging.getLogger(__name__)
@@ -53,7 +53,9 @@ class MissingBook:
 class BookStore:
     """The books that are there; made by ``open_store``."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, before_writing: Callable[[], None]) -> None:
+        """``before_writing`` is called before each change, and raises where this process may not write any more."""
+        self._before_writing = before_writing
         self.layout = Layout(directory)
         self.partial = self.layout.work / "partial"
         self._aside = self.layout.work / "unused"
@@ -67,6 +69,7 @@ class BookStore:
         """Take over ``written``, a whole and accepted file in ``partial``, as ``raw/<file>``."""
         today = datetime.now(UTC).date().isoformat()
         book = LockedBook(book_id, url, sha256, written.stat().st_size, today, file)
+        self._before_writing()
         with open(self._journal, "a", encoding="ascii") as journal:
             journal.write(json.dumps(origin_of(book), ensure_ascii=True) + "\n")
         os.replace(written, self.layout.raw / book.file)
@@ -108,6 +111,7 @@ class BookStore:
         absent = sorted([*not_had.values(), *refused.values()], key=lambda book: natural_key(book.book_id))
         used = self.held.keys() - {book.book_id for book in absent}
         books = {id_: replace(self.held[id_], entry=entry) for id_, entry in wanted.items() if id_ in used}
+        self._before_writing()
         self._arrange(books)
         os.sync()  # The books before the lock that vouches for them; once, not for each file.
         rows = [{**vars(book), "id": book.book_id, "title": wanted[book.book_id].title} for book in absent]
@@ -177,25 +181,22 @@ class BookStore:
 def open_store(directory: Path) -> Iterator[BookStore]:
     """The store in ``directory``, verified, for this process alone.
 
-    Raises UserError where the folder holds other files, cannot be written, or another process is at work in it.
+    Waits while another process is at work in it. Raises UserError where the folder holds other files or cannot be
+    written.
     """
-    store = BookStore(directory)
-    raw, work = store.layout.raw, store.layout.work
+    layout = Layout(directory)
+    raw, work = layout.raw, layout.work
     if not work.is_dir() and raw.is_dir() and any(raw.iterdir()):
         raise UserError(
             f"{raw}: holds files that were not brought by acquire_books; name a new folder as corpus.directory, "
             "or use what is there with corpus.source: directory"
         )
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(work / "running.lock", os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise UserError(f"{work}: cannot be written ({error.strerror})") from None
-    with os.fdopen(descriptor, "r+") as lock:
+    with Lease(work / "acquire_books.lock") as alone:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{directory}: another acquire_books is at work here; wait for it") from None
+            alone.acquire()
+        except OSError as error:
+            raise UserError(f"{work}: cannot be written ({error.strerror})") from None
+        store = BookStore(directory, alone.check)
         store.load()
         yield store
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,7 +33,8 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 MANIFEST_COLUMNS = ("book_id", "shard", "cluster", "words", "characters")
 MOVE_COLUMNS = ("book_id", "title", "from", "to", "cluster_before", "cluster")
 _COMPARED: tuple[tuple[Split, Split], ...] = (("validation", "train"), ("test", "train"), ("test", "validation"))
-_HISTORY_COLUMNS = ("book_id", "split", "cluster")
+_HISTORY_COLUMNS = ("book_id", "split", "cluster", "split_before", "cluster_before")
+_NOWHERE = {"split": "", "cluster": ""}
 _WORST_BOOKS = 5
 _DIGITS = 6
 
@@ -109,8 +110,9 @@ def write_splits(
 ) -> None:
     """Divide all used books but duplicates, and write the manifests (in order of ids) and the summary.
 
-    ``history`` holds the splits of the run before, if there was one, and those of this run afterwards; books that are
-    in another split now, or in none, are written to ``moves_path``.
+    ``history`` holds the newest splits and those before them. Books that are in another split now, or in none, are
+    written to ``moves_path``; a call that finds the splits as they are repeats what it said of them, since the one
+    before may have died.
     Raises FileFormatError where the tables do not name the same books.
     """
     selections = read_selections(selection_directory, shard_names)
@@ -156,9 +158,10 @@ def write_splits(
     now = {
         book_id: {"split": split, "cluster": members[book_id]["cluster"]} for book_id, split in split_by_book.items()
     }
-    moves = moves_since(history, now, selections)
+    before = _splits_before(history, now)
+    moves = moves_since(before, now, selections)
     write_table(moves_path, MOVE_COLUMNS, moves)
-    write_table(history, _HISTORY_COLUMNS, ({"book_id": book_id, **entry} for book_id, entry in now.items()))
+    write_table(history, _HISTORY_COLUMNS, _history_rows(before, now))
     _report(shares, repairs, overlap)
     for move in moves[:_WORST_BOOKS]:
         _LOG.info("book %s (%s) moved from %s to %s", move["book_id"], move["title"], move["from"], move["to"])
@@ -167,23 +170,44 @@ def write_splits(
 
 
 def moves_since(
-    history: Path, now: Mapping[str, Mapping[str, str]], selections: Mapping[str, Mapping[str, str]]
+    before: Mapping[str, Mapping[str, str]],
+    now: Mapping[str, Mapping[str, str]],
+    selections: Mapping[str, Mapping[str, str]],
 ) -> list[dict[str, str]]:
-    """Books whose split is not the one in ``history``; new books are no moves, books that left (``to`` empty) are."""
-    before = read_table(history, _HISTORY_COLUMNS) if history.is_file() else []
-    nowhere = {"split": "", "cluster": ""}
+    """Books whose split is not the one ``before``; new books are no moves, books that left (``to`` empty) are."""
     return [
         {
-            "book_id": row["book_id"],
-            "title": selections.get(row["book_id"], {}).get("title", ""),
-            "from": row["split"],
+            "book_id": book_id,
+            "title": selections.get(book_id, {}).get("title", ""),
+            "from": entry["split"],
             "to": found["split"],
-            "cluster_before": row["cluster"],
+            "cluster_before": entry["cluster"],
             "cluster": found["cluster"],
         }
-        for row in before
-        if (found := now.get(row["book_id"], nowhere))["split"] != row["split"]
+        for book_id, entry in before.items()
+        if (found := now.get(book_id, _NOWHERE))["split"] != entry["split"]
     ]
+
+
+def _splits_before(history: Path, now: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """The newest splits in ``history`` that are not those of ``now``: split and cluster by book."""
+    rows = read_table(history, _HISTORY_COLUMNS[:3]) if history.is_file() else []
+    newest = {row["book_id"]: {"split": row["split"], "cluster": row["cluster"]} for row in rows if row["split"]}
+    if newest != now:
+        return newest
+    return {
+        row["book_id"]: {"split": row["split_before"], "cluster": row["cluster_before"]}
+        for row in rows
+        if row.get("split_before")  # An earlier version kept the newest alone.
+    }
+
+
+def _history_rows(
+    before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]
+) -> Iterator[dict[str, str]]:
+    for book_id in sorted(before.keys() | now.keys(), key=natural_key):
+        old, new = before.get(book_id, _NOWHERE), now.get(book_id, _NOWHERE)
+        yield {"book_id": book_id, **new, "split_before": old["split"], "cluster_before": old["cluster"]}
 
 
 def _groups(

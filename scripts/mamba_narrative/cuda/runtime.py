@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from mamba_narrative.errors import UserError
+from mamba_narrative.io import write_bytes
 
 _SUCCESS = 0
 _DYNAMIC_SHARED_BYTES = 8
@@ -183,10 +184,7 @@ def _compile_cached(source: str, macros: tuple[tuple[str, int], ...], capability
         pass
     image = _compile(source, options)
     try:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        partial = cached.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(hashlib.sha256(image).digest() + image)
-        partial.replace(cached)
+        write_bytes(cached, hashlib.sha256(image).digest() + image)
     except OSError:
         pass
     return image

@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import shutil
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +26,9 @@ _LOG = logging.getLogger(__name__)
 def staged_tokens(tokens: Path, splits: Sequence[str], directory: str) -> Iterator[Path]:
     """Yield the folder to read the token files of ``splits`` from: a copy below ``directory``, or ``tokens`` for "".
 
-    Variables in ``directory`` are expanded. Names of copies hold the hash of the manifests, so other tokens are another
-    copy. Raises UserError where a file is missing, a variable is not set, or the disk is too small or not writable.
+    Variables in ``directory`` are expanded. Names of copies hold a hash of the manifests and of the machine's name:
+    other tokens are another copy, and machines that see the same folder keep one each: locks may not reach that far.
+    Raises UserError where a file is missing, a variable is not set, or the disk is too small or not writable.
     """
     if not directory:
         yield tokens
@@ -35,7 +37,8 @@ def staged_tokens(tokens: Path, splits: Sequence[str], directory: str) -> Iterat
     if missing := [str(path) for path in files if not path.is_file()]:
         raise UserError(f"{missing[0]}: no such token file; run the token stage again")
     manifests = "".join(sha256_file(path) for path in files if path.suffix == ".json")
-    copy = _expanded(directory) / f"mamba-narrative-tokens-{os.getuid()}-{sha256_text(manifests)[:16]}"
+    key = sha256_text(f"{socket.gethostname()} {manifests}")[:16]
+    copy = _expanded(directory) / f"mamba-narrative-tokens-{os.getuid()}-{key}"
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(copy.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
@@ -74,9 +77,6 @@ def _copy(files: Sequence[Path], copy: Path) -> None:
             f"training.stage_directory: {copy.parent} has {free / 1e9:.1f} GB free, the tokens need "
             f"{needed / 1e9:.1f}; choose another folder, or null to read the tokens where they are"
         )
-    # Copies that a killed process left half-made: nobody else is copying now.
-    for left in copy.parent.glob(f".{copy.name}.*.tmp"):
-        shutil.rmtree(left, ignore_errors=True)
     _LOG.info("copying %.2f GB of tokens to %s", needed / 1e9, copy)
     with atomic_directory(copy) as beside:
         for path in files:

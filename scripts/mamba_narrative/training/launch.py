@@ -14,6 +14,7 @@ import socket
 import sys
 
 from mamba_narrative.errors import UserError
+from mamba_narrative.orphans import stop_with_parent
 
 _MEETING_POINT = "MAMBA_NARRATIVE_MEETING_POINT"
 """host:port of the first node, where the processes of all nodes find each other; set by the one that runs `srun`."""
@@ -24,7 +25,10 @@ def start_together(processes: int, nodes: int = 1) -> None:
 
     Raises UserError where several nodes are asked for outside a SLURM job.
     """
-    if processes == 1 or "RANK" in os.environ:
+    if "RANK" in os.environ:
+        stop_with_parent()  # torchrun, whose processes would go on without it
+        return
+    if processes == 1:
         return
     per_node = processes // nodes
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // per_node)))

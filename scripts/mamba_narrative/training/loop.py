@@ -55,8 +55,13 @@ class Trainer:
         compute: Compute,
         folder: Path,
         processes: Processes | None = None,
+        before_writing: Callable[[], None] | None = None,
     ) -> None:
-        """Take up the newest whole checkpoint in ``folder``, or begin. ``model`` is moved to ``compute.device``."""
+        """Take up the newest whole checkpoint in ``folder``, or begin. ``model`` is moved to ``compute.device``.
+
+        ``before_writing`` is called before each checkpoint, and raises where this process may not write any more.
+        """
+        self._before_writing = before_writing or (lambda: None)
         self.settings, self.batches, self.passages, self.compute = settings, batches, passages, compute
         self.processes = processes or Processes(compute.device)
         self.rows = self.processes.rows(settings.batch_sequences)
@@ -336,6 +341,7 @@ class Trainer:
         if (self.settings.result == "best" and self.processes.first) and row["loss_nats"] < min(
             self.validation_log.column("loss_nats"), default=math.inf
         ):
+            self._before_writing()
             self.best.save(Checkpoint(self.step, {"model": self._model_tensors()}, {}))
         self.validation_log.append(row)
         _LOG.info(
@@ -354,6 +360,7 @@ class Trainer:
         counts |= {"skipped_in_a_row": self._skipped_in_a_row, "passages_sha256": self._passages_sha256}
         state = self.processes.gathered(self._state)
         if self.processes.first:
+            self._before_writing()
             self.store.save(
                 Checkpoint(
                     self.step,

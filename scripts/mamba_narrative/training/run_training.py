@@ -11,7 +11,8 @@ from typing import Any
 
 from mamba_narrative.config.runs import AnyRun
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import canonical_json, recorded_outputs, sha256_text, write_json, write_text
+from mamba_narrative.io import canonical_json, read_json, recorded_outputs, sha256_text, write_json, write_text
+from mamba_narrative.lease import Lease
 from mamba_narrative.model.registry import build_model
 from mamba_narrative.model.storage import RECORD, model_hashes, save_model
 from mamba_narrative.tokens.batches import Batches, ShuffledBatches, StatefulBatches
@@ -42,11 +43,14 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path, 
     """Train ``run`` on the files in ``tokens`` and write its results to ``output``.
 
     ``states`` keeps the state of unfinished runs, one folder for each combination of settings and data; a run that
-    stopped there is continued, a finished one leaves only checkpoints that are kept for good. Under ``torchrun`` all
-    processes call this together. Returns 0, or ``EXIT_STOPPED`` (75) where a signal asked the run to stop before its
-    state was cleared: the next call goes on from there, and where training was over, only validates and writes again.
-    ``recorded`` gets a record of the run after each validation.
-    Raises UserError for unusable token files, a GPU that is missing or too small, and losses that are not finite.
+    stopped there is continued, a finished one leaves only checkpoints that are kept for good. Where another call is at
+    work on it, this one waits for its end; where that finished this very run, its results are taken. Under ``torchrun``
+    all processes call this together. Returns 0, or ``EXIT_STOPPED`` (75) where a signal asked the run to stop before
+    its state was cleared: the next call goes on from there, and where training was over, only validates and writes
+    again. ``recorded`` gets a record of the run after each validation.
+
+    Raises UserError for unusable token files, a GPU that is missing or too small, losses that are not finite,
+    and where another call took this one for dead and its place.
     """
     train, validation = (_open_tokens(tokens, split) for split in ("train", "validation"))
     tokenizer = load_tokenizer(train.manifest["tokenizer"]["name"])
@@ -59,10 +63,22 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path, 
     compute = choose_compute(run.training)
     folder = _state_folder(states, run, train, validation)
     batches = _batches(run, train)
-    with StopRequest() as stop, Processes(compute.device) as processes:
+    alone = Lease(states / "training.lock")
+    with StopRequest() as stop, Processes(compute.device) as processes, alone:
+        waiting = alone.acquire(
+            lambda: processes.any(stop.requested), lambda: _progress(folder), processes.any, processes.first
+        )
+        if not waiting:
+            return EXIT_STOPPED
+        if processes.any(alone.waited and _is_finished(folder, output)):
+            _LOG.info("%s: the other call finished this run; its results in %s are taken", name, output)
+            return 0
         model = build_model(run.architecture, run.model, tokenizer.vocab_size, run.training.seed)
         passages = choose_passages(validation, tokenizer, run.training.validation_tokens)
-        trainer = Trainer(model, run.training, batches, passages, compute, folder, processes)
+        before_writing = alone.check if processes.first else None
+        trainer = Trainer(model, run.training, batches, passages, compute, folder, processes, before_writing)
+        if recorded is not None:
+            trainer.on_validation = lambda: recorded.write(run, _described(train, validation), trainer)
         _LOG.info(
             "%s: %s parameters on %s; %s tokens of %s books, %s steps, %.1f epochs",
             name,
@@ -73,9 +89,9 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path, 
             f"{trainer.schedule.steps:,}",
             batches.epochs(trainer.schedule.steps),
         )
-        if recorded is not None:
-            trainer.on_validation = lambda: recorded.write(run, _described(train, validation), trainer)
-        finished = trainer.run(name, lambda: stop.requested)
+        finished = trainer.run(name, lambda: stop.requested or alone.lost)
+        if processes.first:
+            alone.check()
         if finished and processes.first:
             data = _described(train, validation)
             _write_results(name, run, trainer, compute, data, tokenizer, output)
@@ -87,6 +103,7 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path, 
             )
             return EXIT_STOPPED
         if processes.first:
+            alone.check()
             _clear(folder, trainer)
         processes.wait()
     return 0
@@ -143,9 +160,25 @@ def _open_tokens(directory: Path, split: str) -> TokenFile:
 def _state_folder(states: Path, run: AnyRun, train: TokenFile, validation: TokenFile) -> Path:
     data = {part.manifest["split"]: part.manifest["sha256"] for part in (train, validation)}
     key = state_key(run, {**data, "tokenizer": train.manifest["tokenizer"]["sha256"]})
-    if states.is_dir() and (others := sorted(path.name for path in states.iterdir() if path.name != key)):
+    folders = sorted(path.name for path in states.iterdir() if path.is_dir()) if states.is_dir() else []
+    if others := [name for name in folders if name != key]:
         _LOG.info("%s: unfinished runs with other settings or data: %s; delete what is not needed", states, others)
     return states / key
+
+
+def _progress(folder: Path) -> str:
+    """How far the run in ``folder`` has come, for a sentence; nothing before its first step."""
+    try:
+        last = (folder / "train.csv").read_text(encoding="utf-8").splitlines()[-1].split(",")[0]
+    except (OSError, IndexError):
+        return ""
+    return f", after step {last}" if last.isdecimal() else ""
+
+
+def _is_finished(folder: Path, output: Path) -> bool:
+    """Whether ``output`` holds the results of the run that had its state in ``folder``, which is cleared."""
+    record = output / "run.json"  # written last
+    return not (folder / "train.csv").exists() and record.is_file() and read_json(record).get("state") == folder.name
 
 
 def _described(*parts: TokenFile) -> dict[str, Any]:
@@ -195,6 +228,7 @@ def _write_results(
         "processes": trainer.processes.count,
         "micro_batch_sequences": trainer.micro_batch_sequences,
         "resumed": trainer.resumed,
+        "state": trainer.folder.name,
         "validation": {
             **of_weights,
             "tokens": sum(len(passage.ids) for passage in trainer.passages),

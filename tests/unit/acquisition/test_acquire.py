@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -34,6 +35,7 @@ from mamba_narrative.corpus.catalogue import read_catalogue
 from mamba_narrative.corpus.inventory import list_books
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import read_table, sha256_bytes
+from mamba_narrative.lease import Lease
 from real_books import GUTENBERG, needs_real_books
 
 SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "acquire_books.py"
@@ -429,11 +431,36 @@ def test_a_folder_of_other_files_is_refused_and_left_as_it_is(library, settings)
 
 
 def test_two_runs_do_not_work_in_one_folder(library, settings):
-    from mamba_narrative.acquisition.store import open_store
-
     library.add_books(1)
-    with open_store(Path(settings().directory)), pytest.raises(UserError, match="another acquire_books"):
+    with Lease(Path(settings().directory) / ".acquisition" / "acquire_books.lock") as other:
+        assert other.try_acquire()
+        asked = []
+
+        def end():
+            asked.extend(library.requests)
+            other.release()
+
+        threading.Timer(0.5, end).start()
         acquire(settings())
+    assert asked == []
+    assert set(raw(settings())) == {"pg1.txt"}
+
+
+def test_a_run_that_was_taken_for_dead_changes_nothing_any_more(library, settings, monkeypatch):
+    library.add_books(1, 2)
+    lock = Path(settings().directory) / ".acquisition" / "acquire_books.lock"
+    check = mirrors.check_book
+
+    def be_away(*arguments):
+        lock.unlink()
+        assert Lease(lock).try_acquire()
+        return check(*arguments)
+
+    monkeypatch.setattr(mirrors, "check_book", be_away)
+    with pytest.raises(UserError, match="taken for dead"):
+        acquire(settings(transfer={"connections": 1}))
+    assert raw(settings()) == {}
+    assert not (Path(settings().directory) / "books.lock.tsv").exists()
 
 
 def test_a_full_disk_is_named_and_the_next_run_goes_on(library, settings, monkeypatch):

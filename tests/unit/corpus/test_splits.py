@@ -202,6 +202,28 @@ def test_moves_against_the_splits_made_before_are_listed(tmp_path, caplog):
     assert (gone["book_id"], gone["to"]) == ("40", "")
 
 
+def test_a_call_that_changes_nothing_lists_the_same_moves_again(tmp_path):
+    corpus(tmp_path)
+    written = []
+    for seed in (1, 1, 2, 2, 2):
+        split(tmp_path, seed=seed)
+        written.append(read_table(tmp_path / "splits" / "moves.tsv", MOVE_COLUMNS))
+    assert written[0] == written[1] == []
+    assert written[2] == written[3] == written[4] != []
+
+
+def test_a_history_of_the_newest_splits_alone_is_understood(tmp_path):
+    corpus(tmp_path)
+    history = tmp_path / "splits" / "history.tsv"
+    split(tmp_path)
+    columns = ("book_id", "split", "cluster")
+    write_table(history, columns, [{name: row[name] for name in columns} for row in read_table(history)])
+    split(tmp_path)
+    assert read_table(tmp_path / "splits" / "moves.tsv") == []
+    split(tmp_path, seed=2)
+    assert read_table(tmp_path / "splits" / "moves.tsv") != []
+
+
 def test_books_of_an_author_can_be_kept_together(tmp_path):
     corpus(tmp_path)
     for shard in ("000", "001"):

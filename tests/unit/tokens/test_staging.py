@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import write_text
+from mamba_narrative.process_identity import this_process
 from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.staging import staged_tokens
 from unit.training.tiny_run import write_tokens
@@ -65,6 +67,14 @@ def test_other_tokens_are_another_copy(tokens, tmp_path):
             assert before != after
 
 
+def test_machines_that_see_the_same_folder_keep_a_copy_each(tokens, tmp_path, monkeypatch):
+    with staged_tokens(tokens, SPLITS, str(tmp_path / "shared")) as here:
+        monkeypatch.setattr("socket.gethostname", lambda: "another")
+        with staged_tokens(tokens, SPLITS, str(tmp_path / "shared")) as there:
+            assert here != there
+        assert copies(tmp_path / "shared") == [here]
+
+
 def _use(tokens: Path, disk: Path, seconds: float) -> None:
     with staged_tokens(tokens, SPLITS, str(disk)) as folder:
         time.sleep(seconds)
@@ -86,7 +96,7 @@ def test_what_a_killed_process_left_is_cleared_away(tokens, tmp_path):
     disk = tmp_path / "disk"
     with staged_tokens(tokens, SPLITS, str(disk)) as folder:
         name = folder.name
-    left = disk / f".{name}.1.tmp"
+    left = disk / f".{name}.{dataclasses.replace(this_process(), pid=2**22 + 1)}.tmp"
     left.mkdir()
     with staged_tokens(tokens, SPLITS, str(disk)):
         assert not left.exists()
