@@ -11,7 +11,7 @@ _ANY_FIELD = re.compile(r"^[ \t*]*[A-Z][A-Za-z ]{2,30}:")
 _FIRST_LINE = re.compile(
     r"(?is)^\W*(?:the\s+)?project\s+gutenberg(?:'s|’s)?(?:\s+(?:e-?text|ebook)s?)?(?:\s*,|\s+of\b|\s+of\s+the\s+etext)?\s+(.+)$"
 )
-_NUMBER = re.compile(r"\s*[\[(](?:e-?text|e-?book|etext)?\s*#?\s*\d+[\])].*$", re.IGNORECASE | re.DOTALL)
+_NUMBER = re.compile(r"(?<!\s)\s*+[\[(](?:e-?text|e-?book|etext)?\s*+(?:#\s*+)?\d++[\])].*$", re.IGNORECASE | re.DOTALL)
 _OLD_DATE = re.compile(
     r"^[ \t]*((?:january|february|march|april|may|june|july|august|september|october|november|december)"
     r"[ ,]+(?:\d{1,2}[ ,]+)?\d{4})[ \t]*[\[(](?:e-?text|e-?book)",

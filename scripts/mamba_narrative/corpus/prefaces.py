@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from mamba_narrative.corpus.contents import title_key
 from mamba_narrative.corpus.header import Header
+from mamba_narrative.corpus.normal_forms import normalise
 from mamba_narrative.corpus.paragraphs import Block
 from mamba_narrative.corpus.spans import Span
 from mamba_narrative.corpus.speech import reads_like_a_story
@@ -65,6 +66,13 @@ _MANY_NAMED = 10
 _MIN_NAMED = 2
 _FRONT_SHARE, _BACK_SHARE = 0.25, 0.8
 _SIGNATURE_LENGTH = 60
+_BETWEEN_AUTHORS = re.compile(r",? and |;|&")
+_MAX_AUTHORS = 50
+"""More are not looked for in a preface."""
+_WORD_OF_NAME = re.compile(r"[^\W\d_][\w'’-]*")
+# A bracket that nothing closes is put back as a whole, so that no other one is tried after it.
+_EXPLANATION = re.compile(r"\([^)\n]*+\)|(\([^)\n]*+)")
+_LETTERS = re.compile(r"[^\W\d_]+")
 _MIN_LENGTH = 120
 _NEXT_HEADING = re.compile(
     r"[\W_]*(?:(?:chapter|book|part|volume|letter|section|stave|canto|act|scene)\s+\S{1,12}\b.{0,80}|"
@@ -165,8 +173,8 @@ def _is_by_another(heading: Block, body: Sequence[Block], header: Header) -> int
 def _surnames(header: Header) -> list[str]:
     """The authors' surnames, shortened so that other spellings match; full names where the surname is a common word."""
     names = []
-    for author in re.split(r",? and |;|&", _plain(header.author or "")):
-        words = re.findall(r"[^\W\d_][\w'’-]*", re.sub(r"\(.*?\)", "", author))
+    for author in _BETWEEN_AUTHORS.split(_plain(header.author or ""), _MAX_AUTHORS)[:_MAX_AUTHORS]:
+        words = _WORD_OF_NAME.findall(_EXPLANATION.sub(lambda bracket: bracket[1] or "", author))
         words = [
             word
             for word in words
@@ -186,20 +194,18 @@ def _plain(text: str) -> str:
     """Without accents: headers seldom have those of a name."""
     if text.isascii():
         return text
-    return "".join(
-        character for character in unicodedata.normalize("NFD", text) if not unicodedata.combining(character)
-    )
+    return "".join(character for character in normalise("NFD", text) if not unicodedata.combining(character))
 
 
 def _signed_by_author(body: Sequence[Block], header: Header) -> bool:
     """Whether one of the last short lines is the author's name or initials."""
-    words = [word for word in re.findall(r"[^\W\d_]+", _plain(header.author or "")) if word[0].isupper()]
+    words = [word for word in _LETTERS.findall(_plain(header.author or "")) if word[0].isupper()]
     if not words:
         return False
     initials = "".join(word[0] for word in words)
     for block in body[-4:]:
         if len(block.text) <= _SIGNATURE_LENGTH:
-            letters = re.findall(r"[^\W\d_]+", _plain(block.text))
+            letters = _LETTERS.findall(_plain(block.text))
             if words[-1].lower() in {word.lower() for word in letters}:
                 return True
             signed = "".join(letters)
