@@ -27,7 +27,7 @@ _COPYRIGHTED = re.compile(
 # "for the use of anyone anywhere in the United States" since about 2003, "a 'public domain' work" before.
 _PUBLIC_DOMAIN = re.compile(r"for\s+the\s+use\s+of\s+anyone\s+anywhere|\bpublic\s+domain\b", re.IGNORECASE)
 _HEADER_CHARACTERS, _FOOTER_CHARACTERS = 15_000, 30_000
-_MAX_FIELD_LINES = 6
+_MAX_FIELD_LINES, _MAX_FIELD_CHARACTERS = 6, 5_000
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _fields(header: str) -> dict[str, str]:
             if following.lstrip().startswith("*"):
                 break
             parts.append(following)
-        value = " ".join(" ".join(parts).split())
+        value = " ".join(" ".join(parts).split())[:_MAX_FIELD_CHARACTERS]
         if value:
             found[match[1].lower()] = value
     return found
