@@ -16,6 +16,7 @@ import ctypes
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -41,6 +42,7 @@ _SECONDS_OF_A_DAY = 86_400
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 """Of fcntl.h and renameat2(2)."""
+_looked_at: dict[str, float] = {}
 _recording: ContextVar[bool] = ContextVar("recording", default=False)
 
 
@@ -171,8 +173,13 @@ def _shortened(name: str) -> str:
 def _remove_leftovers(folder: Path) -> None:
     """Remove what processes left in ``folder`` that were killed while they wrote there.
 
-    A process of another machine counts as dead where its file was not changed for a day.
+    A process of another machine counts as dead where its file was not changed for a day. Looks once a second at
+    most, so that writing many files to one folder takes linear time.
     """
+    now = time.monotonic()
+    if now - _looked_at.get(str(folder), -math.inf) < 1:
+        return
+    _looked_at[str(folder)] = now
     for entry in os.scandir(folder):
         match = _UNFINISHED.fullmatch(entry.name)
         writer = match and parse_identity(match[1])

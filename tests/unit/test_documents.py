@@ -96,8 +96,11 @@ def check_make(command: Command) -> None:
 
 
 def check_pytest(command: Command) -> None:
-    *options, last = command.words[1:]
-    assert (ROOT / last).exists() if not options else (options == ["-m"] and f'"{last}:' in text_of("pyproject.toml"))
+    words = command.words[1:]
+    if words[0] == "-m":
+        assert f'"{words[1]}:' in text_of("pyproject.toml")
+        words = words[2:]
+    assert all((ROOT / path).exists() for path in words)
 
 
 def check_pip(command: Command) -> None:

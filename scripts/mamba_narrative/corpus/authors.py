@@ -7,9 +7,11 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 from mamba_narrative.corpus.duplicates import connected_components
+from mamba_narrative.corpus.normal_forms import normalise
 
-_ROLE = re.compile(r"\[[^\]]*\]")
-_EXPLANATION = re.compile(r"\([^)]*\)")
+_ROLE = re.compile(r"[^\[]*+\[[^\]]*+\]")
+# A bracket that nothing closes is taken to the end and put back, so that no other one is tried after it.
+_EXPLANATION = re.compile(r"\([^)]*+(?:\)|\Z)")
 _SEPARATOR = re.compile(r";|\band\b|&")
 _WORD = re.compile(r"[^\W\d_]+")
 _NO_NAMES = re.compile(
@@ -27,13 +29,17 @@ def author_keys(authors: str) -> list[str]:
     """
     keys = []
     for name in authors.split(";") if ";" in authors or "," in authors else _SEPARATOR.split(authors):
-        if not _ROLE.search(name):
-            folded = unicodedata.normalize("NFKD", _EXPLANATION.sub(" ", name).casefold())
+        if not _ROLE.match(name):
+            folded = normalise("NFKD", _EXPLANATION.sub(_without_explanation, name).casefold())
             plain = "".join(character for character in folded if not unicodedata.combining(character))
             key = " ".join(sorted(_WORD.findall(_NO_NAMES.sub(" ", plain))))
             if key not in _NOBODY:
                 keys.append(key)
     return list(dict.fromkeys(keys))
+
+
+def _without_explanation(bracket: re.Match[str]) -> str:
+    return " " if bracket[0].endswith(")") else bracket[0]
 
 
 def group_by_author(clusters: Mapping[str, str], authors: Mapping[str, str]) -> dict[str, str]:

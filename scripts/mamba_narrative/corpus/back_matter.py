@@ -42,9 +42,10 @@ _NOTE_ENTRY = re.compile(
     r"\(?\*?\d+\))",
     re.IGNORECASE,
 )
+# What is no entry is read to the end of its line, so that no line is tried from each of its characters.
 _INDEX_ENTRY = re.compile(
-    r"\S.*?(?:,|\s)\s*(?:\d{1,4}|[ivxlc]{1,6})(?:[-–n]\w+)?[.;,]?_?\s*$|^\s*(?:see|_see)\b|"
-    r"^\W*[A-Z]\W*$",
+    r"(?P<entry>\S.*?(?:,|(?<!\s)\s)\s*+(?:\d{1,4}|[ivxlc]{1,6})(?:[-–n]\w+)?[.;,]?_?\s*$|^[^\S\n]*+(?:see|_see)\b|"
+    r"^[^\w\n]*+[A-Z][^\w\n]*+$)|\S.*",
     re.MULTILINE,
 )
 _MAX_SHARE = {"index": 0.3, "glossary": 0.15, "appendix": 0.2, "footnote": 0.3, "advertisement": 0.3}
@@ -212,10 +213,14 @@ def _looks_like(rule: str, heading: Block, body: Sequence[Block]) -> bool:
     if not lines:
         return rule == "footnote"
     if rule == "index":
-        return len(_INDEX_ENTRY.findall("\n".join(lines))) > 0.3 * len(lines)
+        return _count_index_entries(lines) > 0.3 * len(lines)
     if rule == "footnote":
         entries = sum(_NOTE_ENTRY.match(block.lines[0]) is not None for block in body)
         return entries >= 0.5 * len(body)
     if rule == "glossary":
         return sum(len(block.text) < 300 for block in body) > 0.6 * len(body)
     return True
+
+
+def _count_index_entries(lines: Sequence[str]) -> int:
+    return sum(match["entry"] is not None for match in _INDEX_ENTRY.finditer("\n".join(lines)))

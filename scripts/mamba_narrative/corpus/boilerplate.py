@@ -143,8 +143,14 @@ def find_markers(text: str) -> list[Marker]:
 
 def _suspicious_lines(text: str) -> list[int]:
     """Offsets of the lines that hold an asterisk or the name, in order: the only ones that may be markers."""
-    starts = {text.rfind("\n", 0, match.start()) + 1 for match in _SUSPICIOUS.finditer(text)}
-    return sorted(starts)
+    starts: list[int] = []
+    position = 0
+    while match := _SUSPICIOUS.search(text, position):
+        starts.append(max(position, text.rfind("\n", position, match.start()) + 1))
+        position = text.find("\n", match.end()) + 1
+        if not position:
+            break
+    return starts
 
 
 def _lines_from(text: str, start: int) -> list[str]:
@@ -315,16 +321,27 @@ def _inside(text: str, markers: Sequence[Marker], warnings: list[str]) -> list[S
     """Cuts between header and footer: a licence between two books of one file, or single marker lines."""
     spans: list[Span] = []
     position = 0
+    last_openings = _last_openings(text, markers)
     while position < len(markers):
         marker = markers[position]
-        last = position
-        for later in range(position + 1, len(markers)):
-            if longest_foreign_stretch(text, markers[later - 1].end, markers[later].start) > _MAX_FOREIGN_BETWEEN:
-                break
-            if marker.kind in _CLOSES_BOOK and markers[later].kind in _OPENS_BOOK:
-                last = later
+        last = max(position, last_openings[position]) if marker.kind in _CLOSES_BOOK else position
         rule = "licence_inside" if last > position else "marker_inside"
         spans.append(Span(marker.start, markers[last].end, rule))
         warnings.append(f"{rule}: {marker.line}")
         position = last + 1
     return spans
+
+
+def _last_openings(text: str, markers: Sequence[Marker]) -> list[int]:
+    """For each marker the last one that opens a book with nothing but boilerplate between; -1 for none."""
+    last: list[int] = []
+    for number in range(len(markers) - 1, -1, -1):
+        after = last[-1] if last else -1
+        if last and _is_foreign_between(text, markers[number], markers[number + 1]):
+            after = -1
+        last.append(number if after < 0 and markers[number].kind in _OPENS_BOOK else after)
+    return last[::-1]
+
+
+def _is_foreign_between(text: str, marker: Marker, following: Marker) -> bool:
+    return longest_foreign_stretch(text, marker.end, following.start) > _MAX_FOREIGN_BETWEEN

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from mamba_narrative.corpus.spans import Span
 
@@ -30,6 +32,16 @@ _NOTE = re.compile(
 )
 _ANY_NOTE = re.compile(r"project\s+gutenberg|\be-?texts?\b|\be-?books?\b|transcriber|\w@\w+\.\w", re.IGNORECASE)
 _BRACKET = re.compile(r"[\[\]]")
+_END_OF_UNCLOSED = re.compile(r"\]|(?=\n\n)")
+
+
+@dataclass
+class _Pair:
+    """An opening bracket, and the offset behind its closing one; None: not nearby."""
+
+    opening: int
+    is_outermost: bool
+    close: int | None = None
 
 
 def bracketed(text: str, start: int, end: int, rules: frozenset[str]) -> Iterator[Span]:
@@ -37,40 +49,42 @@ def bracketed(text: str, start: int, end: int, rules: frozenset[str]) -> Iterato
     ``transcriber_note``.
     """
     position = start
-    for opening, (close, outermost) in sorted(_pairs(text, start, end).items()):
-        if opening < position:
+    for pair in _pairs(text, start, end):
+        if pair.opening < position:
             continue
-        if close is None and _ILLUSTRATION.match(text, opening):
-            close = _end_of_unclosed(text, opening, end)
-        rule = None if close is None else _rule(text, opening, close, outermost)
+        close = pair.close
+        if close is None and _ILLUSTRATION.match(text, pair.opening):
+            close = _end_of_unclosed(text, pair.opening, end)
+        rule = None if close is None else _rule(text, pair.opening, close, pair.is_outermost)
         if close is not None and rule is not None and rule in rules:
-            yield Span(opening, close, rule)
+            yield Span(pair.opening, close, rule)
             position = close
 
 
-def _pairs(text: str, start: int, end: int) -> dict[int, tuple[int | None, bool]]:
-    """For every opening bracket the offset behind its closing one (None: not nearby) and whether it is outermost."""
-    pairs: dict[int, tuple[int | None, bool]] = {}
-    stack: list[int] = []
+def _pairs(text: str, start: int, end: int) -> Iterator[_Pair]:
+    """Every opening bracket, in order, with its closing one."""
+    waiting: deque[_Pair] = deque()
+    still_open: deque[_Pair] = deque()
     for match in _BRACKET.finditer(text, start, end):
         position = match.start()
-        while stack and position - stack[0] > _MAX_LENGTH:
-            stack.pop(0)
+        while still_open and position - still_open[0].opening > _MAX_LENGTH:
+            still_open.popleft()
         if match[0] == "[":
-            pairs[position] = (None, not stack)
-            stack.append(position)
-        elif stack:
-            opening = stack.pop()
-            pairs[opening] = (position + 1, pairs[opening][1])
-    return pairs
+            pair = _Pair(position, not still_open)
+            waiting.append(pair)
+            still_open.append(pair)
+        elif still_open:
+            still_open.pop().close = position + 1
+        # What is known goes on at once: a book may hold millions of brackets.
+        while waiting and not (still_open and waiting[0] is still_open[0]):
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _end_of_unclosed(text: str, opening: int, end: int) -> int:
     """Where a tag ends whose brackets do not pair: at the first closing one of its paragraph, or with the paragraph."""
-    paragraph_end = text.find("\n\n", opening, end)
-    paragraph_end = end if paragraph_end < 0 else paragraph_end
-    close = text.find("]", opening, paragraph_end)
-    return paragraph_end if close < 0 else close + 1
+    found = _END_OF_UNCLOSED.search(text, opening, end)
+    return end if found is None else found.end()
 
 
 def _rule(text: str, opening: int, close: int, outermost: bool) -> str | None:

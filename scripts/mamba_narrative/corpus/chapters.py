@@ -30,6 +30,8 @@ _NUMERAL_WITH_TITLE = re.compile(r"(?P<roman>[IVXLC]{1,8})(?P<stop>[.:]?)(?: [-â
 _MAX_LINES, _MAX_CHARACTERS = 4, 240
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 _MIN_SEQUENCE = 3
+_MAX_OF_NUMBER = 3
+"""Parts of a heading that decide whether it says a number: with as many it is no numeral with its title any more."""
 
 
 @dataclass(frozen=True)
@@ -72,20 +74,24 @@ def find_chapters(text: str, listed: frozenset[str] = frozenset()) -> list[Chapt
 
 def _with_titles(chapters: Iterable[Chapter]) -> list[Chapter]:
     """A number and the title in the paragraph right below it are one heading."""
-    merged: list[Chapter] = []
+    merged: list[list[Chapter]] = []
     for chapter in chapters:
         above = merged[-1] if merged else None
         if (
             above is not None
-            and above.offset + len(above.heading) + 2 == chapter.offset
-            and _says_number(above.heading)
+            and above[-1].offset + len(above[-1].heading) + 2 == chapter.offset
+            and _says_number(_joined(above[:_MAX_OF_NUMBER]))
             and not _says_number(chapter.heading)
             and _NAMED.fullmatch(chapter.heading.strip()) is None
         ):
-            merged[-1] = Chapter(above.offset, f"{above.heading}\n\n{chapter.heading}")
+            above.append(chapter)
         else:
-            merged.append(chapter)
-    return merged
+            merged.append([chapter])
+    return [Chapter(parts[0].offset, _joined(parts)) for parts in merged]
+
+
+def _joined(parts: Iterable[Chapter]) -> str:
+    return "\n\n".join(part.heading for part in parts)
 
 
 def _says_number(heading: str) -> bool:

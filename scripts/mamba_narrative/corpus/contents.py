@@ -9,15 +9,15 @@ from mamba_narrative.corpus.paragraphs import Block
 from mamba_narrative.corpus.spans import Span
 
 _HEADING = re.compile(
-    r"[\W_]*(?:(?:the |a )?(?:table|list) of )?"
+    r"[\W_]*+(?:(?:the |a )?(?:table|list) of )?"
     r"(?:contents|chapters|illustrations|full[- ]page illustrations|plates|maps)"
     r"(?: (?:of|to) (?:the )?(?:vol|volume|book|part|first|second|third|fourth)\b.{0,30}"
-    r"|[ .]*(?:chap\w*)?[. ]*(?:page)?)?[\W_]*",
+    r"|[ .]*+(?:chap\w*+[. ]*+)?(?:page)?)?[\W_]*+",
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(
-    r"(?i)^\W*(?:(?:chapter|chap\.?|book|part|volume|vol\.?|letter|section|canto|act|scene|stave|"
-    r"adventure|episode|story|tale|no\.?)\W+)?"
+    r"(?i)^\W*+(?:(?:chapter|chap\.?|book|part|volume|vol\.?|letter|section|canto|act|scene|stave|"
+    r"adventure|episode|story|tale|no\.?)\W++)?"
     r"(?:[ivxlcdm]+|\d{1,3}|(?:the )?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|one|two|three|"
     r"four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|"
     r"(?:twenty|thirty|forty|fifty|sixty)(?:-\w+)?|last))(?:[.:)\]—-]|\s|$)"
@@ -40,14 +40,14 @@ _WORDS_BEFORE_NUMBERS = frozenset(
         "chapter page",
     )
 )
-_PAGE_AT_END = re.compile(r"(?i)(?:[\s.]{2,}|\s)(?:\d{1,4}|[ivxlc]{1,7}|frontispiece|facing page \d+)\W*$")
+_PAGE_AT_END = re.compile(r"(?i)(?<![\s.])(?:[\s.]{2,}+|\s)(?:\d{1,4}|[ivxlc]{1,7}|frontispiece|facing page \d+)\W*+$")
 _NOT_KEY = re.compile(r"[\W_]+")
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)_]*$")
 _FIRST_OF_TEXT = re.compile(
     r"(?i)[\W_]*(?:chapter|chap\.|book|part|volume|preface|introduct\w+|prologue|foreword|contents|(?:[ivxlcdm]+|\d{1,3})\.?$)"
 )
 PAGE = ""
-_LAST_WORD = re.compile(r"([^\W_]+)[\W_]*$")
+_LAST_WORD = re.compile(r"(?<![^\W_])([^\W_]++)[\W_]*+$")
 _PAGE_NUMBER = re.compile(r"\d+|[ivxlc]+|frontispiece")
 _FRONT = 40_000
 _MAX_BLOCKS = 1_500
@@ -136,7 +136,8 @@ def _last_entry(blocks: Sequence[Block], heading: int, short_lines: _ShortLines,
     """
     stop = min(len(blocks), heading + _MAX_BLOCKS)
     evidence = [len(blocks[heading].lines) > 1 and _looks_like_entries(blocks[heading].lines[1:], heading, short_lines)]
-    seen: list[set[str]] = [_keys(blocks[heading])]
+    seen = _Seen()
+    seen.add(blocks[heading])
     lists_pictures = _LISTS_PICTURES.search(blocks[heading].lines[0]) is not None
     number = heading + 1
     while number < stop:
@@ -153,7 +154,7 @@ def _last_entry(blocks: Sequence[Block], heading: int, short_lines: _ShortLines,
                 evidence.pop()
             break
         evidence.append(is_entry)
-        seen.append(_keys(block))
+        seen.add(block)
         number += 1
     while evidence and not evidence[-1]:
         evidence.pop()
@@ -243,21 +244,34 @@ def _keys(block: Block) -> set[str]:
     return keys - {""}
 
 
-def _begins_text(blocks: Sequence[Block], number: int, seen: Sequence[set[str]]) -> bool:
-    """Whether block ``number`` repeats an entry and leads to prose: the first heading of the text itself.
+class _Seen:
+    """The lines of the blocks of a list so far, and in which block each stood first."""
 
-    ``seen`` are the lines of every block of the list so far.
-    """
-    block = blocks[number]
-    if len(block.lines) > 4:
+    def __init__(self) -> None:
+        self._blocks = 0
+        self._lines: dict[str, int] = {}
+        self._titles: dict[str, int] = {}
+
+    def add(self, block: Block) -> None:
+        """Add the next block."""
+        for line in _keys(block):
+            self._lines.setdefault(line, self._blocks)
+            self._titles.setdefault(title_key(line), self._blocks)
+        self._blocks += 1
+
+    def first_place(self, block: Block) -> int | None:
+        """Number of the first block that has a line, or what a line says, in common with ``block``."""
+        lines = (self._lines.get(line) for line in _keys(block))
+        titles = (self._titles.get(key) for line in block.lines if (key := title_key(line)))
+        return min((place for place in (*lines, *titles) if place is not None), default=None)
+
+
+def _begins_text(blocks: Sequence[Block], number: int, seen: _Seen) -> bool:
+    """Whether block ``number`` repeats an entry and leads to prose: the first heading of the text itself."""
+    if len(blocks[number].lines) > 4 or (place := seen.first_place(blocks[number])) is None:
         return False
-    lines = _keys(block)
-    keys = {key for line in block.lines if (key := title_key(line))}
-    for position, entry in enumerate(seen):
-        if not lines.isdisjoint(entry) or not keys.isdisjoint(map(title_key, entry)):
-            reach = _FAR if position < _FIRST_ENTRIES else _NEAR
-            return any(_is_running_text(later) for later in blocks[number + 1 : number + 1 + reach])
-    return False
+    reach = _FAR if place < _FIRST_ENTRIES else _NEAR
+    return any(_is_running_text(later) for later in blocks[number + 1 : number + 1 + reach])
 
 
 def _is_running_text(block: Block) -> bool:

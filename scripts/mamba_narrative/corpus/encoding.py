@@ -13,6 +13,8 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 
+from mamba_narrative.corpus.normal_forms import normalise
+
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is its beginning
@@ -71,8 +73,7 @@ def decode(raw: bytes) -> Decoded:
     if _UNWANTED.search(text):
         text, removed = _UNWANTED.subn("", text)
         warnings.append(f"control_characters_removed: {removed}")
-    if not unicodedata.is_normalized("NFC", text):
-        text = unicodedata.normalize("NFC", text)
+    text = normalise("NFC", text)
     if replacements := text.count("\ufffd"):
         warnings.append(f"replacement_characters: {replacements}")
     return Decoded(text, name, evidence, tuple(warnings))

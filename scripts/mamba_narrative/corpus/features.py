@@ -25,7 +25,8 @@ _SPEAKER = re.compile(
 )
 _SPEAKER_ALONE = re.compile(r"\s*_?((?:[A-Z][\w'’-]*)(?: (?:[A-Z][\w'’-]*|of|the|and|\d+)){0,3})_?[.:]_?\s*")
 _ENDS_SENTENCE = re.compile(r"[.!?…:;,—-][\"'”’»)\]_*]*$")
-_PAGE_REFERENCE = re.compile(r"(?:,|\.{2,}|…)\s*\d{1,4}(?:\s*[,;–-]\s*\d{1,4})*\.?$")
+# The last of several numbers that commas part is enough.
+_PAGE_REFERENCE = re.compile(r"(?:,|\.\.(?!\.)|…)\s*+\d{1,4}(?:\s*+[;–-]\s*+\d{1,4})*+\.?$")
 
 
 def _words(*lines: str) -> frozenset[str]:

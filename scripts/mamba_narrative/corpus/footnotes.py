@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Sequence
 
 from mamba_narrative.corpus.paragraphs import Block
@@ -33,7 +35,9 @@ def find_footnotes(blocks: Sequence[Block], text: str) -> tuple[list[Span], froz
     first_places: dict[str, int] = {}
     for match in _MARK_IN_TEXT.finditer(text, start, end):
         first_places.setdefault(match[1] or match[2] or match[3], match.start())
-    signs = [(match.start(), match[1]) for match in _SIGN_IN_TEXT.finditer(text, start, end)]
+    signs: dict[str, list[int]] = defaultdict(list)
+    for match in _SIGN_IN_TEXT.finditer(text, start, end):
+        signs[match[1]].append(match.start())
     spans: list[Span] = []
     marks: set[str] = set()
     for number, match in marked:
@@ -41,7 +45,8 @@ def find_footnotes(blocks: Sequence[Block], text: str) -> tuple[list[Span], froz
         if block.end - block.start > _MAX_LENGTH:
             continue
         if mark[0] in "*†‡":
-            referred = any(block.start - _MAX_DISTANCE < place < block.start for place, sign in signs if sign == mark)
+            before = bisect_left(signs[mark], block.start)
+            referred = before > 0 and signs[mark][before - 1] > block.start - _MAX_DISTANCE
         else:
             referred = first_places.get(mark, len(text)) < block.start
         if referred:

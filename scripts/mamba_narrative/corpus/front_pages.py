@@ -29,7 +29,7 @@ _TITLE_WORDS, _TITLE_LINES, _TITLE_PAGE_BLOCKS = 40, 14, 20
 _MAX_UNKNOWN, _UNKNOWN_LENGTH = 3, 80
 _ONE = r"(?:[i1]\b|one\b|(?:the )?first\b)"
 _FIRST_HEADING = re.compile(
-    rf"[\W_]*(?:(?:chapter|chap\.?|book|part|volume|vol\.?|letter|section|stave|canto|act|scene|narrative|day|"
+    rf"[\W_]*+(?:(?:chapter|chap\.?|book|part|volume|vol\.?|letter|section|stave|canto|act|scene|narrative|day|"
     rf"episode|story"
     rf"|adventure|tale)\s+(?:the\s+)?{_ONE}|(?:the )?first (?:chapter|book|part|letter|volume|section|narrative|"
     rf"act)\b"
@@ -37,17 +37,17 @@ _FIRST_HEADING = re.compile(
     re.IGNORECASE,
 )
 _PREFACE = re.compile(
-    r"[\W_]*(?:the |an? )?(?:[\w'’]+ ){0,3}(?:preface|introduct\w+|foreword|notes?|notice|argument|"
+    r"[\W_]*+(?:the |an? )?(?:[\w'’]++ ){0,3}(?:preface|introduct\w+|foreword|notes?|notice|argument|"
     r"advertisement|prelude|"
     r"explanatory|proem|apology|memoir|characters|dramatis person\S*|persons\b.{0,40}|"
     r"to the (?:\w+ )?reader.{0,10})\b.{0,60}",
     re.IGNORECASE,
 )
-_DEDICATION_HEADING = re.compile(r"[\W_]*(?:the )?(?:dedication|dedicated|dedicatory(?: \w+)?)[\W_]*", re.IGNORECASE)
+_DEDICATION_HEADING = re.compile(r"[\W_]*+(?:the )?(?:dedication|dedicated|dedicatory(?: \w++)?)[\W_]*+", re.IGNORECASE)
 _DEDICATION = re.compile(
-    r"[\W_]*(?:to[\W_]*$|(?:dedicated\s+)?(?:to|unto)\s+(?:(?:my|the|all|our|his|her|that|those|you|whom|mr|mrs|"
+    r"[\W_]*+(?:to[\W_]*+$|(?:dedicated\s+)?(?:to|unto)\s+(?:(?:my|the|all|our|his|her|that|those|you|whom|mr|mrs|"
     r"miss|dr|sir)\b"
-    r"|(?-i:[A-Z]))|for\s+(?:my|all|our|his|her|you)\b)|[\W_]*(?:this|these|i)\b.{0,80}\b(?:dedicat|inscrib)",
+    r"|(?-i:[A-Z]))|for\s+(?:my|all|our|his|her|you)\b)|[\W_]*+(?:this|these|i)\b.{0,80}\b(?:dedicat|inscrib)",
     re.IGNORECASE | re.DOTALL,
 )
 _DEDICATION_WORDS = re.compile(
@@ -65,7 +65,7 @@ _QUOTES = "\"“‘'"
 _MIN_SIGNS = 2
 _MAX_GAP = 120
 """Characters between two blocks of one page: more, and something was removed there."""
-_BY = re.compile(r"(?i:by)\s+(?:[A-Z][\w.'’-]*\s*){1,5}\W*$")
+_BY = re.compile(r"(?i:by)\s++(?:[A-Z][\w.'’-]*+\s*+){1,5}\W*+$")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ _ANY_FIELD = re.compile(r"^[ \t*]*[A-Z][A-Za-z ]{2,30}:")
 _FIRST_LINE = re.compile(
     r"(?is)^\W*(?:the\s+)?project\s+gutenberg(?:'s|’s)?(?:\s+(?:e-?text|ebook)s?)?(?:\s*,|\s+of\b|\s+of\s+the\s+etext)?\s+(.+)$"
 )
-_NUMBER = re.compile(r"\s*[\[(](?:e-?text|e-?book|etext)?\s*#?\s*\d+[\])].*$", re.IGNORECASE | re.DOTALL)
+_NUMBER = re.compile(r"(?<!\s)\s*+[\[(](?:e-?text|e-?book|etext)?\s*+(?:#\s*+)?\d++[\])].*$", re.IGNORECASE | re.DOTALL)
 _OLD_DATE = re.compile(
     r"^[ \t]*((?:january|february|march|april|may|june|july|august|september|october|november|december)"
     r"[ ,]+(?:\d{1,2}[ ,]+)?\d{4})[ \t]*[\[(](?:e-?text|e-?book)",
@@ -27,7 +27,7 @@ _COPYRIGHTED = re.compile(
 # "for the use of anyone anywhere in the United States" since about 2003, "a 'public domain' work" before.
 _PUBLIC_DOMAIN = re.compile(r"for\s+the\s+use\s+of\s+anyone\s+anywhere|\bpublic\s+domain\b", re.IGNORECASE)
 _HEADER_CHARACTERS, _FOOTER_CHARACTERS = 15_000, 30_000
-_MAX_FIELD_LINES = 6
+_MAX_FIELD_LINES, _MAX_FIELD_CHARACTERS = 6, 5_000
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _fields(header: str) -> dict[str, str]:
             if following.lstrip().startswith("*"):
                 break
             parts.append(following)
-        value = " ".join(" ".join(parts).split())
+        value = " ".join(" ".join(parts).split())[:_MAX_FIELD_CHARACTERS]
         if value:
             found[match[1].lower()] = value
     return found

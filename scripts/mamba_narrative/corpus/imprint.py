@@ -76,7 +76,7 @@ _STRONG = re.compile(
     r"first published|published by|publishers\b|impression\b|electrotyped",
     re.IGNORECASE,
 )
-_DECORATION = re.compile(r"^[\W_]+|[^\w.)\]]+$|_")
+_DECORATION = re.compile(r"^[\W_]++|(?<![^\w.)\]])[^\w.)\]]++$|_")
 _SHORT = 90
 
 _SIGNS_OF_SALE = {
@@ -107,7 +107,8 @@ _SIGNS_OF_SALE = {
         re.MULTILINE,
     ),
     "heading": re.compile(
-        r"^[\W_]*(?:(?:other |more |new |recent |popular |famous |standard |some |the |a (?:list|selection) of )*"
+        r"^(?:[^\w\n]|_)*"
+        r"(?:(?:other |more |new |recent |popular |famous |standard |some |the |a (?:list|selection) of )*"
         r"(?:books?|novels?|works|stories|volumes|titles|romances|fiction|publications|"
         r"writings)\b.{0,30}\b(?:by|of|from|published)"
         r"|.{0,60}\bby the same (?:author|writer)s?|uniform (?:with|edition|in)|advertisements?[\W_]*$|also by\b"

@@ -15,7 +15,7 @@ _MAX_CREDIT_LINES, _MAX_NOTE_LINES, _MAX_NOTE_BLOCKS = 15, 40, 2_000
 _MAX_BACK_MATTER = 20_000
 _MAX_GAP_BETWEEN_NOTES = 3
 _CREDIT = re.compile(
-    r"""[\s*_\[(]*(?:
+    r"""[\s*_\[(]*+(?:
     (?:re-?)?(?:produced|transcribed|prepared|scanned|digiti[sz]ed|typed|proofed|proofread|created|converted)
         (?:,?\ (?:and|&)\ \w+)*\ (?:by|from|for)\b
     |(?:this\ |the\ )?(?:project\ gutenberg\ )?(?:e-?text|e-?book|electronic\ (?:text|edition))
@@ -40,7 +40,7 @@ _CREDIT_TAIL = re.compile(
     re.IGNORECASE,
 )
 _NOTE_HEADING = re.compile(
-    r"""[\W_]*(?:
+    r"""[\W_]*+(?:
     (?:(?:original\ )?preparer|redactor|poster|pg\ editor|e-text\ editor)(?:'s|’s)?\ notes?\b
     |(?:main\ |general\ |some\ |original\ |additional\ )?
         transcri(?:ber|ption|ptor|bing)(?:s|'s|’s|s'|s’|´s|`s)?\W*(?:end\ ?|foot\ ?)?
@@ -116,6 +116,7 @@ def find_notes(blocks: Sequence[Block]) -> list[Span]:
     """Transcribers' notes with a heading; each goes on for as long as it talks like one."""
     spans: list[Span] = []
     margins = _margins(blocks)
+    back_matter: set[int] | None = None
     number = 0
     while number < len(blocks):
         block = blocks[number]
@@ -124,12 +125,13 @@ def find_notes(blocks: Sequence[Block]) -> list[Span]:
             continue
         last = number
         only_heading = len(block.text) < 60
+        back_matter = _back_matter(blocks) if back_matter is None else back_matter
         while last + 1 < len(blocks) and last - number < _MAX_NOTE_BLOCKS:
             following = blocks[last + 1]
             if len(following.lines) > _MAX_NOTE_LINES and last + 1 not in margins:
                 break
             continues = _continues_note(following, first=only_heading and last == number)
-            if not continues and not _is_back_matter(blocks, last + 1):
+            if not continues and last + 1 not in back_matter:
                 break
             last += 1
         spans.append(Span(block.start, blocks[last].end, "transcriber_note"))
@@ -188,10 +190,17 @@ def _continues_note(block: Block, first: bool) -> bool:
     return hits >= enough or corrections >= 0.5 * len(block.lines)
 
 
-def _is_back_matter(blocks: Sequence[Block], number: int) -> bool:
-    """Whether only a little is left of the book and most of it talks like a note."""
-    rest = blocks[number:]
-    if rest[-1].end - rest[0].start > min(_MAX_BACK_MATTER, 0.1 * (rest[-1].end - blocks[0].start)):
-        return False
-    notes = sum(len(block.text) for block in rest if _continues_note(block, first=False))
-    return notes >= 0.3 * sum(len(block.text) for block in rest)
+def _back_matter(blocks: Sequence[Block]) -> set[int]:
+    """The blocks from which on only a little is left of the book and a good part of it talks like a note."""
+    limit = min(_MAX_BACK_MATTER, 0.1 * (blocks[-1].end - blocks[0].start))
+    found: set[int] = set()
+    notes = characters = 0
+    for number in range(len(blocks) - 1, -1, -1):
+        block = blocks[number]
+        if blocks[-1].end - block.start > limit:
+            break
+        characters += len(block.text)
+        notes += len(block.text) * _continues_note(block, first=False)
+        if notes >= 0.3 * characters:
+            found.add(number)
+    return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from mamba_narrative.config.selection import SelectionSettings
 from mamba_narrative.corpus.catalogue import FORM_GENRES, CatalogueEntry, genre_of
@@ -88,11 +89,12 @@ def _sections(text: str, headings: Iterable[int]) -> list[Range]:
     titles = (offset for offset in (*headings, *_lines_in_capitals(text)) if offset < len(text))
     begins = sorted({0, *(offset for offset in titles if not _NUMBERED.match(text, offset))})
     sections: list[Range] = []
-    start = begins[0]
-    for end in [*begins[1:], len(text)]:
-        if len(text[start:end].split()) >= _MIN_SECTION_WORDS or end == len(text):
+    start, words = begins[0], 0
+    for begin, end in pairwise([*begins, len(text)]):
+        words += len(text[begin:end].split())
+        if words >= _MIN_SECTION_WORDS or end == len(text):
             sections.append((start, end))
-            start = end
+            start, words = end, 0
     return sections
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mamba_narrative.corpus.contents import title_key
 from mamba_narrative.corpus.header import Header
+from mamba_narrative.corpus.normal_forms import normalise
 from mamba_narrative.corpus.paragraphs import Block
 from mamba_narrative.corpus.spans import Span
 from mamba_narrative.corpus.speech import reads_like_a_story
@@ -65,6 +67,13 @@ _MANY_NAMED = 10
 _MIN_NAMED = 2
 _FRONT_SHARE, _BACK_SHARE = 0.25, 0.8
 _SIGNATURE_LENGTH = 60
+_BETWEEN_AUTHORS = re.compile(r",? and |;|&")
+_MAX_AUTHORS = 50
+"""More are not looked for in a preface."""
+_WORD_OF_NAME = re.compile(r"[^\W\d_][\w'’-]*")
+# A bracket that nothing closes is put back as a whole, so that no other one is tried after it.
+_EXPLANATION = re.compile(r"\([^)\n]*+\)|(\([^)\n]*+)")
+_LETTERS = re.compile(r"[^\W\d_]+")
 _MIN_LENGTH = 120
 _NEXT_HEADING = re.compile(
     r"[\W_]*(?:(?:chapter|book|part|volume|letter|section|stave|canto|act|scene)\s+\S{1,12}\b.{0,80}|"
@@ -73,6 +82,22 @@ _NEXT_HEADING = re.compile(
     r"the end|finis)[\W_]*",
     re.IGNORECASE,
 )
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the header says of the book, in the form that it is looked for."""
+
+    title: str
+    """Letters and digits alone."""
+    surnames: tuple[str, ...]
+    names: tuple[str, ...]
+    """Words of the authors' names."""
+
+
+def _known(header: Header) -> _Known:
+    names = tuple(word for word in _LETTERS.findall(_plain(header.author or "")) if word[0].isupper())
+    return _Known(_letters(header.title or ""), tuple(_surnames(header)), names)
 
 
 def find_prefaces(blocks: Sequence[Block], header: Header, titles: frozenset[str]) -> tuple[list[Span], list[str]]:
@@ -84,6 +109,7 @@ def find_prefaces(blocks: Sequence[Block], header: Header, titles: frozenset[str
     warnings: list[str] = []
     if not blocks:
         return spans, warnings
+    known = _known(header)
     first, length = blocks[0].start, blocks[-1].end - blocks[0].start
     number = 0
     while number < len(blocks):
@@ -91,8 +117,8 @@ def find_prefaces(blocks: Sequence[Block], header: Header, titles: frozenset[str
         if _FRONT_SHARE < place < _BACK_SHARE or not _is_heading(blocks[number]):
             number += 1
             continue
-        last = _last_block(blocks, number, header, titles)
-        strength = _is_by_another(blocks[number], blocks[number + 1 : last + 1], header)
+        last = _last_block(blocks, number, known, titles)
+        strength = _is_by_another(blocks[number], blocks[number + 1 : last + 1], known)
         if strength:
             share, characters = _LIMITS[strength]
             span = Span(blocks[number].start, blocks[last].end, "preface")
@@ -109,15 +135,14 @@ def _is_heading(block: Block) -> bool:
     return len(block.lines) <= 4 and len(block.text) < 160 and _HEADING.fullmatch(block.text.strip()) is not None
 
 
-def _last_block(blocks: Sequence[Block], number: int, header: Header, titles: frozenset[str]) -> int:
+def _last_block(blocks: Sequence[Block], number: int, known: _Known, titles: frozenset[str]) -> int:
     """The last block before the next heading."""
-    title = _letters(header.title or "")
     last = number
     for position in range(number + 1, len(blocks)):
         block = blocks[position]
         if len(block.lines) <= 3 and len(block.text) < 120:
             text = block.text.strip()
-            if _NEXT_HEADING.fullmatch(text) or _is_heading(block) or (title and _letters(text) == title):
+            if _NEXT_HEADING.fullmatch(text) or _is_heading(block) or (known.title and _letters(text) == known.title):
                 break
             key = title_key(text)
             if position > number + 1 and ((len(key) > 3 and key in titles) or _is_capital_heading(blocks, position)):
@@ -139,19 +164,19 @@ def _letters(text: str) -> str:
     return "".join(character for character in text.lower() if character.isalnum())
 
 
-def _is_by_another(heading: Block, body: Sequence[Block], header: Header) -> int:
+def _is_by_another(heading: Block, body: Sequence[Block], known: _Known) -> int:
     """How strong the evidence is that another than the author wrote this: 0 (none), 1 or 2."""
     paragraphs = [block.text for block in body if len(block.text) > _SIGNATURE_LENGTH]
     text = _plain("\n\n".join(paragraphs))
     if len(text) < _MIN_LENGTH:
         return 0
-    names = _surnames(header)
+    names = known.surnames
     named = sum(
         len(re.findall(rf"\b{re.escape(name)}(?!\w{{3}})" if len(name) > 4 else rf"\b{name}\b", text)) for name in names
     )
     if reads_like_a_story(text):
         return 0
-    if len(_OWN_BOOK.findall(text)) >= _MIN_OWN or _signed_by_author(body, header):
+    if len(_OWN_BOOK.findall(text)) >= _MIN_OWN or _signed_by_author(body, known.names):
         return 0
     if named >= _MIN_NAMED:
         return 2 if named >= _MANY_NAMED else 1
@@ -165,8 +190,8 @@ def _is_by_another(heading: Block, body: Sequence[Block], header: Header) -> int
 def _surnames(header: Header) -> list[str]:
     """The authors' surnames, shortened so that other spellings match; full names where the surname is a common word."""
     names = []
-    for author in re.split(r",? and |;|&", _plain(header.author or "")):
-        words = re.findall(r"[^\W\d_][\w'’-]*", re.sub(r"\(.*?\)", "", author))
+    for author in _BETWEEN_AUTHORS.split(_plain(header.author or ""), _MAX_AUTHORS)[:_MAX_AUTHORS]:
+        words = _WORD_OF_NAME.findall(_EXPLANATION.sub(lambda bracket: bracket[1] or "", author))
         words = [
             word
             for word in words
@@ -186,20 +211,17 @@ def _plain(text: str) -> str:
     """Without accents: headers seldom have those of a name."""
     if text.isascii():
         return text
-    return "".join(
-        character for character in unicodedata.normalize("NFD", text) if not unicodedata.combining(character)
-    )
+    return "".join(character for character in normalise("NFD", text) if not unicodedata.combining(character))
 
 
-def _signed_by_author(body: Sequence[Block], header: Header) -> bool:
-    """Whether one of the last short lines is the author's name or initials."""
-    words = [word for word in re.findall(r"[^\W\d_]+", _plain(header.author or "")) if word[0].isupper()]
+def _signed_by_author(body: Sequence[Block], words: Sequence[str]) -> bool:
+    """Whether one of the last short lines is the author's name, whose words are given, or initials."""
     if not words:
         return False
     initials = "".join(word[0] for word in words)
     for block in body[-4:]:
         if len(block.text) <= _SIGNATURE_LENGTH:
-            letters = re.findall(r"[^\W\d_]+", _plain(block.text))
+            letters = _LETTERS.findall(_plain(block.text))
             if words[-1].lower() in {word.lower() for word in letters}:
                 return True
             signed = "".join(letters)

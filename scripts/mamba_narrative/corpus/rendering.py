@@ -16,12 +16,14 @@ from mamba_narrative.corpus.paragraphs import (
     without_margin,
     wrapping_width,
 )
-from mamba_narrative.corpus.typography import Hyphens, Signs, join_lines
+from mamba_narrative.corpus.typography import Signs, join_lines, mend_divided_words
 
 SCENE_BREAK = "* * *"
+# Stars; dots of which three stand apart; dashes and the like of which three stand together; a lone sign; three signs.
 _SCENE_BREAK = re.compile(
-    r"[\s*]*\*[\s*]*|[\s.]*\.(?:\s+\.){2,}[\s.]*|[\s_~=+#•·—–-]*[_~=+#•·—–-]{3,}[\s_~=+#•·—–-]*|"
-    r"\s*[#•·~]\s*|(?:\s*[-—–+#•·~]){3,}\s*"
+    r"\s*+\*[\s*]*+|\s*+(?:\.(?!(?:\s++\.){2})\s*+)*+\.(?:\s++\.){2}[\s.]*+|"
+    r"\s*+(?:[_~=+#•·—–-](?![_~=+#•·—–-]{2})\s*+)*+[_~=+#•·—–-]{3}[\s_~=+#•·—–-]*+|"
+    r"\s*+[#•·~]\s*+|(?:\s*+[-—–+#•·~]){3,}+\s*+"
 )
 _MIN_INTERRUPTED = 60
 _INSIDE_SPACES = re.compile(r"(?<=\S)  +")
@@ -47,32 +49,49 @@ def render(
     offsets of the blocks right above which something was removed; a sentence that it interrupted is made whole.
     """
     renderer = _Renderer(blocks, settings, footnote_marks)
-    paragraphs: list[str] = []
+    pieces: list[str] = []
+    last = _Paragraph()
     for block in blocks:
         for position, paragraph in enumerate(renderer.paragraphs_of(block)):
             is_break = paragraph == SCENE_BREAK
-            if not paragraph or (is_break and (not paragraphs or paragraphs[-1] == SCENE_BREAK)):
+            if not paragraph or (is_break and (not pieces or last.is_break)):
                 continue
-            if not position and paragraphs and block.start in after_removal and _goes_on(paragraphs[-1], paragraph):
-                paragraphs[-1] += f" {paragraph}"
+            if not position and pieces and block.start in after_removal and last.goes_on_with(paragraph):
+                pieces += [" ", paragraph]
+                last.append(paragraph)
                 renderer.changes["paragraphs_joined"] += 1
             else:
-                paragraphs.append(paragraph)
-    while paragraphs and paragraphs[-1] == SCENE_BREAK:
-        paragraphs.pop()
-    text = "\n\n".join(paragraphs) + "\n" if paragraphs else ""
+                pieces += ["\n\n", paragraph] if pieces else [paragraph]
+                last = _Paragraph(len(paragraph), paragraph[-1], "\n" not in paragraph, is_break)
+    text = "".join(pieces[: -2 if last.is_break else None]) + "\n" if pieces else ""
+    if renderer.marks_joints:
+        text = mend_divided_words(text, "\n\n".join(block.text for block in blocks))
     return Rendered(text, dict(sorted(renderer.changes.items())))
 
 
-def _goes_on(before: str, after: str) -> bool:
-    """Whether a sentence that began in one paragraph of prose ends in the next."""
-    return (
-        "\n" not in before
-        and "\n" not in after
-        and len(before) > _MIN_INTERRUPTED
-        and after[0].islower()
-        and (before[-1].islower() or before[-1] in ",;")
-    )
+@dataclass
+class _Paragraph:
+    """What decides whether the next one belongs to the same sentence."""
+
+    characters: int = 0
+    end: str = ""
+    is_one_line: bool = True
+    is_break: bool = False
+
+    def goes_on_with(self, after: str) -> bool:
+        """Whether a sentence that began in this paragraph of prose ends in ``after``."""
+        return (
+            self.is_one_line
+            and "\n" not in after
+            and self.characters > _MIN_INTERRUPTED
+            and after[0].islower()
+            and (self.end.islower() or self.end in ",;")
+        )
+
+    def append(self, after: str) -> None:
+        """Add what stands in the same line."""
+        self.characters += 1 + len(after)
+        self.end = after[-1]
 
 
 class _Renderer:
@@ -83,8 +102,7 @@ class _Renderer:
         self.signs = Signs(settings, footnote_marks)
         self.changes: Counter[str] = self.signs.changes
         self.width = wrapping_width(blocks)
-        divided = settings.mend_hyphenation and any(block.text.find("-\n") >= 0 for block in blocks)
-        self.hyphens = Hyphens("\n\n".join(block.text for block in blocks)) if divided else None
+        self.marks_joints = settings.mend_hyphenation and any("-\n" in block.text for block in blocks)
 
     def paragraphs_of(self, block: Block) -> list[str]:
         if self.settings.normalise_scene_breaks and _is_scene_break(block):
@@ -111,7 +129,7 @@ class _Renderer:
 
     def _joined(self, lines: Sequence[str]) -> str:
         self.changes["lines_joined"] += len(lines) - 1
-        return join_lines(lines, self.hyphens)
+        return join_lines(lines, mark_joints=self.marks_joints)
 
 
 def _is_scene_break(block: Block) -> bool:

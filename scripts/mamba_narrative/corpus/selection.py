@@ -22,8 +22,10 @@ from mamba_narrative.corpus.catalogue import FORM_GENRES, CatalogueEntry, genre_
 from mamba_narrative.corpus.features import TextFeatures, measure_text, narrates, reads_like_fact
 from mamba_narrative.corpus.language import DetectedLanguage, codes_of_header, detect_language
 from mamba_narrative.corpus.parts import Range, is_collection, narrative_ranges, promises_stories
+from mamba_narrative.corpus.reading import UnreadableBook
 from mamba_narrative.corpus.selection_table import format_ranges, kept_text
 from mamba_narrative.corpus.stripped_texts import read_stripped_text
+from mamba_narrative.corpus.time_limit import seconds_allowed, time_limit
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.io import read_json_lines, read_table, write_table
 from mamba_narrative.progress import track
@@ -235,9 +237,25 @@ def select_shard(
             raise FileFormatError(f"{audit}: a record without book_id; expected the audit that strip_books writes")
         book_id = record["book_id"]
         text = read_stripped_text(stripped, book_id, manifest) if book_id in with_text else None
-        rows.append(select_book(record, text, entries.get(book_id), settings, headings[book_id]))
+        rows.append(_select_in_time(record, text, entries.get(book_id), settings, headings[book_id]))
     write_table(output, SELECTION_COLUMNS, rows)
     _report(rows)
+
+
+def _select_in_time(
+    record: Mapping[str, Any],
+    text: str | None,
+    entry: CatalogueEntry | None,
+    settings: SelectionSettings,
+    headings: Sequence[int],
+) -> dict[str, Any]:
+    """``select_book``; a book that takes too long is dropped with the reason ``unreadable_too_slow``."""
+    try:
+        with time_limit(seconds_allowed(len(text or ""))):
+            return select_book(record, text, entry, settings, headings)
+    except UnreadableBook as error:
+        _LOG.warning("book %s: %s (%s)", record["book_id"], error.reason, error.detail)
+        return select_book({**record, "reason": error.reason}, None, entry, settings)
 
 
 def _report(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -13,6 +13,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from mamba_narrative.corpus.normal_forms import normalise
+
 Hashes = NDArray[np.uint64]
 _RUN_FACTOR = 0xD6E8FEB86659FD93
 _LENGTH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
@@ -39,12 +41,15 @@ def word_hashes(text: str) -> Hashes:
     with np.errstate(over="ignore"):
         hashes = lengths.astype(np.uint64) * _LENGTH_FACTOR
         hashes = mix(hashes ^ (chunks[begins] & _FIRST_BYTES[np.minimum(lengths, _CHUNK)]))
+        # The words that go on, fewer each time.
         places = np.flatnonzero(lengths > _CHUNK)
+        begins, lengths = begins[places], lengths[places]
         while len(places):
             begins, lengths = begins + _CHUNK, lengths - _CHUNK
-            rest = chunks[begins[places]] & _FIRST_BYTES[np.minimum(lengths[places], _CHUNK)]
+            rest = chunks[begins] & _FIRST_BYTES[np.minimum(lengths, _CHUNK)]
             hashes[places] = mix(hashes[places] ^ rest)
-            places = places[lengths[places] > _CHUNK]
+            longer = lengths > _CHUNK
+            places, begins, lengths = places[longer], begins[longer], lengths[longer]
     return hashes
 
 
@@ -116,7 +121,7 @@ def _letters_of(text: str) -> NDArray[np.uint8]:
     if not special.any():
         return letters
     if (letters == _EXPANDS).any():
-        spelled = unicodedata.normalize("NFKD", text.casefold())
+        spelled = normalise("NFKD", text.casefold())
         letters = table[np.frombuffer(spelled.encode("utf-16-le", "surrogatepass"), dtype="<u2")]
         special = letters < _FIRST_LETTER
         special &= letters != _SEPARATOR

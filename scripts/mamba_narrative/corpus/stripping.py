@@ -21,12 +21,15 @@ from mamba_narrative.corpus.paragraphs import Block, split_blocks
 from mamba_narrative.corpus.reading import UnreadableBook, read_raw
 from mamba_narrative.corpus.rendering import render
 from mamba_narrative.corpus.spans import Span, mask, without_overlaps
+from mamba_narrative.corpus.time_limit import seconds_allowed, time_limit
 from mamba_narrative.io import atomic_directory, sha256_bytes, sha256_text, write_json_lines, write_table
 from mamba_narrative.progress import track
 
 _LOG = logging.getLogger(__name__)
 CHAPTER_COLUMNS = ("book_id", "offset", "heading")
 MANIFEST_COLUMNS = ("book_id", "sha256", "characters", "bytes", "words")
+MAX_LINES = 2_000_000
+"""Each takes some hundred bytes of memory. The King James Bible has 100,000."""
 _SHOWN_CHARACTERS = 80
 
 
@@ -49,9 +52,14 @@ class StrippedBook:
 
 
 def strip_book(raw: bytes, settings: StrippingSettings) -> StrippedBook:
-    """Decode a raw book, remove boilerplate and apparatus, and unwrap its paragraphs; never raises on any bytes."""
+    """Decode a raw book, remove boilerplate and apparatus, and unwrap its paragraphs.
+
+    Raises UnreadableBook with reason ``too_many_lines``, and nothing else on any bytes.
+    """
     decoded = decode(raw)
     text = decoded.text
+    if (lines := text.count("\n")) > MAX_LINES:
+        raise UnreadableBook("too_many_lines", f"{lines} lines; expected at most {MAX_LINES}")
     boundaries = find_boundaries(text, settings.max_cut_share)
     header = parse_header(text[: boundaries.start] if boundaries.start else text[:5_000])
     framed = mask(text, boundaries.removed)
@@ -141,7 +149,8 @@ def _strip_one(
             raise UnreadableBook(book.problem, "known from the folder")
         raw = read_raw(directory / book.path, max_bytes)
         record |= {"bytes": len(raw), "sha256": sha256_bytes(raw)}
-        result = strip_book(raw, settings)
+        with time_limit(seconds_allowed(len(raw))):
+            result = strip_book(raw, settings)
         record |= _account(result)
         if not result.text:
             raise UnreadableBook("no_text_left", "everything was boilerplate or apparatus")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence, Set
 from html import unescape
 
 from mamba_narrative.config.stripping import StrippingSettings
@@ -21,8 +21,13 @@ _PAIRED = re.compile(
 _TAG = re.compile(r"</?(?:i|b|em|strong|u|sc|small|big|sup|sub|tb)>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:[a-z]{2,8}|#\d{2,5});", re.IGNORECASE)
 _DROP_CAPITAL = re.compile(r"^\|(?=[A-Z“\"‘'])")
-_LINE_END_HYPHEN = re.compile(r"([^\W\d_]{2,})-$")
-_LEADING_WORD = re.compile(r"\s*([^\W\d_]{2,})")
+_JOINT = "\x00"
+"""Where a line ended in a hyphen; no decoded text has this character."""
+_DIVIDED = re.compile(rf"(?<![^\W\d_])(?P<first>[^\W\d_]{{2,}}+)-{_JOINT}(?=(?P<second>[^\W\d_]{{2,}}+))")
+_COMPOUND = re.compile(r"(?<![^\W\d_])(?P<first>[^\W\d_]{2,}+)-(?=(?P<second>[^\W\d_]{2,}+))")
+_WHOLE_WORD = re.compile(r"\w+")
+_MAX_PART = 40
+"""Letters of each part of a divided word: more are no word."""
 _STRAIGHT = str.maketrans({"‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "´": "'", "`": "'"})
 _DASHES = re.compile(r"(?<!-)-{2,3}(?!-)")
 
@@ -76,33 +81,10 @@ class Signs:
         return text
 
 
-class Hyphens:
-    """Which hyphens at line ends were put there by a printer: those of words that the book also writes in one."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._mended: dict[tuple[str, str], bool] = {}
-
-    def is_broken_word(self, before: str, after: str) -> bool:
-        """Whether the line ``before``, which ends in a hyphen, and the line ``after`` divide one word."""
-        first, second = _LINE_END_HYPHEN.search(before), _LEADING_WORD.match(after)
-        if first is None or second is None or not second[1][0].islower():
-            return False
-        parts = (first[1], second[1])
-        if parts not in self._mended:
-            whole = "".join(parts)
-            self._mended[parts] = (
-                whole in self._text
-                and f"{first[1]}-{second[1]}" not in self._text
-                and re.search(rf"\b{whole}\b", self._text) is not None
-            )
-        return self._mended[parts]
-
-
-def join_lines(lines: Sequence[str], hyphens: Hyphens | None = None) -> str:
+def join_lines(lines: Sequence[str], *, mark_joints: bool = False) -> str:
     """One line of text; a line that ends in a hyphen or an unspaced dash is joined without a space.
 
-    The hyphen itself stays, unless ``hyphens`` is sure that it divides a word.
+    ``mark_joints``: mark where a line ended in a hyphen, for ``mend_divided_words``.
     """
     if not any(line.rstrip().endswith(("-", "—")) for line in lines):
         return " ".join(" ".join(lines).split())
@@ -115,7 +97,48 @@ def join_lines(lines: Sequence[str], hyphens: Hyphens | None = None) -> str:
             last = pieces[-1]
             if not last.endswith(("-", "—")) or last.endswith((" -", " --", " —")):
                 pieces.append(" ")
-            elif hyphens is not None and hyphens.is_broken_word(last, piece):
-                pieces[-1] = last[:-1]
+            elif mark_joints and last.endswith("-"):
+                pieces.append(_JOINT)
         pieces.append(piece)
     return "".join(pieces)
+
+
+def mend_divided_words(text: str, source: str) -> str:
+    """``text`` without its marks of joints, and without the hyphens that a printer put there.
+
+    Those are the hyphens of words that ``source``, the book before lines were joined, also writes in one, and nowhere
+    with a hyphen.
+    """
+    if _JOINT not in text:
+        return text
+    divided = {
+        (match["first"], match["second"])
+        for match in _DIVIDED.finditer(text)
+        if match["second"][0].islower() and max(len(match["first"]), len(match["second"])) <= _MAX_PART
+    }
+    wanted = {first + second for first, second in divided}
+    whole = {word for match in _WHOLE_WORD.finditer(source) if (word := match[0]) in wanted}
+    broken = {(first, second) for first, second in divided if first + second in whole}
+    broken -= _hyphenated(source, broken)
+    mended = _DIVIDED.sub(
+        lambda match: match["first"] if (match["first"], match["second"]) in broken else match[0], text
+    )
+    return mended.replace(_JOINT, "")
+
+
+def _hyphenated(source: str, parts: Set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of ``parts`` that ``source`` has with a hyphen between them, also inside a longer compound."""
+    if not parts:
+        return set()
+    seconds: dict[str, set[str]] = defaultdict(set)
+    for first, second in parts:
+        seconds[first].add(second)
+    found: set[tuple[str, str]] = set()
+    for match in _COMPOUND.finditer(source):
+        before, after = match["first"][-_MAX_PART:], match["second"][:_MAX_PART]
+        for start in range(len(before) - 1):
+            if (known := seconds.get(before[start:])) is not None:
+                found.update(
+                    (before[start:], part) for end in range(2, len(after) + 1) if (part := after[:end]) in known
+                )
+    return found

@@ -11,8 +11,11 @@ that ignores the prefix has six ties: it is at chance exactly.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -111,12 +114,11 @@ def _breaks(text: str, headings: Sequence[Heading]) -> list[_Break]:
     """The headings that are in ``text``, in order; offsets of books that are used in part are found again."""
     found: list[_Break] = []
     position = 0
+    paragraphs = _Paragraphs(text)
     for heading in headings:
-        at = (
-            heading.offset
-            if text.startswith(heading.text, heading.offset)
-            else _paragraph(text, heading.text, position)
-        )
+        at = heading.offset
+        if not text.startswith(heading.text, at):
+            at = paragraphs.find(heading.text, position)
         if at is None or at < position:
             continue
         position = at + len(heading.text)
@@ -125,11 +127,25 @@ def _breaks(text: str, headings: Sequence[Heading]) -> list[_Break]:
     return found
 
 
-def _paragraph(text: str, wanted: str, start: int) -> int | None:
-    """Where the paragraph ``wanted`` begins in ``text``, from ``start`` on."""
-    at = text.find(wanted, start)
-    while at >= 0:
-        if text[:at].endswith("\n\n") or at == 0:
-            return at
-        at = text.find(wanted, at + 1)
-    return None
+class _Paragraphs:
+    """The paragraphs of a text by what they say."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def find(self, heading: str, start: int) -> int | None:
+        """Where the heading begins from ``start`` on: where its first paragraph stands next, if the others follow."""
+        places = self._places.get(heading.split("\n\n", 1)[0], [])
+        number = bisect_left(places, start)
+        if number == len(places) or not self._text.startswith(heading, places[number]):
+            return None
+        return places[number]
+
+    @cached_property
+    def _places(self) -> dict[str, list[int]]:
+        places: dict[str, list[int]] = defaultdict(list)
+        offset = 0
+        for paragraph in self._text.split("\n\n"):
+            places[paragraph.rstrip("\n")].append(offset)
+            offset += len(paragraph) + 2
+        return places

@@ -22,7 +22,7 @@ SHORTEST_COPY = 8
 # Small enough that what is computed of a piece stays in the cache.
 _CHUNK_TOKENS = 1 << 18
 _FILTER_BITS = 22
-_SEPARATOR = -1
+_SEPARATOR, _NO_TOKEN = -1, 1 << 16
 _FACTOR = 0x9E3779B97F4A7C15
 _TOKEN_HASHES = np.random.default_rng(0).integers(0, 1 << 64, size=1 << 16, dtype=np.uint64)
 
@@ -67,7 +67,7 @@ def copied_runs(texts: Sequence[npt.NDArray[np.uint16]], training: npt.NDArray[n
     grams = [_gram_hashes(text) for text in texts]
     places = np.concatenate([np.arange(len(found)) + first for found, first in zip(grams, firsts, strict=True)])
     hashes = np.concatenate(grams)
-    order = np.argsort(hashes, kind="stable")
+    order = np.lexsort((flat[places - 1], hashes))
     search = _search(flat, hashes[order], places[order], training)
     pieces = range(0, len(training), _CHUNK_TOKENS)
     found: list[npt.NDArray[np.int64]] = []
@@ -89,22 +89,28 @@ def _search(
 ) -> Callable[[int], npt.NDArray[np.int64]]:
     """A function of a place in ``training`` that gives the runs, int64 [2, runs], which begin in the piece there.
 
-    hashes: of the texts' n-grams, sorted, with their ``places`` in ``flat``, the texts between separators. A run is its
-    place in ``flat`` and its length.
+    hashes: of the texts' n-grams, sorted, with their ``places`` in ``flat``, the texts between separators; those of
+    equal hashes by the token before them. A run is its place in ``flat`` and its length.
     """
     # Most n-grams are rejected by their highest bits, without a search in the sorted list.
     wanted = np.zeros(1 << _FILTER_BITS, bool)
     wanted[_high_bits(hashes)] = True
+    # Sorted, too: the first place of the same hash, and the token before.
+    keys = _keys(np.searchsorted(hashes, hashes), flat[places - 1])
 
     def runs(start: int) -> npt.NDArray[np.int64]:
         found = _gram_hashes(training[start : start + _CHUNK_TOKENS + SHORTEST_COPY - 1])
         near = np.flatnonzero(wanted[_high_bits(found)])
+        near = near[hashes[np.minimum(np.searchsorted(hashes, found[near]), len(hashes) - 1)] == found[near]]
         first, end = (np.searchsorted(hashes, found[near], side=side) for side in ("left", "right"))
-        counts = end - first
-        # Every place in the training tokens with every place in the texts that has the same hash.
-        pairs = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        before = np.where(near + start > 0, training[near + start - 1].astype(np.int64), _NO_TOKEN)
+        begun, over = (np.searchsorted(keys, _keys(first, before), side=side) for side in ("left", "right"))
+        # Every place in the training tokens with every place in the texts that has the same hash, but for those where
+        # the run began before: text that repeats itself would have as many as the square of its length.
+        there = np.concatenate((near, near)) + start
+        pairs, counts = _ranges(np.concatenate((first, over)), np.concatenate((begun, end)))
         here = places[pairs]
-        lengths = _common_lengths(flat, here, training, np.repeat(near + start, counts))
+        lengths = _common_lengths(flat, here, training, np.repeat(there, counts))
         long = lengths >= SHORTEST_COPY
         return np.unique(np.stack((here[long], lengths[long])), axis=1)
 
@@ -127,10 +133,9 @@ def _common_lengths(
     training: npt.NDArray[np.uint16],
     there: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
-    """How many tokens agree from each of the places ``here`` and ``there`` on; 0 where the run began before them."""
+    """How many tokens agree from each of the places ``here`` and ``there`` on."""
     lengths = np.zeros(len(here), np.int64)
-    begun = (there > 0) & (flat[here - 1] == training[np.maximum(there - 1, 0)])
-    going = np.flatnonzero(~begun)
+    going = np.arange(len(here))
     while len(going):
         # The separator at the end of each text agrees with no token.
         next_here, next_there = here[going] + lengths[going], there[going] + lengths[going]
@@ -139,6 +144,19 @@ def _common_lengths(
         going = going[flat[next_here] == training[next_there]]
         lengths[going] += 1
     return lengths
+
+
+def _keys(groups: npt.NDArray[np.int64], tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Numbers that are ordered by group, then by token."""
+    return groups * (_NO_TOKEN + 2) + tokens + 1
+
+
+def _ranges(
+    firsts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The numbers of all ranges, one after the other, and how many each has."""
+    counts = ends - firsts
+    return np.repeat(firsts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum()), counts
 
 
 def _high_bits(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:

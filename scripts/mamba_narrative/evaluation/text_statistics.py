@@ -12,13 +12,15 @@ import numpy as np
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _PARAGRAPH_END = re.compile(r"\n\s*\n")
 _SENTENCE_END = re.compile(
-    r"(?P<marks>[.!?…]+)[\"'”’»)\]_]*"
+    r"(?<![.!?…])(?P<marks>[.!?…]++)[\"'”’»)\]_]*+"
     # Before a capital, a digit, or nothing. `"Where?" he said.` is one sentence.
-    r"(?=\s+[^\w\s]*[^\W_a-z]|\s*\Z)"
+    r"(?=\s++[^\w\s]*+[^\W_a-z]|\s*+\Z)"
 )
 _TITLE_OR_INITIAL = re.compile(
     r"(?<![^\W_])(?:Mr|Mrs|Ms|Messrs|Dr|St|Rev|Prof|Capt|Col|Gen|Lieut|Lt|Sergt|Sgt|Maj|Hon|[A-HJ-Z])\Z"
 )
+_LONGEST_TITLE = 8
+"""Characters, and one before them."""
 _LOOP_REPEATS = 3
 _LOOP_MIN_PHRASE = 2
 
@@ -43,11 +45,25 @@ def zipf_slope(text: str) -> float | None:
 
 def ends_in_loop(ids: Sequence[int]) -> bool:
     """Whether ``ids`` end in a phrase of at least two tokens three times in a row."""
-    ids = list(ids)
+    same = _common_beginnings(list(ids)[::-1])
     return any(
-        ids[-phrase:] * _LOOP_REPEATS == ids[-phrase * _LOOP_REPEATS :]
+        same[phrase] >= (_LOOP_REPEATS - 1) * phrase
         for phrase in range(_LOOP_MIN_PHRASE, len(ids) // _LOOP_REPEATS + 1)
     )
+
+
+def _common_beginnings(ids: Sequence[int]) -> list[int]:
+    """How many ids from each place on are those that ``ids`` begin with (Gusfield 1997, algorithm Z)."""
+    same = [len(ids)] * len(ids)
+    left = right = 0
+    for place in range(1, len(ids)):
+        known = min(same[place - left], right - place) if place < right else 0
+        while place + known < len(ids) and ids[known] == ids[place + known]:
+            known += 1
+        same[place] = known
+        if place + known > right:
+            left, right = place, place + known
+    return same
 
 
 def count_sentence_ends(text: str) -> int:
@@ -93,7 +109,8 @@ def _marked_ends(paragraph: str) -> list[int]:
     return [
         match.end()
         for match in _SENTENCE_END.finditer(paragraph)
-        if match["marks"] != "." or not _TITLE_OR_INITIAL.search(paragraph, 0, match.start())
+        if match["marks"] != "."
+        or not _TITLE_OR_INITIAL.search(paragraph, max(0, match.start() - _LONGEST_TITLE), match.start())
     ]
 
 

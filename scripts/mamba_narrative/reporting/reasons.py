@@ -17,6 +17,8 @@ REASONS: dict[str, str] = {
     "encrypted_zip": "the zip file needs a password",
     "zip_without_text": "the zip file holds no text",
     "zip_several_members": "the zip file holds several texts",
+    "too_many_lines": "more lines than any book has",
+    "too_slow": "took far more time than any book of its size",
     "no_text_left": "nothing but boilerplate and apparatus",
     "internal_error": "the program failed on this book",
     "other_variant": "another file of the same book was preferred",

@@ -8,7 +8,7 @@ from mamba_narrative.corpus.paragraphs import split_blocks
 from mamba_narrative.corpus.rendering import render
 from mamba_narrative.corpus.spans import Span, mask
 from mamba_narrative.corpus.stripping import strip_book
-from mamba_narrative.corpus.typography import Hyphens, Signs, join_lines
+from mamba_narrative.corpus.typography import Signs, join_lines, mend_divided_words
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,18 @@ def test_punctuation_is_normalised_only_if_asked_for():
     assert normalised == "\"A lamp,\" he said—'a dog' ---- and"
 
 
+def mended(lines, book):
+    """The lines as one, mended by what the book writes elsewhere."""
+    return mend_divided_words(join_lines(lines, mark_joints=True), book)
+
+
 def test_a_divided_word_is_mended_only_where_the_book_writes_it_in_one():
-    hyphens = Hyphens("The congregation went home. A watch-dog, a watch-\ndog, a con-\ngregation.")
-    assert join_lines(["a con-", "gregation"], hyphens) == "a congregation"
-    assert join_lines(["a watch-", "dog"], hyphens) == "a watch-dog"
-    assert join_lines(["a lamp-", "lighter"], hyphens) == "a lamp-lighter"
-    assert join_lines(["a con-", "Gregation"], hyphens) == "a con-Gregation"
+    book = "The congregation went home. A watch-dog, a watch-\ndog, a con-\ngregation."
+    assert mended(["a con-", "gregation"], book) == "a congregation"
+    assert mended(["a watch-", "dog"], book) == "a watch-dog"
+    assert mended(["a lamp-", "lighter"], book) == "a lamp-lighter"
+    assert mended(["a con-", "Gregation"], book) == "a con-Gregation"
+    assert mended(["con-", "gre-", "gation"], f"{book} congre gregation") == "congregation"
 
 
 def test_mending_can_be_switched_off():
@@ -56,7 +62,7 @@ def test_mending_can_be_switched_off():
 
 @given(st.lists(st.text(st.sampled_from("ab -—"), max_size=8), max_size=6))
 def test_joining_lines_loses_no_letter(lines):
-    joined = join_lines(lines, Hyphens("\n".join(lines)))
+    joined = mended(lines, "\n".join(lines))
     assert [c for c in joined if c in "ab"] == [c for line in lines for c in line if c in "ab"]
     assert "\n" not in joined
 
