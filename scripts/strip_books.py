@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--source-directory", type=Path, required=True, help="folder of raw books")
     parser.add_argument("--shard", required=True, help="name of the shard, such as 003")
     parser.add_argument("--shards", type=int, required=True, help="number of shards")
-    parser.add_argument("--max-book-bytes", type=int, default=64_000_000, help="larger books are refused")
+    parser.add_argument("--max-book-bytes", type=int, default=40_000_000, help="larger books are refused")
     add_settings(parser, StrippingSettings, "section `stripping`")
     parser.add_argument("--stripped", type=Path, required=True, help="folder of the texts to write")
     parser.add_argument("--audit", type=Path, required=True, help="file to write: one JSON record a book")

@@ -191,7 +191,8 @@ def test_a_rule_takes_linear_time_on_runs_of_its_pieces(name):
         )
 
 
-LINES = st.text(st.sampled_from("A a1,.-_\u2013iv"), min_size=1, max_size=9).filter(str.strip)
+# Lines without a letter or a digit aside: the plain pattern reads across them.
+LINES = st.text(st.sampled_from("A a1,.-_\u2013iv"), max_size=9).filter(lambda line: any(map(str.isalnum, line)))
 
 
 @given(st.lists(st.one_of(LINES, st.sampled_from(["see A", "  see b, 12", "_see_ c", "A", " B.", "12"])), max_size=6))
