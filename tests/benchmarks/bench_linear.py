@@ -45,7 +45,7 @@ _SCANNING = frozenset(["finditer", "findall", "sub", "subn", "split"])
 _METHODS = frozenset(["match", "fullmatch", "search", *_SCANNING])
 _FLOOR = 1e-3
 """Seconds: a short input that takes less is not looked at further."""
-_LONG = 2.0
+_LONG = 8.0
 """Seconds: what is not linear here is not linear."""
 _SHORT = 2_000
 _SAMPLED = 150
