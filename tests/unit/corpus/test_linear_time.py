@@ -31,7 +31,7 @@ from mamba_narrative.corpus.paragraphs import Block, split_blocks
 from mamba_narrative.corpus.selection import select_book
 from mamba_narrative.corpus.shingles import word_hashes
 from mamba_narrative.corpus.stripping import strip_book
-from mamba_narrative.corpus.typography import join_lines, mend_divided_words
+from mamba_narrative.corpus.typography import Signs, join_lines, mend_divided_words
 from mamba_narrative.evaluation import chapters as evaluated_chapters
 from mamba_narrative.evaluation import text_statistics
 from mamba_narrative.tokens.chapters import Heading
@@ -402,3 +402,10 @@ def test_headings_that_a_shortened_book_lacks_are_looked_for_in_linear_time():
 def test_the_title_before_a_stop_is_looked_for_nearby():
     assert growth(text_statistics.split_sentences, repeated("It rained. "), 8_000) < MAX_GROWTH
     assert text_statistics.split_sentences("We saw Messrs. Smith. All left.") == ["We saw Messrs. Smith.", "All left."]
+
+
+def test_many_marks_of_footnotes_cost_no_more_than_few():
+    def remove(marks):
+        Signs(StrippingSettings(), [f"({number})" for number in range(1, marks)]).removed_from(PROSE * 300)
+
+    assert growth(remove, int, 100) < 4
