@@ -30,9 +30,9 @@ def main(arguments: argparse.Namespace) -> None:
         raise UserError(f"no book {arguments.book_id} among the {len(books)} below {arguments.source_directory}")
     try:
         raw = read_raw(arguments.source_directory / books[arguments.book_id].path, arguments.max_book_bytes)
+        text, book = decode(raw).text, strip_book(raw, arguments.settings)
     except UnreadableBook as error:
         raise UserError(str(error)) from None
-    text, book = decode(raw).text, strip_book(raw, arguments.settings)
     if arguments.html is not None:
         write_text(arguments.html, to_html(arguments.book_id, text, book))
         return
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--brief", action="store_true", help="shorten what was kept")
     parser.add_argument("--colour", action=argparse.BooleanOptionalAction, help="as the terminal allows by default")
     size = number_argument(int, 1, 2_000_000_000)
-    parser.add_argument("--max-book-bytes", type=size, default=64_000_000, help="larger books are refused")
+    parser.add_argument("--max-book-bytes", type=size, default=40_000_000, help="larger books are refused")
     add_settings(parser, StrippingSettings, "section `stripping`")
     return parser
 

@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-book-bytes",
         type=number_argument(int, 1, 2_000_000_000),
-        default=64_000_000,
+        default=40_000_000,
         help="larger books are refused",
     )
     add_settings(parser, StrippingSettings, "section `stripping`")

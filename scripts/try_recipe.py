@@ -7,16 +7,10 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from mamba_narrative.command import command_parser, run_command
-from mamba_narrative.config.base import explain
-from mamba_narrative.config.experiment import resolve_experiment
-from mamba_narrative.config.runs import RunSettings
+from mamba_narrative.config.chosen_run import chosen_run
 from mamba_narrative.errors import UserError
 from mamba_narrative.training.launch import start_together
 from mamba_narrative.training.run_training import train_run
@@ -33,42 +27,6 @@ def main(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
         states = arguments.state_directory or Path(folder) / "state"
         return train_run(arguments.name, run, arguments.tokens, Path(folder) / "run", states, recorded)
-
-
-def chosen_run(configurations: list[Path], name: str, changes: list[str]) -> Any:
-    """The settings of run ``name`` of the configurations, the later ones on top, with ``key.key=value`` changed."""
-    import yaml
-
-    merged: dict[str, Any] = {}
-    for path in configurations:
-        _merge(merged, yaml.safe_load(path.read_text(encoding="utf-8")))
-    experiment = resolve_experiment(merged)
-    run = experiment.runs.get(name)
-    if run is None:
-        names = ", ".join(name for name, run in experiment.runs.items() if run is not None)
-        raise UserError(f"--run {name}: the configuration has no such run; it has {names}")
-    settings = run.model_dump(mode="json")
-    for change in changes:
-        keys, equals, value = change.partition("=")
-        *sections, last = keys.split(".")
-        place = settings
-        for section in sections:
-            place = place.get(section) if isinstance(place, dict) else None
-        if not equals or not isinstance(place, dict) or last not in place:
-            raise UserError(f"--set {change}: expected section.key=value, such as training.learning_rate=0.002")
-        place[last] = yaml.safe_load(value)
-    try:
-        return RunSettings.model_validate(settings).root
-    except ValidationError as error:
-        raise UserError(f"--set {' '.join(changes)}: {explain(error)}") from None
-
-
-def _merge(target: dict[str, Any], other: Mapping[str, Any]) -> None:
-    for key, value in other.items():
-        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
-            _merge(target[key], value)
-        else:
-            target[key] = dict(value) if isinstance(value, Mapping) else value
 
 
 def parser() -> argparse.ArgumentParser:

@@ -75,7 +75,9 @@ def test_commands_that_use_a_gpu_hold_as_many_as_the_rule_asks_for(project):
     configure(project, device="auto", processes=2)
     plan = project.snakemake("--dry-run", "--printshellcmds", "train", "evaluation/tiny-a/likelihood.json")
     commands = [line.strip() for line in plan.text.splitlines() if "lease_gpus.py" in line]
-    assert [re.findall(r"--count (\d+) python scripts/(\w+)", command)[0] for command in sorted(set(commands))] == [
+    assert [
+        re.findall(r'--count (\d+) python "\$NARRATIVE_SCRIPTS"/(\w+)', command)[0] for command in sorted(set(commands))
+    ] == [
         ("0", "evaluate_likelihood"),
         ("2", "train_run"),
         ("2", "train_run"),

@@ -10,7 +10,7 @@ What a job depends on:
   listed with its hash in a small ``.sha256`` file or manifest that counts, while the large file itself is ``ancient``
   (``pinned``). No job may have only ancient inputs of another one: Snakemake would skip it when both are outdated;
 * what lies elsewhere (raw books, catalogue, code) is a parameter: the digest of its content. Where it lies is told to
-  the command through a global name in braces, which Snakemake does not record;
+  the command by a variable of the environment, which Snakemake does not record;
 * its own section of the settings is one line of JSON (``settings``).
 """
 
@@ -20,7 +20,6 @@ import signal
 import sys
 from os import environ
 from pathlib import Path
-from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
@@ -127,6 +126,10 @@ else:
     os.makedirs(RESULTS, exist_ok=True)
     os.chdir(RESULTS)
 
+environ["NARRATIVE_SCRIPTS"] = str(SCRIPTS)
+environ["NARRATIVE_RAW_BOOKS"] = str(RAW_BOOKS)
+environ["NARRATIVE_CATALOGUE"] = str(CATALOGUE or "")
+environ["NARRATIVE_CITATION"] = str(ROOT / "CITATION.cff")
 DIGESTS = FileDigests(Path(".cache/digests.json"))
 
 
@@ -185,11 +188,10 @@ def files_below(path: str | None, *patterns: str) -> list[Path]:
 
 def command(script: str) -> str:
     """The beginning of a rule's shell command."""
-    return f"python {{SCRIPTS:q}}/{script}.py --log {{log:q}}"
+    return f'python "$NARRATIVE_SCRIPTS"/{script}.py --log {{log:q}}'
 
 
 CATALOGUE_DIGEST = content("catalogue", CATALOGUE) if CATALOGUE else "catalogue none"
-CATALOGUE_ARGUMENT = f"--catalogue {quote(str(CATALOGUE))}" if CATALOGUE else ""
 TOKENS = spelled_from_results(EXPERIMENT.tokens, "tokenizer")
 TOKENIZER_DIGEST = content("tokenizer", *files_below(EXPERIMENT.tokens.tokenizer))
 
@@ -199,9 +201,8 @@ def gpu_command(script: str) -> str:
 
     Shells die of signals that ask the command to save its state, so it takes their place (``exec``).
     """
-    return "exec python {SCRIPTS:q}/lease_gpus.py --count {resources.gpu} " + command(
-        script
-    )
+    lease = 'exec python "$NARRATIVE_SCRIPTS"/lease_gpus.py --count {resources.gpu}'
+    return f"{lease} {command(script)}"
 
 
 def shard_group(wildcards) -> str | None:

@@ -43,9 +43,6 @@ rule dataset:
         rules.export_dataset.output,
 
 
-CITATION = ROOT / "CITATION.cff"
-
-
 rule export_model:
     """A run as a folder to hand on, with a complete model card, and in mamba-ssm's own format."""
     input:
@@ -65,10 +62,10 @@ rule export_model:
         mem_mb=4000,
         runtime=30,
     params:
-        code=code("export_model", data=[CITATION]),
+        code=code("export_model", data=[ROOT / "CITATION.cff"]),
     shell:
         command("export_model")
-        + " --results . --run {wildcards.run} --citation {CITATION:q} --output {output:q}"
+        + ' --results . --run {wildcards.run} --citation "$NARRATIVE_CITATION" --output {output:q}'
 
 
 rule models:

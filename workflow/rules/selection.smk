@@ -31,7 +31,7 @@ rule select_books:
     shell:
         command("select_books")
         + " --stripped {input.texts:q} --audit {input.audit:q} --manifest {input.manifest:q}"
-        " --chapters {input.chapters:q} {CATALOGUE_ARGUMENT} --settings {params.settings:q} --output {output:q}"
+        ' --chapters {input.chapters:q} ${{NARRATIVE_CATALOGUE:+--catalogue "$NARRATIVE_CATALOGUE"}} --settings {params.settings:q} --output {output:q}'
 
 
 rule sketch_books:

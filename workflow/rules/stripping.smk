@@ -36,7 +36,7 @@ rule strip_books:
         max_book_bytes=EXPERIMENT.corpus.max_book_bytes,
     shell:
         command("strip_books")
-        + " --source-directory {RAW_BOOKS:q} --shard {wildcards.shard} --shards {params.shards}"
+        + ' --source-directory "$NARRATIVE_RAW_BOOKS" --shard {wildcards.shard} --shards {params.shards}'
         " --max-book-bytes {params.max_book_bytes} --settings {params.settings:q}"
         " --stripped {output.texts:q} --audit {output.audit:q} --chapters {output.chapters:q}"
         " --manifest {output.manifest:q} --hashes {output.hashes:q}"

@@ -49,8 +49,9 @@ class CorpusSettings(Section):
     """How politely files are fetched."""
     shards: int = Field(default=8, ge=1, le=4096)
     """Number of groups into which books are hashed; one job a group. About 1 per 300 books suits big corpora."""
-    max_book_bytes: int = Field(default=64_000_000, ge=1_000, le=2_000_000_000)
-    """Larger files, packed or unpacked, are refused with a reason instead of filling the memory."""
+    max_book_bytes: int = Field(default=40_000_000, ge=1_000, le=2_000_000_000)
+    """Larger files, packed or unpacked, are refused with a reason instead of filling the memory: the stages that read
+    one book need up to 45 times its size, and their jobs ask for 2 GB."""
 
     @model_validator(mode="after")
     def _directory_is_given(self) -> CorpusSettings:

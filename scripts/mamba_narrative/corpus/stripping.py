@@ -28,8 +28,8 @@ from mamba_narrative.progress import track
 _LOG = logging.getLogger(__name__)
 CHAPTER_COLUMNS = ("book_id", "offset", "heading")
 MANIFEST_COLUMNS = ("book_id", "sha256", "characters", "bytes", "words")
-MAX_LINES = 2_000_000
-"""Each takes some hundred bytes of memory. The King James Bible has 100,000."""
+MAX_LINES = 1_000_000
+"""Each takes some hundred bytes of memory beside its characters. The King James Bible has 100,000."""
 _SHOWN_CHARACTERS = 80
 
 

@@ -39,12 +39,13 @@ class Signs:
         """``footnote_marks``: forms of marks beyond ``[1]`` that lead to footnotes which were removed."""
         self.changes: Counter[str] = Counter()
         self._settings = settings
+        marks = sorted(footnote_marks)
+        numbers = "|".join(re.escape(mark) for mark in marks if mark[0] == "(")
+        signs = "|".join(re.escape(mark) for mark in marks if mark[0] in "*†‡")
         forms = [_FOOTNOTE_MARK]
-        for mark in sorted(footnote_marks):
-            if mark[0] in "(":
-                forms.append(rf"(?<=\S){re.escape(mark)}")
-            elif mark[0] in "*†‡":
-                forms.append(rf"(?<=[a-z.,;:!?\"'”’)]){re.escape(mark)}(?![\w*])")
+        # One look behind for all of a kind: a book may have hundreds.
+        forms += [rf"(?<=\S)(?:{numbers})"] if numbers else []
+        forms += [rf"(?<=[a-z.,;:!?\"'”’)])(?:{signs})(?![\w*])"] if signs else []
         self._marks = re.compile("|".join(forms))
         self._has_loose_marks = len(forms) > 1
 

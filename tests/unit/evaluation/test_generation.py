@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mamba_narrative.config.evaluation import GenerationSettings
 from mamba_narrative.errors import UserError
+from mamba_narrative.evaluation import copying
 from mamba_narrative.evaluation.copying import copied_runs
 from mamba_narrative.evaluation.generation_report import Continuations, write_generation
 from mamba_narrative.evaluation.passages import Passage, choose_passages
@@ -134,6 +135,20 @@ def test_copied_runs_are_those_that_a_plain_search_finds(training, texts, n):
         own = "".join(map(str, text))
         runs = (own[i:j] for i in range(len(own)) for j in range(i + 8, len(own) + 1))
         assert copied.longest == max((len(run) for run in runs if run in spelt), default=0)
+
+
+def test_text_that_repeats_itself_is_compared_only_from_where_runs_begin(monkeypatch):
+    compared = []
+
+    def counting(flat, here, training, there):
+        compared.append(len(here))
+        return common_lengths(flat, here, training, there)
+
+    common_lengths = copying._common_lengths
+    monkeypatch.setattr(copying, "_common_lengths", counting)
+    (copied,) = copied_runs([np.zeros(300, np.uint16)], np.zeros(4_000, np.uint16))
+    assert (copied.longest, copied.share(8)) == (300, 1.0)
+    assert sum(compared) <= 300 + 4_000
 
 
 def test_copies_across_the_pieces_of_the_training_tokens_are_whole(monkeypatch):

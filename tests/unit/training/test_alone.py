@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import multiprocessing
 import os
@@ -202,7 +203,8 @@ def test_processes_of_one_run_wait_together_and_share_the_lock(tokens: Path, tmp
             lease.release()
 
         threading.Timer(8, release).start()
-        done = by_two_processes("torchrun_worker.py", str(tokens), str(tmp_path), "shuffled", "none")
+        settings = {"steps": 6, "batch_sequences": 4}
+        done = by_two_processes("torchrun_worker.py", str(tokens), str(tmp_path), json.dumps(settings), "none")
     assert done.returncode == 0, done.stderr
     assert read_json(tmp_path / "output" / "run.json")["processes"] == 2
     assert contents(tmp_path / "state") == {}

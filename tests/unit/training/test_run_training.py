@@ -140,7 +140,9 @@ def test_a_run_of_epochs_may_end_with_the_average_of_its_weights(tokens: Path, t
 def test_weights_from_before_the_end_of_the_schedule_come_with_a_warning(
     tokens: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = settings_of(steps=8, learning_rate=1e-30, validate_every_steps=1, stop_after_validations=2)
+    run = settings_of(steps=8, validate_every_steps=1, stop_after_validations=2)
+    # Below what a configuration may say, so that no update changes a weight.
+    run = run.model_copy(update={"training": run.training.model_copy(update={"learning_rate": 1e-30})})
     assert train_run("tiny", run, tokens, tmp_path / "output", tmp_path / "state") == 0
     assert "the result is of step 3 of 8: the learning rate was 9.4e-31 then and was to fall to 1e-31" in caplog.text
     record = json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))
