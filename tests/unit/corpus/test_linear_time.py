@@ -94,6 +94,12 @@ def _word(number):
         ("By A", repeated("B"), "!\n\n" + PROSE * 20),
         (PROSE * 5 + "\n\n", repeated("! ? "), "a\n\n" + PROSE),
     ],
+    ids=[
+        *("underscores", "quotes", "combining marks", "end markers", "end markers and prose", "half a name"),
+        *("divided words", "brackets in brackets", "open brackets", "notes of transcribers", "starred notes"),
+        *("a heading again and again", "spaces after contents", "numbers of contents", "interrupted sentences"),
+        *("index of one name", "lines in an index", "a long author", "ends of sentences"),
+    ],
 )  # fmt: skip
 def test_a_strange_book_takes_no_more_time_for_its_size_than_another(before, make, after):
     def strip(text):

@@ -202,7 +202,7 @@ def test_processes_of_one_run_wait_together_and_share_the_lock(tokens: Path, tmp
             assert not (tmp_path / "output").exists()
             lease.release()
 
-        threading.Timer(8, release).start()
+        threading.Timer(4, release).start()
         settings = {"steps": 6, "batch_sequences": 4}
         done = by_two_processes("torchrun_worker.py", str(tokens), str(tmp_path), json.dumps(settings), "none")
     assert done.returncode == 0, done.stderr

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from mamba_narrative.config.chosen_run import chosen_run
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import read_json, write_json
 from mamba_narrative.reporting.tuning import read_tries, tuning_page
@@ -73,10 +75,10 @@ def test_the_record_of_another_try_is_not_replaced(try_recipe):
         ([], "b", "--run b: the configuration has no such run; it has a"),
     ],
 )
-def test_changes_that_mean_nothing_are_refused(try_recipe, changes, run, message):
-    done = try_recipe(*changes, run=run)
-    assert done.returncode == 2
-    assert message in done.stderr
+def test_changes_that_mean_nothing_are_refused(tmp_path, changes, run, message):
+    (tmp_path / "settings.yaml").write_text(SETTINGS)
+    with pytest.raises(UserError, match=re.escape(message)):
+        chosen_run([tmp_path / "settings.yaml"], run, changes)
 
 
 def test_the_page_shows_the_best_try_first_and_what_differs():
