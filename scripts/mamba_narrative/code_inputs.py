@@ -7,26 +7,27 @@ and neither do ``touch``, a fresh clone or another place of the project.
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-
-from mamba_narrative.io import sha256_file, sha256_text
 
 PACKAGE = "mamba_narrative"
 
 
 def code_digest(scripts: Path, script: str, modules: Iterable[str] = (), data: Iterable[Path] = ()) -> str:
     """Hexadecimal SHA-256 over names and contents of ``code_inputs`` and of the files ``data`` that they read."""
-    files = [*code_inputs(scripts, script, modules), *sorted(data)]
-    lines = [f"{_content_digest(path)}  {os.path.relpath(path, scripts)}\n" for path in files]
-    return sha256_text("".join(lines))
+    digest = hashlib.sha256()
+    for path in [*code_inputs(scripts, script, modules), *sorted(data)]:
+        digest.update(f"{os.path.relpath(path, scripts)}\n".encode())
+        digest.update(_content(path))
+    return digest.hexdigest()
 
 
 @cache
-def _content_digest(path: Path) -> str:
-    return sha256_file(path)
+def _content(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 def code_inputs(scripts: Path, script: str, modules: Iterable[str] = ()) -> list[Path]:

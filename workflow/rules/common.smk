@@ -18,6 +18,7 @@ import os
 import re
 import signal
 import sys
+from functools import cache
 from os import environ
 from pathlib import Path
 
@@ -31,11 +32,7 @@ from mamba_narrative.acquisition.state import Layout, find_acquired
 from mamba_narrative.code_inputs import code_digest
 from mamba_narrative.config.corpus import ACQUIRED_SOURCES
 from mamba_narrative.config.experiment import resolve_experiment
-from mamba_narrative.corpus.inventory import (
-    books_by_shard,
-    readable_files,
-    shard_digest,
-)
+from mamba_narrative.corpus.inventory import books_by_shard, shard_digests
 from mamba_narrative.errors import UserError
 from mamba_narrative.file_digests import FileDigests
 from mamba_narrative.io import embeddable_json
@@ -304,17 +301,17 @@ def acquired(wildcards) -> list:
     return []
 
 
+@cache
+def digests_of_shards(*shards: str) -> dict[str, str]:
+    """Digests of the raw books of ``shards``, read at once with one line of progress."""
+    books = {shard: BOOKS[shard] for shard in shards}
+    return shard_digests(RAW_BOOKS, books, DIGESTS, EXPERIMENT.corpus.max_book_bytes)
+
+
 def books_of_shard(wildcards) -> str:
-    """Digest of the raw books of a shard, as a parameter."""
-    limit = EXPERIMENT.corpus.max_book_bytes
-    # At once for all shards, with one line of progress; a job on another machine needs its own shard alone.
+    """Digest of the raw books of a shard, as a parameter; a job on another machine looks at its own shard alone."""
     shards = SHARDS if workflow.is_main_process else [wildcards.shard]
-    DIGESTS.of_all(
-        path
-        for shard in shards
-        for path in readable_files(RAW_BOOKS, BOOKS[shard], limit)
-    )
-    return f"books {shard_digest(RAW_BOOKS, BOOKS[wildcards.shard], DIGESTS, limit)}"
+    return f"books {digests_of_shards(*shards)[wildcards.shard]}"
 
 
 def training_of(wildcards):

@@ -14,10 +14,9 @@ import re
 import stat
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mamba_narrative.errors import UserError
 from mamba_narrative.file_digests import FileDigests
@@ -91,31 +90,34 @@ def books_by_shard(directory: Path, shards: int) -> dict[str, list[RawBook]]:
     return dict(sorted(grouped.items()))
 
 
-def shard_digest(directory: Path, books: Iterable[RawBook], digests: FileDigests, max_book_bytes: int) -> str:
-    """Hexadecimal SHA-256 of what a shard is made from: ids, file names, contents, and files that are not used.
+def shard_digests(
+    directory: Path, shards: Mapping[str, Sequence[RawBook]], digests: FileDigests, max_book_bytes: int
+) -> dict[str, str]:
+    """For each shard the hexadecimal SHA-256 of what it is made from: ids, file names, contents, files not used.
 
     A file above ``max_book_bytes`` is refused whatever it holds, so only its size counts and it is not read.
     """
-    return sha256_text(canonical_json([_described(directory, book, digests, max_book_bytes) for book in books]))
+    paths = {book.book_id: os.path.join(directory, book.path) for books in shards.values() for book in books}
+    contents = {
+        book.book_id: fault
+        for books in shards.values()
+        for book in books
+        if (fault := book.problem or _fault_of_size(paths[book.book_id], max_book_bytes))
+    }
+    readable = [book_id for book_id in paths if book_id not in contents]
+    contents |= zip(readable, digests.of_all(paths[book_id] for book_id in readable), strict=True)
+    return {
+        shard: sha256_text(canonical_json([[b.book_id, b.path, contents[b.book_id], b.others] for b in books]))
+        for shard, books in shards.items()
+    }
 
 
-def readable_files(directory: Path, books: Iterable[RawBook], max_book_bytes: int) -> list[str]:
-    """The files behind ``shard_digest``, to read those of many shards at once."""
-    paths = (os.path.join(directory, book.path) for book in books if book.problem is None)
-    return [path for path in paths if _size(path) <= max_book_bytes]
-
-
-def _described(directory: Path, book: RawBook, digests: FileDigests, max_book_bytes: int) -> list[Any]:
-    files = readable_files(directory, [book], max_book_bytes)
-    content = digests.of(files[0]) if files else book.problem or f"{_size(os.path.join(directory, book.path))} bytes"
-    return [book.book_id, book.path, content, book.others]
-
-
-def _size(path: str) -> int:
+def _fault_of_size(path: str, max_book_bytes: int) -> str | None:
     try:
-        return os.stat(path).st_size
+        size = os.stat(path).st_size
     except OSError:
-        return 0
+        return None  # said by whoever reads it
+    return f"{size} bytes" if size > max_book_bytes else None
 
 
 def _files_below(root: str) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 
 from mamba_narrative import __version__
-from mamba_narrative.code_inputs import code_inputs
+from mamba_narrative.code_inputs import code_digest
 from mamba_narrative.io import sha256_text
 from mamba_narrative.model.hugging_face import transformers_opens
 from mamba_narrative.training.compute import Compute
@@ -52,13 +51,9 @@ def describe_code() -> dict[str, str]:
 
     Two runs with equal values ran the same code; the second value names the environment.
     """
-    scripts = Path(__file__).parents[2]
-    sources = hashlib.sha256()
-    for path in code_inputs(scripts, "train_run"):
-        sources.update(f"{path.relative_to(scripts).as_posix()}\n".encode())
-        sources.update(path.read_bytes())
+    sources = code_digest(Path(__file__).parents[2], "train_run")
     installed = sorted(f"{found.name}=={found.version}" for found in metadata.distributions())
-    return {"sources_sha256": sources.hexdigest(), "environment_sha256": sha256_text("\n".join(installed))}
+    return {"sources_sha256": sources, "environment_sha256": sha256_text("\n".join(installed))}
 
 
 def describe_hardware(compute: Compute) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamba_narrative.corpus.inventory import books_by_shard, list_books, shard_digest, shard_of
+from mamba_narrative.corpus.inventory import books_by_shard, list_books, shard_digests, shard_of
 from mamba_narrative.errors import UserError
 from mamba_narrative.file_digests import FileDigests
 
@@ -87,7 +87,7 @@ def test_folders_may_be_nested_deeper_than_functions(tmp_path):
 def test_the_digest_of_a_shard_is_that_of_names_contents_and_problems(tmp_path):
     def digest() -> str:
         digests = FileDigests(tmp_path / ".cache")
-        return shard_digest(tmp_path, list_books(tmp_path), digests, max_book_bytes=100)
+        return shard_digests(tmp_path, {"000": list_books(tmp_path)}, digests, max_book_bytes=100)["000"]
 
     seen = [digest()]
 
