@@ -11,7 +11,10 @@ def is_output(path: str) -> bool:
     return any(output.match(path) for rule in workflow.rules for output in rule.output)
 
 
-UNRECORDED = unrecorded_outputs(Path("."), is_output)
+# Jobs on other machines, and groups, parse this once more while outputs come into being; the first process has looked.
+UNRECORDED = (
+    unrecorded_outputs(Path("."), is_output) if workflow.is_main_process else []
+)
 if UNRECORDED and not os.path.exists("stripped"):
     # Token files may be carried to a machine without books: their manifests prove them.
     try:

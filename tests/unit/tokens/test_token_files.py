@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import sha256_file, sha256_text, write_table
+from mamba_narrative.io import sha256_file, write_table
 from mamba_narrative.tokens.reader import BOOK_COLUMNS, TokenFile, read_books
 from mamba_narrative.tokens.tokenizer import END_OF_TEXT, Tokenizer, load_tokenizer
 from mamba_narrative.tokens.writer import assemble_splits, encode_books
+from unit.corpus.stripped_shard import write_stripped
 
 TEXTS = {
     "000": {
@@ -32,24 +33,8 @@ def gpt2() -> Tokenizer:
 
 def encode(root: Path, shard: str, tokenizer: Tokenizer) -> None:
     stripped = root / "stripped" / shard
-    stripped.mkdir(parents=True, exist_ok=True)
     texts = TEXTS[shard]
-    for book_id, text in texts.items():
-        (stripped / f"{book_id}.txt").write_bytes(text.encode("utf-8"))
-    write_table(
-        root / f"{shard}.manifest.tsv",
-        ("book_id", "sha256", "characters", "bytes", "words"),
-        [
-            {
-                "book_id": book_id,
-                "sha256": sha256_text(text),
-                "characters": len(text),
-                "bytes": len(text.encode("utf-8")),
-                "words": len(text.split()),
-            }
-            for book_id, text in texts.items()
-        ],
-    )
+    manifest = write_stripped(stripped, texts)
     write_table(
         root / f"{shard}.selection.tsv",
         ("book_id", "decision", "reasons"),
@@ -61,7 +46,7 @@ def encode(root: Path, shard: str, tokenizer: Tokenizer) -> None:
     encode_books(
         root / f"{shard}.selection.tsv",
         stripped,
-        root / f"{shard}.manifest.tsv",
+        manifest,
         tokenizer,
         root / "shards" / f"{shard}.bin",
         root / "shards" / f"{shard}.books.tsv",
@@ -138,7 +123,7 @@ def test_a_text_other_than_the_described_one_is_refused(corpus: Path, gpt2: Toke
         encode_books(
             corpus / "001.selection.tsv",
             corpus / "stripped" / "001",
-            corpus / "001.manifest.tsv",
+            corpus / "stripped" / "001.manifest.tsv",
             gpt2,
             corpus / "new.bin",
             corpus / "new.books.tsv",

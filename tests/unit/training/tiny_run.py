@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from mamba_narrative.config.runs import MambaRun
-from mamba_narrative.io import sha256_text, write_table
+from mamba_narrative.io import write_table
 from mamba_narrative.tokens.tokenizer import load_tokenizer
 from mamba_narrative.tokens.writer import assemble_splits, encode_books
+from unit.corpus.stripped_shard import write_stripped
 
 RUN: dict[str, Any] = {
     "architecture": "mamba",
@@ -50,27 +51,14 @@ def write_tokens(root: Path) -> Path:
 
 def encode_texts(root: Path, texts: Mapping[str, str], splits: Mapping[str, Sequence[str]]) -> Path:
     """Token files of ``texts`` (by book id) below ``root``, the ``splits`` by their book ids; returns their folder."""
-    (root / "000").mkdir()
-    for book_id, text in texts.items():
-        (root / "000" / f"{book_id}.txt").write_text(text, encoding="utf-8")
-    rows = [
-        {
-            "book_id": book_id,
-            "sha256": sha256_text(text),
-            "characters": len(text),
-            "bytes": len(text.encode("utf-8")),
-            "words": len(text.split()),
-            "decision": "keep",
-            "shard": "000",
-        }
-        for book_id, text in texts.items()
-    ]
+    texts_manifest = write_stripped(root / "000", texts)
+    rows = [{"book_id": book_id, "decision": "keep", "shard": "000"} for book_id in texts]
     tokenizer = load_tokenizer("gpt2")
     manifests = {split: root / f"{split}.tsv" for split in splits}
     table = root / "books.tsv"
     write_table(table, tuple(rows[0]), rows)
     for split, path in manifests.items():
         write_table(path, tuple(rows[0]), [row for row in rows if row["book_id"] in splits[split]])
-    encode_books(table, root / "000", table, tokenizer, root / "000.bin", root / "000.books.tsv")
+    encode_books(table, root / "000", texts_manifest, tokenizer, root / "000.bin", root / "000.books.tsv")
     assemble_splits(manifests, root, tokenizer.describe(), root / "tokens")
     return root / "tokens"
