@@ -17,7 +17,8 @@ from mamba_narrative.model.layers import EMBEDDING_STD, NORM_EPSILON
 from mamba_narrative.model.mamba import DT_FLOOR, DT_MAX, DT_MIN, MambaLanguageModel
 
 _EMBEDDING, HUGGING_FACE_EMBEDDING = "backbone.embedding.weight", "backbone.embeddings.weight"
-_HEAD = "lm_head.weight"
+HEAD = "lm_head.weight"
+"""The name of the head, in transformers too, where it is not the embedding."""
 
 
 def to_hugging_face(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -26,22 +27,22 @@ def to_hugging_face(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def from_hugging_face(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of ``to_hugging_face``; a stored head is left out (see ``hugging_face.HEAD``)."""
+    """The inverse of ``to_hugging_face``; a stored head is left out (see ``HuggingFaceForm``)."""
     return {
         _EMBEDDING if name == HUGGING_FACE_EMBEDDING else name: tensor
         for name, tensor in weights.items()
-        if name != _HEAD
+        if name != HEAD
     }
 
 
 def to_mamba_ssm(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Our state dict as mamba-ssm's ``MambaLMHeadModel.load_state_dict`` takes it."""
-    return {_HEAD: weights[_EMBEDDING], **weights}
+    return {HEAD: weights[_EMBEDDING], **weights}
 
 
 def from_mamba_ssm(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The inverse of ``to_mamba_ssm``."""
-    return {name: tensor for name, tensor in weights.items() if name != _HEAD}
+    return {name: tensor for name, tensor in weights.items() if name != HEAD}
 
 
 def hugging_face_config(model: MambaLanguageModel, end_of_text_id: int | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mamba_narrative.config.architectures import TransformerSettings
 from mamba_narrative.errors import FileFormatError
-from mamba_narrative.model.convert import refuse_unsupported
+from mamba_narrative.model.convert import HEAD, refuse_unsupported
 from mamba_narrative.model.layers import EMBEDDING_STD, NORM_EPSILON
 from mamba_narrative.model.transformer import TransformerLanguageModel
 
@@ -33,7 +33,6 @@ _BLOCK = {
 }
 """One matrix of ours is several of theirs, one below the other."""
 _OUR_BLOCK, _THEIR_BLOCK = re.compile(r"blocks\.(\d+)\.(.+)\.weight"), re.compile(r"model\.layers\.(\d+)\.")
-_HEAD = "lm_head.weight"
 
 
 def to_hugging_face(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -51,8 +50,8 @@ def to_hugging_face(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def from_hugging_face(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The inverse of ``to_hugging_face``; what it does not know keeps its name, a stored head is left out (see
-    ``hugging_face.HEAD``)."""
-    left = {name: tensor for name, tensor in weights.items() if name != _HEAD}
+    ``HuggingFaceForm``)."""
+    left = {name: tensor for name, tensor in weights.items() if name != HEAD}
     ours = {name: left.pop(theirs) for name, theirs in _TOP.items() if theirs in left}
     for block in sorted({match[1] for name in left if (match := _THEIR_BLOCK.match(name))}, key=int):
         for name, parts in _BLOCK.items():

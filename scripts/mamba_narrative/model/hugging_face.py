@@ -13,8 +13,6 @@ from mamba_narrative.model import convert, convert_transformer
 from mamba_narrative.model.interface import LanguageModel
 
 Weights = Mapping[str, Tensor]
-HEAD = "lm_head.weight"
-"""The name of the head both in transformers and here, where it is not the embedding."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class HuggingFaceForm:
     """``config.json`` from the model and the id that begins and ends a text."""
     to_theirs: Callable[[Weights], dict[str, Tensor]]
     to_ours: Callable[[Weights], dict[str, Tensor]]
-    """Without a stored head, ``HEAD``: whether it is another than the embedding, only the values say."""
+    """Without a stored head, ``convert.HEAD``: whether it is another than the embedding, only the values say."""
     settings: Callable[[Mapping[str, Any], Any], Any] | None = None
     """Settings from ``config.json`` and those that the model was written with, if any. None: always the latter."""
     embedding: str | None = None

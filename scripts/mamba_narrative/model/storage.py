@@ -29,7 +29,8 @@ from mamba_narrative.io import (
     write_bytes,
     write_json,
 )
-from mamba_narrative.model.hugging_face import HEAD, architecture_of, find_form
+from mamba_narrative.model.convert import HEAD
+from mamba_narrative.model.hugging_face import architecture_of, find_form
 from mamba_narrative.model.interface import LanguageModel
 from mamba_narrative.model.registry import find_architecture, outline_model
 from mamba_narrative.model.weight_files import WEIGHTS, Shape, read_shapes, read_weights

@@ -99,6 +99,7 @@ class Trainer:
         self._skipped_in_a_row = 0
         self._micro_batch = settings.micro_batch_sequences
         self._upcoming: tuple[int, Rows] | None = None
+        self._parameters = self.model.parameter_count()
         self._peak_flops = throughput.peak_flops(compute.device, compute.dtype)
         checkpoint = self.store.newest()
         texts = checkpoint.texts if checkpoint else {}
@@ -135,18 +136,13 @@ class Trainer:
                 if self._validation_is_due() and not stop_requested():
                     self._validate(stop_requested)
                 stopping = stop_requested()
-                finished = self._is_finished() and not self._validation_is_due()
+                finished = self.is_finished() and not self._validation_is_due()
                 if (stopping or finished or self._checkpoint_is_due()) and self.step != saved_step:
                     self._save()
                     saved_step = self.step
                 if finished or stopping:
                     return finished and not stop_requested()
                 progress.advance(note=self._update())
-
-    @property
-    def finished(self) -> bool:
-        """Whether the last step is done."""
-        return self._is_finished()
 
     @property
     def micro_batch_sequences(self) -> int | None:
@@ -159,7 +155,7 @@ class Trainer:
         if not self.seconds:
             return None
         rate = self.tokens / self.seconds / self.processes.count
-        return throughput.share_of_peak(self.model.parameter_count(), rate, self._peak_flops)
+        return throughput.share_of_peak(self._parameters, rate, self._peak_flops)
 
     def load_result(self) -> int:
         """Take the weights that ``training.result`` asks for; returns their step.
@@ -246,7 +242,7 @@ class Trainer:
         parts = [f"loss {loss:.3f}", f"lr {learning_rate:.2e}", f"gradient {grad_norm:.2f}"]
         parts.append(f"{tokens_per_second:,.0f} tokens/s")
         if share := throughput.share_of_peak(
-            self.model.parameter_count(), tokens_per_second / self.processes.count, self._peak_flops
+            self._parameters, tokens_per_second / self.processes.count, self._peak_flops
         ):
             parts.append(f"{share:.0%} of peak")
         if memory := throughput.peak_memory_gib(self.compute.device):
@@ -309,7 +305,8 @@ class Trainer:
         finally:
             torch.cuda.set_per_process_memory_fraction(1.0, device)
 
-    def _is_finished(self) -> bool:
+    def is_finished(self) -> bool:
+        """Whether the last step is done."""
         return self.step == self.schedule.steps or self._is_past_its_best()
 
     def _is_past_its_best(self) -> bool:

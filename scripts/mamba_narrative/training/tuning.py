@@ -39,7 +39,7 @@ class Try:
             "training": settings["training"],
             "data": data,
             "parameters": trainer.model.parameter_count(),
-            "finished": trainer.finished,
+            "finished": trainer.is_finished(),
             "steps": trainer.step,
             "epochs": round(trainer.batches.epochs(trainer.step), 4),
             "validations": trainer.validation_log.rows(),

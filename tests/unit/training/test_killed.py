@@ -178,7 +178,7 @@ def test_other_settings_never_continue_an_old_state(
     order: str, tokens: Path, tmp_path: Path, straight: Path, change: dict[str, object]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "_is_finished", lambda trainer: False)
+        patch.setattr(Trainer, "is_finished", lambda trainer: False)
         patch.setattr(Trainer, "run", lambda trainer, title, stop: trainer._save())
         train_run("tiny", run(order), tokens, tmp_path / "output", tmp_path / "state")
     if change == {"order": "other"}:

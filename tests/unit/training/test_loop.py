@@ -396,9 +396,9 @@ def test_the_average_may_be_the_result_and_then_decides_when_a_run_ends(start: S
     # The weights get better and better, their average does not.
     for step, (loss, of_average) in enumerate([(3.0, 2.0), (2.9, 2.1), (2.8, 2.2)], 1):
         values = {"loss_nats": loss, "bits_per_byte": 1.0, "ema_loss_nats": of_average, "ema_bits_per_byte": 1.0}
-        assert not trainer._is_finished()
+        assert not trainer.is_finished()
         trainer.validation_log.append({"step": step, "tokens": 1, **values})
-    assert trainer._is_finished()
+    assert trainer.is_finished()
     trainer._update()
     expected = average(trainer)
     assert trainer.load_result() == 1
@@ -429,7 +429,7 @@ def test_validations_of_other_passages_are_not_compared(
     first = start(**chosen)
     # Lower than any to come: compared with them it would stay the best, and end the run.
     first.validation_log.append({"step": 1, "tokens": 1, "loss_nats": 0.01, "bits_per_byte": 0.01})
-    first._is_finished = lambda: first.step == 5
+    first.is_finished = lambda: first.step == 5
     assert first.run("test", never)
     changed = before == "other passages"
     if not changed:
