@@ -60,8 +60,12 @@ class OtherCall:
         Trainer._update = update_or_wait
         sys.exit(train_run("tiny", run, tokens, root / "output", root / "state"))
 
-    def go_on(self) -> None:
+    def let_go(self) -> None:
+        """To be called by any thread; only one may wait for the end of a process."""
         self._may_go_on.set()
+
+    def go_on(self) -> None:
+        self.let_go()
         self.process.join(60)
 
 
@@ -107,7 +111,7 @@ def test_a_second_call_waits_says_for_whom_and_takes_the_results(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    when_waiting(lambda: threading.Timer(0.3, other.go_on).start(), monkeypatch)
+    when_waiting(lambda: threading.Timer(0.3, other.let_go).start(), monkeypatch)
     monkeypatch.setattr(Trainer, "run", None)
     assert train_run("tiny", RUN, tokens, tmp_path / "output", tmp_path / "state") == 0
     assert f"held by process {other.process.pid} on " in caplog.text
@@ -135,7 +139,7 @@ def test_a_second_call_goes_on_where_one_stopped_that_was_asked_to(
     def stop() -> None:
         assert other.process.pid is not None
         os.kill(other.process.pid, signal.SIGTERM)
-        threading.Timer(0.1, other.go_on).start()
+        threading.Timer(0.1, other.let_go).start()
 
     when_waiting(stop, monkeypatch)
     assert train_run("tiny", RUN, tokens, tmp_path / "output", tmp_path / "state") == 0
