@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from mamba_narrative.config.runs import MambaRun
+from mamba_narrative.config.runs import MambaRun, RunSettings, TransformerRun
 from mamba_narrative.cuda.products import add_product_over_rows
 from mamba_narrative.io import read_json
 from mamba_narrative.training.run_training import train_run
@@ -33,15 +33,20 @@ def update_or_die(trainer):
         os.kill(os.getpid(), signal.SIGKILL)
     return update(trainer)
 Trainer._update = update_or_die
-train_run("run", run_of({order!r}, {graphs}, {recipe}), Path({tokens!r}), Path({output!r}), Path({state!r}))
+run = run_of({architecture!r}, {order!r}, {graphs}, {recipe})
+train_run("run", run, Path({tokens!r}), Path({output!r}), Path({state!r}))
 """
 
 
-def run_of(order: str, graphs: bool, recipe: Mapping[str, Any]) -> MambaRun:
-    return MambaRun.model_validate(
+ARCHITECTURES = ["mamba", "transformer"]
+
+
+def run_of(architecture: str, order: str, graphs: bool, recipe: Mapping[str, Any]) -> MambaRun | TransformerRun:
+    transformer = {"n_head": 2, "context_length": 24}
+    return RunSettings.model_validate(
         {
-            "architecture": "mamba",
-            "model": {"d_model": 128, "n_layer": 2},
+            "architecture": architecture,
+            "model": {"d_model": 128, "n_layer": 2, **(transformer if architecture == "transformer" else {})},
             "training": {
                 "steps": STEPS,
                 "sequence_length": 24,
@@ -56,10 +61,11 @@ def run_of(order: str, graphs: bool, recipe: Mapping[str, Any]) -> MambaRun:
                 "device": "cuda",
                 "cuda_graphs": graphs,
                 **DROPOUT,
+                **({"attention_dropout": 0.1} if architecture == "transformer" else {}),
                 **recipe,
             },
         }
-    )
+    ).root
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +79,22 @@ def weights(output: Path) -> str:
 
 @pytest.mark.parametrize("recipe", [{}, RECIPE, {**RECIPE, "result": "last", "recompute": True}])
 @pytest.mark.parametrize("order", ["shuffled", "stateful"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_recorded_steps_and_killed_runs_end_with_the_same_weights(
-    order: str, recipe: Mapping[str, Any], tokens: Path, tmp_path: Path
+    architecture: str, order: str, recipe: Mapping[str, Any], tokens: Path, tmp_path: Path
 ) -> None:
     ends = set()
     for graphs in (True, False):
         straight, killed, state = (tmp_path / f"{graphs}-{name}" for name in ("straight", "killed", "state"))
-        assert train_run("run", run_of(order, graphs, recipe), tokens, straight, tmp_path / f"{graphs}-other") == 0
+        assert (
+            train_run(
+                "run", run_of(architecture, order, graphs, recipe), tokens, straight, tmp_path / f"{graphs}-other"
+            )
+            == 0
+        )
         program = KILLED.format(
             step=KILLED_AT,
+            architecture=architecture,
             order=order,
             graphs=graphs,
             recipe=dict(recipe),
@@ -94,18 +107,19 @@ def test_recorded_steps_and_killed_runs_end_with_the_same_weights(
             [sys.executable, "-c", f"import sys; sys.path[:0] = {folders!r}\n{program}"], capture_output=True, text=True
         )
         assert dead.returncode == -9, dead.stderr
-        assert train_run("run", run_of(order, graphs, recipe), tokens, killed, state) == 0
+        assert train_run("run", run_of(architecture, order, graphs, recipe), tokens, killed, state) == 0
         assert (killed / "train.csv").read_text().count("\n") == STEPS + 1
         assert read_json(killed / "run.json")["energy_kwh"] > 0
         ends |= {weights(straight), weights(killed)}
     assert len(ends) == 1
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_what_is_dropped_depends_neither_on_the_device_nor_on_parts_nor_on_recomputation(
-    tokens: Path, tmp_path: Path
+    architecture: str, tokens: Path, tmp_path: Path
 ) -> None:
     def losses(name: str, **training: object) -> list[float]:
-        run = run_of("shuffled", True, precision="float32", learning_rate=0.002, **training)
+        run = run_of(architecture, "shuffled", True, {"precision": "float32", "learning_rate": 0.002, **training})
         assert train_run("run", run, tokens, tmp_path / name, tmp_path / f"{name}-state") == 0
         with (tmp_path / name / "train.csv").open(encoding="utf-8", newline="") as stream:
             return [float(row["loss_nats"]) for row in csv.DictReader(stream)]

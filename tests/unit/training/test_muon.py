@@ -101,6 +101,31 @@ def test_no_size_of_a_gradient_makes_an_update_that_is_not_finite(size: float) -
             torch.testing.assert_close(weights, torch.full((2, 3, 4), 0.5))
 
 
+def one_round_at_a_time(matrices: Tensor) -> Tensor:
+    """As in Jordan et al. 2024."""
+    x = matrices / matrices.norm(dim=(1, 2), keepdim=True)
+    for _ in range(5):
+        y = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * y + 2.0315 * (y @ y)) @ x
+    return x
+
+
+@pytest.mark.parametrize("fall", [0.0, 1.0, 1.5, 2.0, 3.0])
+@pytest.mark.parametrize("shape", [(48, 192), (40, 60), (16, 320), (8, 64), (64, 64)])
+def test_rounds_taken_together_are_as_exact_in_bfloat16_as_one_at_a_time(shape: tuple[int, int], fall: float) -> None:
+    """Whatever the singular values: a thin matrix of falling ones once grew without bounds."""
+    left, values, right = torch.linalg.svd(
+        torch.randn(20, *shape, generator=torch.Generator().manual_seed(3)), full_matrices=False
+    )
+    matrices = (left * (1.0 + torch.arange(values.shape[1])) ** -fall) @ right
+    expected = torch.stack([orthogonal(matrix) for matrix in matrices])
+    together = torch.zeros(20, *shape)
+    add_orthogonal(together, matrices.bfloat16(), 1.0, 1.0)
+    alone = one_round_at_a_time(matrices.bfloat16()).float()
+    assert (together - expected).norm() <= (alone - expected).norm() + 0.04 * expected.norm()
+    assert torch.linalg.matrix_norm(together, 2).max() <= torch.linalg.matrix_norm(alone, 2).max() + 0.05
+
+
 def test_products_in_bfloat16_change_an_update_by_its_rounding_alone() -> None:
     direction = torch.randn(3, 24, 40, generator=torch.Generator().manual_seed(1))
     found = {dtype: torch.zeros(3, 24, 40) for dtype in (torch.float32, torch.bfloat16)}
