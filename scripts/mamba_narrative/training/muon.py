@@ -53,7 +53,7 @@ class Muon:
             alike.setdefault((parameter.shape, roles[name]), {})[name] = parameter
         self._stacks = [
             _Stack(parameters, role.decayed, role.parts if split else (), momentum, nesterov, dtype)
-            for (_, role), parameters in alike.items()
+            for (_, role), parameters in sorted(alike.items(), key=_elements, reverse=True)
         ]
 
     def step(self, learning_rate: float, weight_decay: float) -> None:
@@ -139,6 +139,12 @@ def _polynomial(y: Tensor) -> Tensor:
     polynomial = torch.baddbmm(y, y, y, beta=b, alpha=c)
     polynomial.diagonal(dim1=1, dim2=2).add_(a)
     return polynomial
+
+
+def _elements(stack: tuple[tuple[torch.Size, Role], Mapping[str, nn.Parameter]]) -> int:
+    """The larger, the sooner: while a GPU computes these, the processor starts the kernels of the small ones."""
+    (shape, _), parameters = stack
+    return shape.numel() * len(parameters)
 
 
 def _empty_stack(like: Tensor, count: int) -> Tensor:

@@ -53,8 +53,8 @@ class Optimizer:
         """Update every parameter by its gradient."""
         for group in self.adamw.param_groups:
             group["lr"], group["weight_decay"] = learning_rate, weight_decay if group["decayed"] else 0.0
+        self.muon.step(learning_rate, weight_decay)  # first: a GPU has work while the processor prepares AdamW
         self.adamw.step()
-        self.muon.step(learning_rate, weight_decay)
 
     def tensors(self) -> dict[str, Tensor]:
         """What it remembers as ``<parameter>/<quantity>``: tensors, shared with the optimiser."""
