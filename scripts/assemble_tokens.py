@@ -8,7 +8,7 @@ from pathlib import Path
 from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.tokens import TokensSettings
 from mamba_narrative.io import recorded_outputs
-from mamba_narrative.tokens.chapters import collect_chapters
+from mamba_narrative.tokens.chapter_headings import collect_chapters
 from mamba_narrative.tokens.tokenizer import load_tokenizer
 from mamba_narrative.tokens.writer import assemble_splits
 

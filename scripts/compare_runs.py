@@ -11,7 +11,7 @@ from pathlib import Path
 from mamba_narrative.command import command_parser, number_argument, run_command
 from mamba_narrative.io import recorded_outputs
 from mamba_narrative.reporting.measured_books import find_entries
-from mamba_narrative.reporting.tables.paired import compare_runs, write_comparison
+from mamba_narrative.reporting.tables.ranking import compare_runs, write_comparison
 
 
 @recorded_outputs()

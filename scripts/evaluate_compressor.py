@@ -9,7 +9,7 @@ import argparse
 
 from mamba_narrative.command import run_command
 from mamba_narrative.config.evaluation import LikelihoodBaselines
-from mamba_narrative.evaluation.command import baseline_parser
+from mamba_narrative.evaluation.arguments import baseline_parser
 from mamba_narrative.evaluation.compressor import evaluate_compressor
 from mamba_narrative.io import recorded_outputs
 

@@ -6,7 +6,7 @@ import argparse
 
 from mamba_narrative.command import run_command
 from mamba_narrative.config.evaluation import GenerationSettings
-from mamba_narrative.evaluation.command import run_parser
+from mamba_narrative.evaluation.arguments import run_parser
 from mamba_narrative.evaluation.generation import evaluate_generation
 from mamba_narrative.io import recorded_outputs
 

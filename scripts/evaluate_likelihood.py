@@ -6,7 +6,7 @@ import argparse
 
 from mamba_narrative.command import run_command
 from mamba_narrative.config.evaluation import LikelihoodSettings
-from mamba_narrative.evaluation.command import run_parser
+from mamba_narrative.evaluation.arguments import run_parser
 from mamba_narrative.evaluation.likelihood import evaluate_likelihood
 from mamba_narrative.io import recorded_outputs
 

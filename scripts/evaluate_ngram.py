@@ -6,7 +6,7 @@ import argparse
 
 from mamba_narrative.command import run_command
 from mamba_narrative.config.evaluation import LikelihoodBaselines
-from mamba_narrative.evaluation.command import baseline_parser
+from mamba_narrative.evaluation.arguments import baseline_parser
 from mamba_narrative.evaluation.ngram import evaluate_ngram
 from mamba_narrative.io import recorded_outputs
 

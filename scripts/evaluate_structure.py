@@ -6,7 +6,7 @@ import argparse
 
 from mamba_narrative.command import run_command
 from mamba_narrative.config.evaluation import StructureSettings
-from mamba_narrative.evaluation.command import run_parser
+from mamba_narrative.evaluation.arguments import run_parser
 from mamba_narrative.evaluation.structure import evaluate_structure
 from mamba_narrative.io import recorded_outputs
 

@@ -6,7 +6,7 @@ import argparse
 
 from mamba_narrative.command import run_command
 from mamba_narrative.config.evaluation import WordsSettings
-from mamba_narrative.evaluation.command import run_parser
+from mamba_narrative.evaluation.arguments import run_parser
 from mamba_narrative.evaluation.words import evaluate_words
 from mamba_narrative.io import recorded_outputs
 

@@ -11,7 +11,7 @@ from mamba_narrative.command import add_settings, command_parser, number_argumen
 from mamba_narrative.config.stripping import StrippingSettings
 from mamba_narrative.corpus.encoding import decode
 from mamba_narrative.corpus.inventory import list_books
-from mamba_narrative.corpus.reading import UnreadableBook, read_raw
+from mamba_narrative.corpus.raw_bytes import UnreadableBook, read_raw
 from mamba_narrative.corpus.stripping import strip_book
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import write_text

@@ -19,7 +19,7 @@ from mamba_narrative.training.run_training import train_run
 def main(arguments: argparse.Namespace) -> int:
     run = arguments.settings.root
     start_together(run.training.processes, run.training.nodes)
-    with staged_tokens(arguments.tokens, ("train", "validation"), arguments.stage_directory) as tokens:
+    with staged_tokens(arguments.tokens, ("train", "validation"), arguments.staging_directory) as tokens:
         return train_run(arguments.run, run, tokens, arguments.output, arguments.state_directory)
 
 
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, required=True, help="folder for the results")
     parser.add_argument("--state-directory", type=Path, required=True, help="folder for the state of an unfinished run")
     parser.add_argument(
-        "--stage-directory", default="", help="folder on a disk of the machine to copy the token files to first"
+        "--staging-directory", default="", help="folder on a disk of the machine to copy the token files to first"
     )
     return parser
 

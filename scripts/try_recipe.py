@@ -14,7 +14,7 @@ from mamba_narrative.config.chosen_run import chosen_run
 from mamba_narrative.errors import UserError
 from mamba_narrative.training.launch import start_together
 from mamba_narrative.training.run_training import train_run
-from mamba_narrative.training.tuning import Try, commit_of_project
+from mamba_narrative.training.try_record import Try, commit_of_project
 
 
 def main(arguments: argparse.Namespace) -> int:

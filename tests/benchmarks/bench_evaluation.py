@@ -41,8 +41,8 @@ from mamba_narrative.evaluation.words import evaluate_words
 from mamba_narrative.io import read_json, write_json, write_table
 from mamba_narrative.model.registry import build_model
 from mamba_narrative.model.storage import save_model
-from mamba_narrative.tokens.chapters import COLUMNS as CHAPTER_COLUMNS
-from mamba_narrative.tokens.chapters import read_chapters
+from mamba_narrative.tokens.chapter_headings import COLUMNS as CHAPTER_COLUMNS
+from mamba_narrative.tokens.chapter_headings import read_chapters
 from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import load_tokenizer
 

@@ -487,8 +487,8 @@ def builders() -> dict[Any, Callable[[str], Any]]:
     from mamba_narrative.corpus.header import Header
     from mamba_narrative.corpus.paragraphs import Block, split_blocks
     from mamba_narrative.corpus.spans import Span
-    from mamba_narrative.evaluation.windows import BookText
-    from mamba_narrative.tokens.chapters import Heading
+    from mamba_narrative.evaluation.book_texts import BookText
+    from mamba_narrative.tokens.chapter_headings import Heading
     from mamba_narrative.tokens.tokenizer import Tokenizer, load_tokenizer
 
     gpt2 = load_tokenizer("gpt2")
@@ -672,9 +672,9 @@ def read_book(text: str) -> object:
     from mamba_narrative.corpus.selection import select_book
     from mamba_narrative.corpus.shingles import shingle_hashes
     from mamba_narrative.corpus.stripping import strip_book
+    from mamba_narrative.evaluation.book_texts import BookText, prose_runs
     from mamba_narrative.evaluation.names import mentions
     from mamba_narrative.evaluation.text_statistics import count_quoted_characters, count_sentence_ends
-    from mamba_narrative.evaluation.windows import BookText, prose_runs
 
     book = strip_book(text.encode("utf-8"), StrippingSettings())
     offsets = [chapter.offset for chapter in book.chapters]

@@ -35,11 +35,11 @@ from mamba_narrative.tokens.windows import IGNORED_TARGET
 from mamba_narrative.training.compute import choose_compute
 from mamba_narrative.training.loop import Trainer
 from mamba_narrative.training.muon import UPDATE_RMS
-from mamba_narrative.training.validation import Passage
+from mamba_narrative.training.validation import Opening
 
 WARM_UP_STEPS = 4
 LARGE = {"mamba": Ours(), "transformer": Ours("transformer", TransformerSettings())}
-TINY_SIZE = {"sequence_length": 32, "batch_sequences": 2, "micro_batch_sequences": None, "steps": WARM_UP_STEPS + 2}
+TINY_SIZE = {"sequence_length": 32, "batch_size": 2, "micro_batch_size": None, "steps": WARM_UP_STEPS + 2}
 TINY = {
     "mamba": Ours("mamba", MambaSettings(d_model=16, n_layer=2), **TINY_SIZE),
     "transformer": Ours("transformer", TransformerSettings(d_model=16, n_layer=2, n_head=1), **TINY_SIZE),
@@ -85,8 +85,8 @@ def trained(run: Ours, folder: Path, optimizer: str, device: str) -> tuple[Train
         optimizer=optimizer,
         steps=run.steps,
         sequence_length=run.sequence_length,
-        batch_sequences=run.batch_sequences,
-        micro_batch_sequences=run.micro_batch_sequences,
+        batch_size=run.batch_size,
+        micro_batch_size=run.micro_batch_size,
         warmup_steps=run.steps,
         precision="bfloat16" if device == "cuda" else "float32",
         device=device,
@@ -94,8 +94,8 @@ def trained(run: Ours, folder: Path, optimizer: str, device: str) -> tuple[Train
     )
     model = build_model(run.architecture, run.model, VOCABULARY, seed=1)
     with tempfile.TemporaryDirectory() as work:
-        passages = [Passage(np.zeros(8, np.int64), 8)]
-        trainer = Trainer(model, settings, batches(run, folder), passages, choose_compute(settings), Path(work))
+        openings = [Opening(np.zeros(8, np.int64), 8)]
+        trainer = Trainer(model, settings, batches(run, folder), openings, choose_compute(settings), Path(work))
         trainer._save = lambda: None
         trainer.run(f"{run.architecture}, {optimizer}", lambda: False)
     seconds = [0.0, *trainer.train_log.column("seconds")]

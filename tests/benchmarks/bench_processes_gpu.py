@@ -36,7 +36,7 @@ def settings_of(arguments: argparse.Namespace, **training: object) -> str:
     """A run as the command reads it."""
     model = json.loads(arguments.model)
     recipe = {
-        "steps": arguments.steps, "sequence_length": arguments.length, "batch_sequences": arguments.batch,
+        "steps": arguments.steps, "sequence_length": arguments.length, "batch_size": arguments.batch,
         "warmup_steps": arguments.steps // 4, "learning_rate": 1e-3, "precision": arguments.precision,
         "validate_every_steps": arguments.steps, "validation_tokens": 10_000, "checkpoint_every_steps": 10_000,
     }  # fmt: skip
@@ -73,7 +73,7 @@ def train(arguments: argparse.Namespace, folder: Path, processes: Sequence[int],
 def profile(arguments: argparse.Namespace) -> None:
     """Print the overlap of exchange and computing, a line for each way to train."""
     print(machine(), flush=True)
-    for training in ({}, {"cuda_graphs": False}, {"gradient_reduction": "bfloat16"}):
+    for training in ({}, {"cuda_graphs": False}, {"reduce_dtype": "bfloat16"}):
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
         command += [str(arguments.gpus), str(Path(__file__).with_name("profile_processes_gpu.py"))]
         command += ["--tokens", str(arguments.tokens)]
@@ -101,8 +101,8 @@ def main(arguments: argparse.Namespace) -> None:
     runs: dict[str, tuple[list[int], dict[str, object]]] = {
         "1 GPU": ([1], {}),
         f"{several} GPUs, the same batch in all": ([several], {}),
-        f"{several} GPUs, the same batch a GPU": ([several], {"batch_sequences": several * batch}),
-        f"{several} GPUs, gradients in bfloat16": ([several], {"gradient_reduction": "bfloat16"}),
+        f"{several} GPUs, the same batch a GPU": ([several], {"batch_size": several * batch}),
+        f"{several} GPUs, gradients in bfloat16": ([several], {"reduce_dtype": "bfloat16"}),
         f"{several} GPUs, then 1, then {several}": ([several, 1, several], {}),
     }
     logs = {}
@@ -114,7 +114,7 @@ def main(arguments: argparse.Namespace) -> None:
         one = speed(logs["1 GPU"])
         gpus = processes[0]
         line = f"{name}: {speed(logs[name]):,.0f} tokens/s, efficiency {speed(logs[name]) / one / gpus:.1%}"
-        if "batch_sequences" not in training and gpus > 1:
+        if "batch_size" not in training and gpus > 1:
             line += f"; loss beside 1 GPU: {difference(logs[name], logs['1 GPU'])}"
         print(line, flush=True)
     print(f"{time.perf_counter() - started:.0f} s")

@@ -37,7 +37,7 @@ from mamba_narrative.tokens.reader import BookTokens
 from mamba_narrative.tokens.windows import WindowSampler
 from mamba_narrative.training.compute import choose_compute
 from mamba_narrative.training.loop import Trainer
-from mamba_narrative.training.validation import Passage
+from mamba_narrative.training.validation import Opening
 
 VOCABULARY, END_OF_TEXT = 50_257, 50_256
 BOOKS, BOOK_TOKENS = 64, 131_072 + 300
@@ -52,11 +52,11 @@ class Ours:
     architecture: str = "mamba"
     model: Section = field(default_factory=MambaSettings)
     sequence_length: int = 2048
-    batch_sequences: int = 32
-    micro_batch_sequences: int | None = 32
+    batch_size: int = 32
+    micro_batch_size: int | None = 32
     steps: int = 16
     order: str = "shuffled"
-    recompute: bool = False
+    activation_checkpointing: bool = False
     dropout: float = 0.0
     cuda_graphs: bool = True
 
@@ -75,10 +75,10 @@ def train(run: Ours, folder: Path) -> Result:
     settings = TrainingSettings(
         steps=run.steps,
         sequence_length=run.sequence_length,
-        batch_sequences=run.batch_sequences,
-        micro_batch_sequences=run.micro_batch_sequences,
+        batch_size=run.batch_size,
+        micro_batch_size=run.micro_batch_size,
         order=run.order,
-        recompute=run.recompute,
+        activation_checkpointing=run.activation_checkpointing,
         residual_dropout=run.dropout,
         embedding_dropout=run.dropout,
         cuda_graphs=run.cuda_graphs,
@@ -89,20 +89,20 @@ def train(run: Ours, folder: Path) -> Result:
     )
     torch.cuda.reset_peak_memory_stats()
     model = build_model(run.architecture, run.model, VOCABULARY, seed=1)
-    passage = Passage(np.zeros(8, np.int64), 8)
+    opening = Opening(np.zeros(8, np.int64), 8)
     with tempfile.TemporaryDirectory() as work:
         compute = choose_compute(settings)
-        trainer = Trainer(model, settings, batches(run, folder), [passage], compute, Path(work))
+        trainer = Trainer(model, settings, batches(run, folder), [opening], compute, Path(work))
         saved = time_of_saves(trainer)
         trainer.run(f"{run.architecture}, {run.sequence_length}", lambda: False)
         times = trainer.train_log.column("tokens_per_second")[WARM_UP_STEPS:]
     speed = statistics.median(times)
-    until_checkpoint = 500 * run.batch_sequences * run.sequence_length / speed
+    until_checkpoint = 500 * run.batch_size * run.sequence_length / speed
     kept = until_checkpoint / (until_checkpoint + saved[-1])
     started = time.perf_counter()
     for step in range(run.steps, 2 * run.steps):
         trainer.batches.batch(step)
-    step_seconds = run.batch_sequences * run.sequence_length / speed
+    step_seconds = run.batch_size * run.sequence_length / speed
     loading = (time.perf_counter() - started) / run.steps / step_seconds
     loss = trainer.train_log.column("loss_nats")[-1]
     note = (
@@ -132,8 +132,8 @@ def batches(run: Ours, folder: Path) -> Batches:
     ids = np.memmap(folder / "ids.bin", np.uint16, "r")
     books = [BookTokens(str(n), n * BOOK_TOKENS, BOOK_TOKENS, 1, 1, 1) for n in range(BOOKS)]
     if run.order == "stateful":
-        return StatefulBatches(ids, books, run.sequence_length, run.batch_sequences, 1, END_OF_TEXT)
-    return ShuffledBatches(WindowSampler(ids, books, run.sequence_length, 1, END_OF_TEXT), books, run.batch_sequences)
+        return StatefulBatches(ids, books, run.sequence_length, run.batch_size, 1, END_OF_TEXT)
+    return ShuffledBatches(WindowSampler(ids, books, run.sequence_length, 1, END_OF_TEXT), books, run.batch_size)
 
 
 def mamba_ssm_loop(batch: int) -> Result:
@@ -156,7 +156,7 @@ def gpt2_loop(batch: int) -> Result:
 
 MAMBA = Ours()
 TRANSFORMER = replace(MAMBA, architecture="transformer", model=TransformerSettings())
-AT_4096 = {"sequence_length": 4096, "batch_sequences": 16, "micro_batch_sequences": 16}
+AT_4096 = {"sequence_length": 4096, "batch_size": 16, "micro_batch_size": 16}
 CANDIDATES: dict[str, Callable[[Path], Result]] = {
     "mamba-ssm loop, 16 rows": lambda folder: mamba_ssm_loop(16),
     "mamba-ssm loop, 32 rows": lambda folder: mamba_ssm_loop(32),
@@ -165,12 +165,12 @@ CANDIDATES: dict[str, Callable[[Path], Result]] = {
     "mamba, 32 rows": lambda folder: train(MAMBA, folder),
     "mamba, 32 rows, dropout": lambda folder: train(replace(MAMBA, dropout=0.1), folder),
     "mamba, without CUDA graphs": lambda folder: train(replace(MAMBA, cuda_graphs=False), folder),
-    "mamba, 4 x 8 rows": lambda folder: train(replace(MAMBA, micro_batch_sequences=8), folder),
-    "mamba, 2 x 16 rows": lambda folder: train(replace(MAMBA, micro_batch_sequences=16), folder),
+    "mamba, 4 x 8 rows": lambda folder: train(replace(MAMBA, micro_batch_size=8), folder),
+    "mamba, 2 x 16 rows": lambda folder: train(replace(MAMBA, micro_batch_size=16), folder),
     "mamba, 4 x 8 rows, without CUDA graphs": lambda folder: train(
-        replace(MAMBA, micro_batch_sequences=8, cuda_graphs=False), folder
+        replace(MAMBA, micro_batch_size=8, cuda_graphs=False), folder
     ),
-    "mamba, recomputed": lambda folder: train(replace(MAMBA, recompute=True), folder),
+    "mamba, recomputed": lambda folder: train(replace(MAMBA, activation_checkpointing=True), folder),
     "mamba, stateful": lambda folder: train(replace(MAMBA, order="stateful"), folder),
     "mamba, length 4096": lambda folder: train(replace(MAMBA, **AT_4096), folder),
     "transformer, 32 rows": lambda folder: train(TRANSFORMER, folder),

@@ -5,7 +5,7 @@ process that is early waits for the others, too; computing is the time of all ot
 not. Without a GPU the same is told of gloo and the operators of a CPU.
 
     torchrun --nproc-per-node 2 tests/benchmarks/profile_processes_gpu.py --tokens results/baseline-697/tokens \
-        --settings '{"architecture": "mamba", "training": {"batch_sequences": 32, "precision": "bfloat16"}}'
+        --settings '{"architecture": "mamba", "training": {"batch_size": 32, "precision": "bfloat16"}}'
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def trainer_of(run: AnyRun, tokens: Path, folder: Path, processes: Processes) ->
     tokenizer = load_tokenizer(train.manifest["tokenizer"]["name"])
     training = run.training
     sampler = WindowSampler(train.ids, train.books, training.sequence_length, training.seed, train.end_of_text_id)
-    batches = ShuffledBatches(sampler, train.books, training.batch_sequences)
+    batches = ShuffledBatches(sampler, train.books, training.batch_size)
     model = build_model(run.architecture, run.model, tokenizer.vocab_size, training.seed)
     return Trainer(model, training, batches, [], choose_compute(training), folder, processes)
 
@@ -119,18 +119,18 @@ def main(arguments: argparse.Namespace) -> None:
         for _ in range(arguments.warm_up):
             trainer._update()
         seconds, found = profiled(trainer, arguments.steps, Path(folder) / "trace.json")
-        recorder = trainer._gradient_sum._recorder
-        how = "recorded" if recorder and recorder._recorded else "not recorded"
+        graphs = trainer._gradient_sum._graphs
+        how = "recorded" if graphs and graphs._recorded else "not recorded"
         trainer._gradient_sum.forget_recorded()
         step, exchange, hidden = (
             processes.total(value) / processes.count / arguments.steps
             for value in (seconds * 1e3, found.exchange / 1e3, found.hidden / 1e3)
         )
-        if processes.first:
+        if processes.is_main:
             left = exchange - hidden
             print(
                 f"{processes.count} processes, {trainer.compute.device.type}, {how}, "
-                f"{run.training.gradient_reduction}: "
+                f"{run.training.reduce_dtype}: "
                 f"step {step:.2f} ms, exchange {exchange:.2f} ms in {found.exchanges / arguments.steps:.0f} kernels, "
                 f"{hidden / exchange if exchange else 0:.1%} of it beside computing; "
                 f"not hidden {left:.2f} ms, {left / step:.1%} of the step",

@@ -18,7 +18,7 @@ if __name__ == "__main__":
 
     def update_or_freeze(trainer: Trainer) -> str:
         if trainer.step == 6:
-            assert trainer._gradient_sum._recorder._recorded, "the steps are not recorded"
+            assert trainer._gradient_sum._graphs._recorded, "the steps are not recorded"
             if os.environ["RANK"] == "1":
                 time.sleep(FROZEN_SECONDS)
         return update(trainer)

@@ -9,7 +9,7 @@ import torch
 from mamba_narrative.config.architectures import MambaSettings
 from mamba_narrative.evaluation.held_out import HeldOutBook
 from mamba_narrative.evaluation.likelihood import score_books
-from mamba_narrative.evaluation.sampling import draw
+from mamba_narrative.evaluation.sampling import sample_tokens
 from mamba_narrative.model.registry import build_model
 from mamba_narrative.progress import Progress
 
@@ -51,6 +51,9 @@ def test_books_read_side_by_side_are_as_likely_as_alone(model):
 def test_draws_are_those_of_the_cpu():
     scores = torch.randn(8, VOCABULARY, generator=torch.Generator().manual_seed(1)) * 3
     uniforms = torch.rand(8, 50, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    on_cpu, on_gpu = draw(scores, uniforms, 0.9, 0.95), draw(scores.cuda(), uniforms.cuda(), 0.9, 0.95).cpu()
+    on_cpu, on_gpu = (
+        sample_tokens(scores, uniforms, 0.9, 0.95),
+        sample_tokens(scores.cuda(), uniforms.cuda(), 0.9, 0.95).cpu(),
+    )
     # The softmax is rounded differently, which moves a number from a token to the next now and then.
     assert (on_cpu == on_gpu).float().mean() > 0.99

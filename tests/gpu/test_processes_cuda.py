@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two
 
 def run_of(**training: object) -> MambaRun:
     recipe = {
-        "steps": 8, "sequence_length": 24, "batch_sequences": 4, "warmup_steps": 1, "learning_rate": 0.003,
+        "steps": 8, "sequence_length": 24, "batch_size": 4, "warmup_steps": 1, "learning_rate": 0.003,
         "validate_every_steps": 4, "checkpoint_every_steps": 3, "precision": "bfloat16", "device": "cuda",
         "processes": 2,
     }  # fmt: skip
@@ -48,7 +48,7 @@ def test_recorded_steps_of_two_gpus_end_with_the_same_weights(
     order: str, micro_batch: int, reduction: str, tmp_path: Path
 ) -> None:
     tokens = write_tokens(tmp_path)
-    training = {"order": order, "micro_batch_sequences": micro_batch, "gradient_reduction": reduction}
+    training = {"order": order, "micro_batch_size": micro_batch, "reduce_dtype": reduction}
     recorded, plain = (
         weights(tokens, tmp_path / str(graphs), cuda_graphs=graphs, **training) for graphs in (True, False)
     )

@@ -50,8 +50,8 @@ def run_of(architecture: str, order: str, graphs: bool, recipe: Mapping[str, Any
             "training": {
                 "steps": STEPS,
                 "sequence_length": 24,
-                "batch_sequences": 4,
-                "micro_batch_sequences": 2,
+                "batch_size": 4,
+                "micro_batch_size": 2,
                 "order": order,
                 "warmup_steps": 1,
                 "learning_rate": 0.01,
@@ -77,7 +77,7 @@ def weights(output: Path) -> str:
     return hashlib.sha256((output / "model" / "model.safetensors").read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("recipe", [{}, RECIPE, {**RECIPE, "result": "last", "recompute": True}])
+@pytest.mark.parametrize("recipe", [{}, RECIPE, {**RECIPE, "result": "last", "activation_checkpointing": True}])
 @pytest.mark.parametrize("order", ["shuffled", "stateful"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_recorded_steps_and_killed_runs_end_with_the_same_weights(
@@ -126,8 +126,8 @@ def test_what_is_dropped_depends_neither_on_the_device_nor_on_parts_nor_on_recom
 
     expected = losses("cpu", device="cpu")
     assert losses("gpu") == pytest.approx(expected, rel=1e-4)
-    assert losses("whole", micro_batch_sequences=4) == pytest.approx(expected, rel=1e-4)
-    assert losses("recomputed", recompute=True) == pytest.approx(expected, rel=1e-4)
+    assert losses("whole", micro_batch_size=4) == pytest.approx(expected, rel=1e-4)
+    assert losses("recomputed", activation_checkpointing=True) == pytest.approx(expected, rel=1e-4)
     assert losses("other", seed=2) != pytest.approx(expected, rel=1e-4)
 
 

@@ -41,7 +41,7 @@ def test_two_gpus_of_one_node_are_asked_for_and_the_command_is_started_once(watc
 
 
 def test_a_run_on_two_nodes_has_one_launcher_and_one_gpu_on_each(watched, trained):
-    watched.configure_training(device="auto", processes=2, nodes=2, stage_directory="$TMPDIR/staged tokens")
+    watched.configure_training(device="auto", processes=2, nodes=2, staging_directory="$TMPDIR/staged tokens")
     snakemake = watched.start("train")
     job = watched.running_job()
     assert (job["partition"], job["node_count"]) == ("gpu", "2")

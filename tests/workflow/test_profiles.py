@@ -38,7 +38,7 @@ def resources(plan: Outcome, rule: str) -> dict[str, str]:
 
 
 def test_the_plan_shows_what_slurm_will_be_asked_for(project):
-    configure(project, device="auto", processes=4, nodes=2, batch_sequences=4)
+    configure(project, device="auto", processes=4, nodes=2, batch_size=4)
     plan = plan_on_slurm(project)
     training = resources(plan, "train_run")
     asked = {"slurm_partition": "gpu", "runtime": "1440", "mem_mb": "16000", "gpu": "4", "nodes": "2"}
@@ -87,8 +87,8 @@ def test_commands_that_use_a_gpu_hold_as_many_as_the_rule_asks_for(project):
 def test_where_tokens_are_staged_is_no_reason_to_train_again(project):
     configure(project)
     before = project.snakemake("--dry-run", "--printshellcmds", "train").text
-    configure(project, stage_directory="/scratch/$USER")
+    configure(project, staging_directory="/scratch/$USER")
     after = project.snakemake("--dry-run", "--printshellcmds", "train").text
-    assert "--stage-directory='/scratch/$USER'" in after
+    assert "--staging-directory='/scratch/$USER'" in after
     settings = [set(re.findall(r"--settings '(\{\"architecture.*?\})' ", text)) for text in (before, after)]
     assert settings[0] == settings[1] != set()

@@ -330,7 +330,7 @@ def settings_of_run(wildcards) -> str:
     """Everything that defines a run, as one line of JSON; where its tokens are staged does not."""
     return embeddable_json(
         RUNS[wildcards.run].model_dump(
-            mode="json", exclude={"training": {"stage_directory"}}
+            mode="json", exclude={"training": {"staging_directory"}}
         )
     )
 

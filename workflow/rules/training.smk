@@ -41,7 +41,7 @@ rule train_run:
         mpi=several_nodes(lambda training: "srun"),
         tasks=several_nodes(lambda training: training.nodes),
         # Not a parameter: another disk is no reason to train again.
-        stage=lambda wildcards: training_of(wildcards).stage_directory or "",
+        stage=lambda wildcards: training_of(wildcards).staging_directory or "",
     params:
         code=code("train_run"),
         settings=settings_of_run,
@@ -49,7 +49,7 @@ rule train_run:
         gpu_command("train_run")
         + " --run {wildcards.run} --settings {params.settings:q} --tokens tokens"
         " --output runs/{wildcards.run} --state-directory state/{wildcards.run}"
-        " --stage-directory={resources.stage:q}"
+        " --staging-directory={resources.stage:q}"
 
 
 # The baseline `untrained` is the first run before its first step.

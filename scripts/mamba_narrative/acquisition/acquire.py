@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mamba_narrative.acquisition.acceptance import LASTING, REFUSALS, NotAccepted, check_rights, excluded_by_catalogue
 from mamba_narrative.acquisition.bulk import bring_members, is_address, local_copy
-from mamba_narrative.acquisition.choice import choose
+from mamba_narrative.acquisition.choice import choose_books
 from mamba_narrative.acquisition.fetching import Fetcher
 from mamba_narrative.acquisition.lock import LockedBook, read_lock
 from mamba_narrative.acquisition.mirrors import bring_files
@@ -78,7 +78,7 @@ async def _from_gutenberg(
         if pinned is not None:
             wanted = {book_id: book.entry for book_id, book in pinned.items()}
         else:
-            wanted = choose(await _catalogue(store, settings, fetcher), settings.choose)
+            wanted = choose_books(await _catalogue(store, settings, fetcher), settings.choose)
         wishes, absent = _to_do(wanted, store, settings, pinned, earlier)
         if wishes:
             bring = bring_members if settings.gutenberg.method == "archive" else bring_files

@@ -12,7 +12,7 @@ UNKNOWN = CatalogueEntry("", ())
 """Stands for a book of which no catalogue says anything."""
 
 
-def choose(catalogue: Mapping[str, CatalogueEntry], settings: ChoiceSettings) -> dict[str, CatalogueEntry]:
+def choose_books(catalogue: Mapping[str, CatalogueEntry], settings: ChoiceSettings) -> dict[str, CatalogueEntry]:
     """The wanted books by id. Ids that are asked for by name need not be in the catalogue."""
     if settings.ids:
         chosen = {book_id: catalogue.get(book_id, UNKNOWN) for book_id in settings.ids}

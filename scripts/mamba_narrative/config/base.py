@@ -10,6 +10,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from mamba_narrative.config.renamed import RENAMED
+
 Item = TypeVar("Item")
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?"
 """Names of runs and models, which are names of folders too."""
@@ -36,10 +38,14 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _values_are_what_they_look_like(cls, data: Any) -> Any:
-        """Refuse what Python would take: ``True`` as the number 1, and characters that no file or command can hold."""
+        """Refuse what Python would take: ``True`` as the number 1, and characters that no file or command can hold.
+
+        A name that was replaced is refused with the one that replaced it.
+        """
         if not isinstance(data, Mapping):
             return data
-        faults: list[InitErrorDetails] = []
+        renamed = {old: new for old, new in RENAMED.items() if old in data and new in cls.model_fields}
+        faults = [_fault(old, data[old], f"this setting is called {new} now") for old, new in renamed.items()]
         for key in (key for key in data if key in cls.model_fields):
             switch = cls.model_fields[key].annotation is bool
             for item in data[key] if isinstance(data[key], list | tuple) else [data[key]]:

@@ -20,7 +20,7 @@ class LikelihoodSettings(Section):
     """Only the beginning of longer books is scored; null: whole books."""
     context_tokens: int = Field(default=2_048, ge=16, le=1_048_576)
     """Tokens computed at once; the state is carried along the book, so this changes memory, not results."""
-    books_at_once: int | None = Field(default=None, ge=1, le=1_024)
+    batch_size: int | None = Field(default=None, ge=1, le=1_024)
     """Books read side by side; more use a GPU better and take more memory, without changing results. null: 4, 16 on a
     GPU."""
     bootstrap_samples: int = Field(default=2_000, ge=100, le=100_000)
@@ -90,7 +90,7 @@ class ContextSettings(Section):
     """Tokens of each book's beginning that are read in their order and shuffled."""
     piece_tokens: int = Field(default=2_048, ge=16, le=1_048_576)
     """Tokens computed at once along a book; this changes memory, not results."""
-    rows_at_once: int = Field(default=4, ge=1, le=1_024)
+    batch_size: int = Field(default=4, ge=1, le=1_024)
     """Short contexts are computed side by side, up to so many times `piece_tokens`."""
     bootstrap_samples: int = Field(default=2_000, ge=100, le=100_000)
     """Resamples of books behind each 95 % interval."""

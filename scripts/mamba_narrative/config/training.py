@@ -30,7 +30,7 @@ class TrainingSettings(Section):
     """Length of the run as tokens seen, rounded up to whole steps; null: see steps, epochs."""
     sequence_length: int = Field(default=2_048, ge=8, le=1_048_576)
     """Tokens of one training window."""
-    batch_sequences: int = Field(default=32, ge=1, le=65_536)
+    batch_size: int = Field(default=32, ge=1, le=65_536)
     """Windows of one update."""
     order: Literal["shuffled", "stateful"] = "shuffled"
     """shuffled: windows of all books in random order; stateful: each row of the batch reads one book after the other
@@ -38,23 +38,23 @@ class TrainingSettings(Section):
     window_offsets: Literal["fixed", "random"] = "fixed"
     """Where shuffled windows cut a book. fixed: at multiples of sequence_length, so that a token has the same tokens
     before it in every epoch; random: shifted by an offset that each book draws anew each epoch."""
-    micro_batch_sequences: int | None = Field(default=None, ge=1, le=65_536)
+    micro_batch_size: int | None = Field(default=None, ge=1, le=65_536)
     """Windows computed at once; smaller parts of a batch are accumulated, with the same result. null: as many as fit
     into the GPU's memory (found once for a run), on the CPU all."""
     processes: int = Field(default=1, ge=1, le=4_096)
     """Processes that share each batch, one a GPU; the results are the same up to rounding."""
-    gradient_reduction: Literal["float32", "bfloat16"] = "float32"
+    reduce_dtype: Literal["float32", "bfloat16"] = "float32"
     """Type in which several processes exchange and add up their gradients; bfloat16 halves what travels and rounds the
     sums, so use it where the connection between GPUs is slow. Without effect for one process."""
     nodes: int = Field(default=1, ge=1, le=1_024)
     """Machines that the processes are spread over evenly; more than one needs SLURM."""
-    stage_directory: PathOfAnotherMachine | None = None
+    staging_directory: PathOfAnotherMachine | None = None
     """Folder on a disk of the machine that trains, such as `$TMPDIR` or `/scratch/$USER` (variables are those of that
     machine): token arrays are copied there first and removed at the end. null: they are read where they are."""
     cuda_graphs: bool = True
     """On a GPU, record the kernels of a step once and replay them: the same numbers, and a slow processor cannot hold
     the GPU up. Takes the memory of a step for good."""
-    recompute: bool = False
+    activation_checkpointing: bool = False
     """Keep the inputs of each block only and compute the rest again for the gradients: less memory, a third slower."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """adamw: for all parameters; muon: Muon for the layers' matrices, AdamW for the rest, with one learning rate and
@@ -63,22 +63,22 @@ class TrainingSettings(Section):
     """Muon's share of the past in its momentum."""
     muon_nesterov: bool = True
     """Whether Muon looks ahead: the momentum counts once more beside the gradient."""
-    muon_split_joined: bool = False
+    muon_split_fused: bool = False
     """Whether Muon takes matrices that one product joins (queries, keys and values; Mamba's x and z) apart; else such a
     matrix counts as one."""
     learning_rate: float = Field(default=6e-4, ge=1e-9, le=10)
     """Peak learning rate."""
     schedule: Literal["cosine", "wsd"] = "cosine"
     """cosine: after the warmup the learning rate falls along half a cosine; wsd: it stays, then falls as 1 - sqrt over
-    decay_share. Either ends with the last step: weights from before (by stop_after_validations, or as the best ones)
+    decay_ratio. Either ends with the last step: weights from before (by early_stopping_patience, or as the best ones)
     are not annealed."""
-    decay_share: float = Field(default=0.2, ge=0.001, le=1)
+    decay_ratio: float = Field(default=0.2, ge=0.001, le=1)
     """Share of the steps over which wsd lets the learning rate fall."""
-    min_learning_rate_share: float = Field(default=0.1, ge=0, le=1)
+    min_lr_ratio: float = Field(default=0.1, ge=0, le=1)
     """The learning rate ends at this share of the peak."""
     warmup_steps: int = Field(default=500, ge=0, le=100_000_000)
     """Steps of linear warmup."""
-    warmup_share: float | None = Field(default=None, ge=0, le=0.99)
+    warmup_ratio: float | None = Field(default=None, ge=0, le=0.99)
     """Share of the steps that is warmup, in place of warmup_steps; null: warmup_steps."""
     weight_decay: float = Field(default=0.1, ge=0, le=10)
     """On matrices only: not on A_log, D, biases and norms. A step shrinks them by the learning rate times this."""
@@ -96,7 +96,7 @@ class TrainingSettings(Section):
     """AdamW's first moment."""
     beta2: float = Field(default=0.95, ge=0, le=0.99999)
     """AdamW's second moment."""
-    clip_grad_norm: float = Field(default=1.0, ge=1e-6, le=1e9)
+    max_grad_norm: float = Field(default=1.0, ge=1e-6, le=1e9)
     """Gradients are scaled down to this norm."""
     z_loss: float = Field(default=0.0, ge=0, le=1)
     """Weight of the mean squared logarithm of the softmax's denominator, which keeps scores from drifting.
@@ -122,7 +122,7 @@ class TrainingSettings(Section):
     """Newest checkpoints kept."""
     keep_every_steps: int | None = Field(default=None, ge=1, le=100_000_000)
     """Checkpoints at multiples of this step are kept for good, in results/state; null: none."""
-    stop_after_validations: int | None = Field(default=None, ge=1, le=1_000_000)
+    early_stopping_patience: int | None = Field(default=None, ge=1, le=1_000_000)
     """End the run after so many validations in a row without a new best (of the average where that is the result).
     null: train all steps."""
     result: Literal["last", "best", "ema"] = "last"
@@ -149,29 +149,26 @@ class TrainingSettings(Section):
         if sum(value is not None for value in lengths.values()) != 1:
             found = ", ".join(f"{name}: {'null' if value is None else value}" for name, value in lengths.items())
             raise ValueError(f"one of steps, epochs and tokens must be set and the others be null, found {found}")
-        if self.steps is not None and self.warmup_share is None and self.warmup_steps > self.steps:
+        if self.steps is not None and self.warmup_ratio is None and self.warmup_steps > self.steps:
             raise ValueError(f"warmup_steps ({self.warmup_steps}) must not exceed steps ({self.steps})")
         shares = [share for share, _ in self.weight_decay_schedule]
         if shares != sorted(set(shares)):
             raise ValueError(f"weight_decay_schedule: shares of the run must rise from point to point, found {shares}")
         if self.result == "ema" and self.ema_decay is None:
             raise ValueError("result is ema, but no average is kept: set ema_decay, such as 0.999")
-        if self.batch_sequences * self.sequence_length > _MOST_TOKENS_OF_A_BATCH:
+        if self.batch_size * self.sequence_length > _MOST_TOKENS_OF_A_BATCH:
             raise ValueError(
-                f"batch_sequences ({self.batch_sequences}) x sequence_length ({self.sequence_length}) are more than "
+                f"batch_size ({self.batch_size}) x sequence_length ({self.sequence_length}) are more than "
                 f"{_MOST_TOKENS_OF_A_BATCH:,} tokens a step"
             )
-        if self.batch_sequences % self.processes:
-            raise ValueError(
-                f"batch_sequences ({self.batch_sequences}) must be a multiple of processes ({self.processes})"
-            )
+        if self.batch_size % self.processes:
+            raise ValueError(f"batch_size ({self.batch_size}) must be a multiple of processes ({self.processes})")
         if self.window_offsets == "random" and self.order == "stateful":
             raise ValueError("window_offsets random is for order shuffled: stateful rows read on where they ended")
         if self.processes % self.nodes:
             raise ValueError(f"processes ({self.processes}) must be a multiple of nodes ({self.nodes})")
-        if self.micro_batch_sequences and self.batch_sequences % self.micro_batch_sequences:
+        if self.micro_batch_size and self.batch_size % self.micro_batch_size:
             raise ValueError(
-                f"batch_sequences ({self.batch_sequences}) must be a multiple of "
-                f"micro_batch_sequences ({self.micro_batch_sequences})"
+                f"batch_size ({self.batch_size}) must be a multiple of micro_batch_size ({self.micro_batch_size})"
             )
         return self

@@ -147,7 +147,7 @@ def _last_entry(blocks: Sequence[Block], heading: int, short_lines: _ShortLines,
         if lists_pictures and (_FIRST_OF_TEXT.match(block.text) or not known.isdisjoint(map(title_key, block.lines))):
             break
         is_entry = _looks_like_entries(block.lines, number, short_lines) or (lists_pictures and len(block.text) < 80)
-        if _is_prose(block) and not (is_entry and any(map(_has_number, block.lines))):
+        if _is_prose_block(block) and not (is_entry and any(map(_has_number, block.lines))):
             break
         if number > heading + 1 and _begins_text(blocks, number, seen):
             while len(evidence) > 1 and _is_first_number(blocks[heading + len(evidence) - 1]):
@@ -278,11 +278,11 @@ def _is_running_text(block: Block) -> bool:
     """Prose, or a shorter paragraph such as a line of dialogue."""
     text = " ".join(line.strip() for line in block.lines)
     if not _SENTENCE_END.search(text) or _NUMBERED.match(text):
-        return _is_prose(block)
+        return _is_prose_block(block)
     return len(text.split()) >= 4 and (text[0] in "\"“‘'" or sum(map(str.islower, text)) > 0.7 * len(text))
 
 
-def _is_prose(block: Block) -> bool:
+def _is_prose_block(block: Block) -> bool:
     text = " ".join(line.strip() for line in block.lines)
     if _NUMBERED.match(text) and len(block.lines) <= 8:
         return False

@@ -37,7 +37,7 @@ _MIN_RUN_WORDS = 500
 
 
 @dataclass(frozen=True)
-class Section:
+class Work:
     """A stretch of text from a title to the next."""
 
     start: int
@@ -112,16 +112,16 @@ def _lines_in_capitals(text: str) -> list[int]:
     return offsets
 
 
-def _judged(text: str, span: Range, settings: SelectionSettings, doubtful: bool) -> Section:
+def _judged(text: str, span: Range, settings: SelectionSettings, doubtful: bool) -> Work:
     features = measure_text(text[slice(*span)])
     other_share = features.verse_share + features.play_share + features.list_share
     is_narrative = narrates(features, settings) or (
         doubtful and (features.narrative_share >= _DOUBTFUL_NARRATIVE or features.person_rate >= _DOUBTFUL_PERSONS)
     )
-    return Section(*span, features.words, is_narrative and other_share <= settings.max_other_form_share)
+    return Work(*span, features.words, is_narrative and other_share <= settings.max_other_form_share)
 
 
-def _smoothed(sections: Sequence[Section]) -> list[Section]:
+def _smoothed(sections: Sequence[Work]) -> list[Work]:
     """Sections in which short runs of one kind have become what surrounds them; narrative gaps are closed first."""
     smoothed = list(sections)
     for kind in (False, True):
@@ -131,12 +131,12 @@ def _smoothed(sections: Sequence[Section]) -> list[Section]:
             words = sum(section.words for section in smoothed[begin:end])
             if smoothed[begin].is_narrative is kind and words < _MIN_RUN_WORDS and is_inside:
                 smoothed[begin:end] = [
-                    Section(section.start, section.end, section.words, not kind) for section in smoothed[begin:end]
+                    Work(section.start, section.end, section.words, not kind) for section in smoothed[begin:end]
                 ]
     return smoothed
 
 
-def _runs(sections: Sequence[Section]) -> list[Range]:
+def _runs(sections: Sequence[Work]) -> list[Range]:
     begins = [
         position
         for position, section in enumerate(sections)

@@ -22,7 +22,7 @@ from mamba_narrative.corpus.catalogue import FORM_GENRES, CatalogueEntry, genre_
 from mamba_narrative.corpus.features import TextFeatures, measure_text, narrates, reads_like_fact
 from mamba_narrative.corpus.language import DetectedLanguage, codes_of_header, detect_language
 from mamba_narrative.corpus.parts import Range, is_collection, narrative_ranges, promises_stories
-from mamba_narrative.corpus.reading import UnreadableBook
+from mamba_narrative.corpus.raw_bytes import UnreadableBook
 from mamba_narrative.corpus.selection_table import format_ranges, kept_text
 from mamba_narrative.corpus.stripped_texts import read_stripped_text
 from mamba_narrative.corpus.time_limit import seconds_allowed, time_limit

@@ -18,7 +18,7 @@ from mamba_narrative.corpus.encoding import decode
 from mamba_narrative.corpus.header import Header, parse_header
 from mamba_narrative.corpus.inventory import RawBook, books_by_shard
 from mamba_narrative.corpus.paragraphs import Block, split_blocks
-from mamba_narrative.corpus.reading import UnreadableBook, read_raw
+from mamba_narrative.corpus.raw_bytes import UnreadableBook, read_raw
 from mamba_narrative.corpus.rendering import render
 from mamba_narrative.corpus.spans import Span, mask, without_overlaps
 from mamba_narrative.corpus.time_limit import seconds_allowed, time_limit

@@ -14,7 +14,7 @@ from torch import Tensor
 from mamba_narrative.cuda import elements, runtime
 
 _THREADS = 512
-_PARAMETERS = runtime.Layout(
+_PARAMETERS = runtime.Struct(
     pointers=("scores", "targets", "nats", "z"),
     rows=(),
     sizes=("columns", "vocab_size"),

@@ -17,7 +17,7 @@ from mamba_narrative.cuda import elements, runtime
 LEVELS = 1 << 16
 """Values of one random number."""
 _THREADS = 256
-_PARAMETERS = runtime.Layout(
+_PARAMETERS = runtime.Struct(
     pointers=("x", "draw", "out"),
     rows=(),
     sizes=("rows", "length", "width", "site", "dropped"),

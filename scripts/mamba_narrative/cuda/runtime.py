@@ -28,7 +28,7 @@ _DYNAMIC_SHARED_BYTES = 8
 """``CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES`` of cuda.h."""
 
 
-class Layout:
+class Struct:
     """The one parameter of a kernel: a structure of pointers, then strides of rows, then whole numbers, then others.
 
     Pointers and strides are those of tensors by name; a tensor that is missing or None is a null pointer.

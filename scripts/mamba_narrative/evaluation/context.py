@@ -18,7 +18,7 @@ from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_boo
 from mamba_narrative.evaluation.passages import seed_of
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
 from mamba_narrative.model.interface import LanguageModel, State
-from mamba_narrative.model.reading import BOOKS_AT_ONCE, device_of, piece_limits, read_books
+from mamba_narrative.model.reading import BATCH_SIZE, device_of, piece_limits, read_books
 from mamba_narrative.progress import Progress
 
 _ROWS_OF_PROBABILITIES = 128
@@ -52,7 +52,7 @@ def measure_books(
     model: LanguageModel, books: Sequence[HeldOutBook], end_of_text_id: int, settings: ContextSettings, title: str
 ) -> list[BookContext]:
     """All measures of each book. A book too short for the targets of the longest context has none."""
-    deepest, at_once = max(settings.context_tokens), BOOKS_AT_ONCE[device_of(model).type]
+    deepest, at_once = max(settings.context_tokens), BATCH_SIZE[device_of(model).type]
     starts = [
         target_starts(book, deepest, settings.spans_per_book, settings.span_tokens, settings.seed) for book in books
     ]
@@ -82,7 +82,7 @@ def _measure_book(
     whole: WholeBook,
 ) -> BookContext:
     """The measures of one book that has been read whole."""
-    targets, at_once = _targets(starts, settings), settings.piece_tokens * settings.rows_at_once
+    targets, at_once = _targets(starts, settings), settings.piece_tokens * settings.batch_size
     context_nats, remembrance = {}, {}
     for context in settings.context_tokens if len(targets) else ():
         hidden = hidden_after(model, book.ids, starts, context, settings.span_tokens, at_once)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mamba_narrative.evaluation.book_texts import BookText, prose_runs
 from mamba_narrative.evaluation.passages import seed_of
 from mamba_narrative.evaluation.scoring import Trial
 from mamba_narrative.evaluation.text_statistics import split_sentences
-from mamba_narrative.evaluation.windows import BookText, prose_runs
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")

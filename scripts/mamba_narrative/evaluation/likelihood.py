@@ -19,7 +19,7 @@ from mamba_narrative.evaluation.likelihood_report import BookLosses, write_likel
 from mamba_narrative.evaluation.position import range_count, sum_by_range
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
 from mamba_narrative.model.interface import LanguageModel
-from mamba_narrative.model.reading import BOOKS_AT_ONCE, even_limits, read_books
+from mamba_narrative.model.reading import BATCH_SIZE, even_limits, read_books
 from mamba_narrative.progress import Progress
 
 
@@ -32,7 +32,7 @@ def evaluate_likelihood(run_directory: Path, tokens: Path, settings: LikelihoodS
     device = choose_device(settings.device)
     model = load_run(run_directory, tokenizer, device)
     books = held_out_books(test, tokenizer, settings.max_tokens_per_book)
-    at_once = settings.books_at_once or BOOKS_AT_ONCE[device.type]
+    at_once = settings.batch_size or BATCH_SIZE[device.type]
     with Progress(f"{run_directory.name}: scoring", sum(len(book.ids) for book in books), "tokens") as progress:
         losses = score_books(model, books, test.end_of_text_id, settings.context_tokens, at_once, progress)
     write_likelihood(run_directory.name, losses, settings, output)
@@ -44,19 +44,19 @@ def score_books(
     books: Sequence[HeldOutBook],
     end_of_text_id: int,
     context_tokens: int,
-    books_at_once: int,
+    batch_size: int,
     progress: Progress,
 ) -> BookLosses:
     """Losses of all tokens of ``books``, which keep their order.
 
-    context_tokens: length of a piece; books_at_once: books read side by side. Both change memory and speed, and the
+    context_tokens: length of a piece; batch_size: books read side by side. Both change memory and speed, and the
     result by rounding only. Raises UserError for a probability that is not finite.
     """
     ranges = range_count(max(len(book.ids) for book in books))
     nats = np.zeros((len(books), ranges))
     texts, book_ids = [book.ids for book in books], [book.book_id for book in books]
     limits = even_limits(max(map(len, texts)), context_tokens)
-    for piece in read_books(model, texts, end_of_text_id, limits, books_at_once):
+    for piece in read_books(model, texts, end_of_text_id, limits, batch_size):
         for number, losses in zip(piece.books, piece_losses(model, piece, book_ids), strict=True):
             nats[number] += sum_by_range(piece.start, losses, ranges)
         progress.advance(sum(piece.lengths))

@@ -24,7 +24,7 @@ from mamba_narrative.evaluation.likelihood import score_books
 from mamba_narrative.evaluation.likelihood_report import BookLosses, likelihood_metrics, write_books
 from mamba_narrative.evaluation.trained_run import choose_device
 from mamba_narrative.io import read_json
-from mamba_narrative.model.reading import BOOKS_AT_ONCE
+from mamba_narrative.model.reading import BATCH_SIZE
 from mamba_narrative.model.storage import load_model
 from mamba_narrative.model.weight_files import read_shapes
 from mamba_narrative.progress import Progress
@@ -84,7 +84,7 @@ class _MambaReader:
         device = choose_device(self.settings.device)
         model = load_model(self.folder, device)
         pieces = self.settings.context_tokens
-        at_once = self.settings.books_at_once or BOOKS_AT_ONCE[device.type]
+        at_once = self.settings.batch_size or BATCH_SIZE[device.type]
         return score_books(model, books, first_id, pieces, at_once, progress).nats.sum(axis=1)
 
 
@@ -94,7 +94,7 @@ class _WindowReader:
 
     model: Any
     window: int
-    rows_at_once: int
+    batch_size: int
 
     @property
     def reads(self) -> str:
@@ -105,9 +105,9 @@ class _WindowReader:
         sums = []
         for book in books:
             text = torch.from_numpy(np.concatenate(([first_id], book.ids)).astype(np.int64)).to(self.model.device)
-            spans, nats = list(window_spans(len(book.ids), self.window)), 0.0
-            for first in range(0, len(spans), self.rows_at_once):
-                group = spans[first : first + self.rows_at_once]
+            spans, nats = list(token_windows(len(book.ids), self.window)), 0.0
+            for first in range(0, len(spans), self.batch_size):
+                group = spans[first : first + self.batch_size]
                 rows = torch.stack([text[span.start : span.end + 1] for span in group])
                 scores = self.model(input_ids=rows[:, :-1]).logits.float()
                 losses = scores.logsumexp(-1) - scores.gather(-1, rows[:, 1:, None]).squeeze(-1)
@@ -123,7 +123,7 @@ class _WindowReader:
 
 
 @dataclass(frozen=True)
-class Span:
+class TokenWindow:
     """Tokens ``start`` ... ``end - 1`` are read, those from ``scored_from`` on are scored."""
 
     start: int
@@ -131,13 +131,13 @@ class Span:
     end: int
 
 
-def window_spans(tokens: int, window: int) -> Iterator[Span]:
+def token_windows(tokens: int, window: int) -> Iterator[TokenWindow]:
     """Windows that score each of ``tokens`` once; those after the first overlap the one before by half a window."""
     end = 0
     while end < tokens:
         scored_from = end
         end = min(tokens, end + (window // 2 if end else window))
-        yield Span(max(0, end - window), scored_from, end)
+        yield TokenWindow(max(0, end - window), scored_from, end)
 
 
 def _open_reader(folder: Path, published: PublishedModel, settings: LikelihoodSettings) -> _Reader:
@@ -152,7 +152,7 @@ def _open_reader(folder: Path, published: PublishedModel, settings: LikelihoodSe
         raise UserError(f"{folder / 'config.json'}: no longest context; set context_tokens of {published.name!r}")
     device = choose_device(settings.device)
     model = _open_in_transformers(folder).to(device).eval()
-    return _WindowReader(model, window, 1 if device.type == "cpu" else settings.books_at_once or 4)
+    return _WindowReader(model, window, 1 if device.type == "cpu" else settings.batch_size or 4)
 
 
 def _open_in_transformers(folder: Path) -> Any:

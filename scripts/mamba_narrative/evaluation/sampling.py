@@ -34,7 +34,7 @@ def random_numbers(passages: Sequence[Passage], seed: int, count: int) -> Tensor
     return torch.stack(rows)
 
 
-def draw(scores: Tensor, uniforms: Tensor, temperature: float, top_p: float) -> Tensor:
+def sample_tokens(scores: Tensor, uniforms: Tensor, temperature: float, top_p: float) -> Tensor:
     """Token ids int64 [rows, draws] for uniform numbers [rows, draws], from scores [rows, vocabulary].
 
     From softmax(scores / temperature) only the most likely tokens are kept, as few as hold ``top_p`` together; the
@@ -70,7 +70,7 @@ def continue_passages(
     temperature: float,
     top_p: float,
     progress: Progress,
-    rows_at_once: int | None = None,
+    batch_size: int | None = None,
 ) -> npt.NDArray[np.uint16]:
     """Continuations uint16 [rows, tokens] of ``prompts`` [rows, prompt tokens], with ``uniforms`` [rows, tokens].
 
@@ -78,7 +78,7 @@ def continue_passages(
     UserError where the model's scores are not numbers.
     """
     device = next(model.parameters()).device
-    at_once = rows_at_once or _ROWS_AT_ONCE.get(device.type, _ROWS_AT_ONCE["cpu"])
+    at_once = batch_size or _ROWS_AT_ONCE.get(device.type, _ROWS_AT_ONCE["cpu"])
     groups = []
     for first in range(0, len(prompts), at_once):
         rows = slice(first, first + at_once)
@@ -90,7 +90,7 @@ def continue_passages(
             # Looked at once, at the end: each look would wait for the device.
             finite &= scores[:, : model.vocab_size].isfinite().all()
             scores[:, end_of_text_id] = float("-inf")
-            read = draw(scores, numbers[:, step : step + 1], temperature, top_p)
+            read = sample_tokens(scores, numbers[:, step : step + 1], temperature, top_p)
             columns.append(read)
             progress.advance(len(read))
         if not finite:

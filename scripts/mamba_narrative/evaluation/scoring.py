@@ -14,7 +14,7 @@ from torch import Tensor
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.book_reading import piece_losses, predict
 from mamba_narrative.model.interface import LanguageModel, State
-from mamba_narrative.model.reading import BOOKS_AT_ONCE, device_of, even_limits, read_books
+from mamba_narrative.model.reading import BATCH_SIZE, device_of, even_limits, read_books
 from mamba_narrative.progress import Progress
 
 Ids = npt.NDArray[np.uint16]
@@ -98,7 +98,7 @@ class ModelScorer:
         """See ``Scorer``; side by side in pieces with carried state, in constant memory."""
         found: list[list[Losses]] = [[] for _ in texts]
         limits = even_limits(max(map(len, texts), default=0), _PIECE_TOKENS)
-        at_once = BOOKS_AT_ONCE.get(self._device.type, BOOKS_AT_ONCE["cpu"])
+        at_once = BATCH_SIZE.get(self._device.type, BATCH_SIZE["cpu"])
         names = [f"number {number}" for number in range(1, len(texts) + 1)]
         with Progress(self._title, sum(map(len, texts)), "tokens") as progress:
             for piece in read_books(self._model, texts, self._end_of_text_id, limits, at_once):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mamba_narrative.errors import UserError
-from mamba_narrative.evaluation.sampling import draw
+from mamba_narrative.evaluation.sampling import sample_tokens
 from mamba_narrative.model.decoding import Decoder
 from mamba_narrative.model.interface import LanguageModel
 from mamba_narrative.tokens.tokenizer import Tokenizer
@@ -65,7 +65,7 @@ def continuation_ids(
 
 
 def _drawn(scores: Tensor, number: Tensor, temperature: float, top_p: float) -> Tensor:
-    return draw(scores, number.view(1, 1).to(scores.device), temperature, top_p)
+    return sample_tokens(scores, number.view(1, 1).to(scores.device), temperature, top_p)
 
 
 def stream_text(

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mamba_narrative.config.evaluation import StructureSettings
+from mamba_narrative.evaluation.book_texts import BookText, book_texts, paragraph_windows, sentence_windows
 from mamba_narrative.evaluation.cases import Case, mean_over_books, write_cases
-from mamba_narrative.evaluation.chapters import CHOICES, chapter_trials, choose, shortened
 from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.held_out import SPLIT, held_out_books, open_tokens
+from mamba_narrative.evaluation.next_chapter import CHOICES, chapter_trials, choose_openings, shortened_trials
 from mamba_narrative.evaluation.order import exchange_win, exchanges, pairwise_wins, shuffles
 from mamba_narrative.evaluation.scoring import Losses, ModelScorer, Scorer, Trial
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
-from mamba_narrative.evaluation.windows import BookText, book_texts, paragraph_windows, sentence_windows
 from mamba_narrative.io import write_text
-from mamba_narrative.tokens.chapters import Heading, read_chapters
+from mamba_narrative.tokens.chapter_headings import Heading, read_chapters
 from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
@@ -97,8 +97,8 @@ def structure_cases(scorer: Scorer, trials: StructureTrials) -> dict[str, list[C
 
 def chapter_cases(scorer: Scorer, trials: Sequence[Trial], prefix_tokens: int) -> list[Case]:
     """Scores of next chapters with at most ``prefix_tokens`` tokens before them; trials come in whole groups."""
-    scored = scorer.score(shortened(trials, prefix_tokens))
-    wins = [win for first in range(0, len(scored), CHOICES) for win in choose(scored[first : first + CHOICES])]
+    scored = scorer.score(shortened_trials(trials, prefix_tokens))
+    wins = [win for first in range(0, len(scored), CHOICES) for win in choose_openings(scored[first : first + CHOICES])]
     return [Case(trial.book_id, win) for trial, win in zip(trials, wins, strict=True)]
 
 

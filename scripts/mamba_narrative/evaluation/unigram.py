@@ -15,7 +15,7 @@ from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_boo
 from mamba_narrative.evaluation.likelihood_report import BookLosses, write_likelihood
 from mamba_narrative.evaluation.passages import Passage, choose_passages
 from mamba_narrative.evaluation.position import range_count, sum_by_range
-from mamba_narrative.evaluation.sampling import draw, random_numbers
+from mamba_narrative.evaluation.sampling import random_numbers, sample_tokens
 from mamba_narrative.evaluation.scoring import TokenScorer
 from mamba_narrative.evaluation.structure import read_trials, write_structure
 from mamba_narrative.evaluation.words import write_words
@@ -34,7 +34,7 @@ def evaluate_unigram(tokens: Path, settings: EvaluationSettings, output: Path) -
     train, _ = open_tokens(tokens, "train")
     losses_of = token_losses(train.ids, tokenizer.vocab_size)
     books = held_out_books(test, tokenizer, settings.likelihood.max_tokens_per_book)
-    write_likelihood(NAME, score_books(losses_of, books), settings.likelihood, output)
+    write_likelihood(NAME, unigram_losses(losses_of, books), settings.likelihood, output)
     generation = settings.generation
     passages = choose_passages(
         test, generation.prompts, generation.prompt_tokens, generation.continuation_tokens, generation.passage_seed
@@ -65,7 +65,7 @@ def token_losses(training: npt.NDArray[np.uint16], vocab_size: int) -> npt.NDArr
     return np.log(len(training) + vocab_size) - np.log(counts + 1)
 
 
-def score_books(losses_of: npt.NDArray[np.float64], books: Sequence[HeldOutBook]) -> BookLosses:
+def unigram_losses(losses_of: npt.NDArray[np.float64], books: Sequence[HeldOutBook]) -> BookLosses:
     """Losses of all tokens of ``books``; ``losses_of``: float64 [vocabulary]."""
     ranges = range_count(max(len(book.ids) for book in books))
     return BookLosses(books, np.stack([sum_by_range(0, losses_of[book.ids], ranges) for book in books]))
@@ -84,4 +84,9 @@ def sample(
     scores = -torch.from_numpy(losses_of)
     scores[end_of_text_id] = float("-inf")
     uniforms = random_numbers(passages, seed, tokens)
-    return draw(scores[None], uniforms.reshape(1, -1), temperature, top_p).reshape(-1, tokens).numpy().astype(np.uint16)
+    return (
+        sample_tokens(scores[None], uniforms.reshape(1, -1), temperature, top_p)
+        .reshape(-1, tokens)
+        .numpy()
+        .astype(np.uint16)
+    )

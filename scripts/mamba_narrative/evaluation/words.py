@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mamba_narrative.config.evaluation import WordsSettings
+from mamba_narrative.evaluation.book_texts import book_texts
 from mamba_narrative.evaluation.cases import Case, mean_over_books, write_cases
 from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
@@ -25,7 +26,6 @@ from mamba_narrative.evaluation.names import (
 from mamba_narrative.evaluation.passages import seed_of
 from mamba_narrative.evaluation.scoring import ModelScorer, Scorer, Trial
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
-from mamba_narrative.evaluation.windows import book_texts
 from mamba_narrative.io import write_text
 from mamba_narrative.tokens.tokenizer import Tokenizer
 

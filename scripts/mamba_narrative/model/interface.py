@@ -50,7 +50,7 @@ class LanguageModel(nn.Module, ABC):
     dropped: Dropout = Dropout()
     """What is dropped: nothing but inside of ``dropping``. Architectures heed the rates that their settings name in
     ``dropouts``."""
-    recompute: bool = False
+    activation_checkpointing: bool = False
     """Whether blocks keep their inputs only and are computed again for the gradients. Architectures heed it."""
 
     @property

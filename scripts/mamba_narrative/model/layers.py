@@ -63,7 +63,7 @@ def padded_rows(vocab_size: int, multiple: int) -> int:
     return -(-vocab_size // multiple) * multiple
 
 
-def recomputed(block: nn.Module, *arguments: Any) -> Any:
+def checkpointed(block: nn.Module, *arguments: Any) -> Any:
     """What ``block`` returns; only its inputs are kept, it is computed again for the gradients."""
     # What is dropped (`dropout`) is dropped again, and the states of torch's random numbers cannot be read while a CUDA
     # graph is recorded.

@@ -19,10 +19,10 @@ from mamba_narrative.model.interface import LanguageModel, Role, State
 from mamba_narrative.model.layers import (
     EMBEDDING_STD,
     RMSNorm,
+    checkpointed,
     compute_dtype,
     embed,
     padded_rows,
-    recomputed,
     untied_head,
 )
 from mamba_narrative.model.scan.convolution import causal_conv
@@ -213,8 +213,8 @@ class MambaLanguageModel(LanguageModel):
         for index, layer in enumerate(self.layers()):
             window, scan_state = (None, None) if state is None else (state[f"{index}.window"], state[f"{index}.scan"])
             arguments = (residual, update, self.dropped.update(index), window, scan_state, resets)
-            if self.recompute and torch.is_grad_enabled():
-                residual, update, *states = recomputed(layer, *arguments)
+            if self.activation_checkpointing and torch.is_grad_enabled():
+                residual, update, *states = checkpointed(layer, *arguments)
             else:
                 residual, update, *states = layer(*arguments)
             after[f"{index}.window"], after[f"{index}.scan"] = states

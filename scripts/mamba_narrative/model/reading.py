@@ -17,7 +17,7 @@ from mamba_narrative.model.interface import LanguageModel, State
 
 Ids = npt.NDArray[np.uint16]
 
-BOOKS_AT_ONCE = {"cpu": 4, "cuda": 16}
+BATCH_SIZE = {"cpu": 4, "cuda": 16}
 """Books read side by side: a matter of memory and speed, and of the result by rounding only."""
 
 
@@ -45,17 +45,17 @@ def device_of(model: LanguageModel) -> torch.device:
 
 
 def read_books(
-    model: LanguageModel, texts: Sequence[Ids], end_of_text_id: int, limits: Sequence[int], books_at_once: int
+    model: LanguageModel, texts: Sequence[Ids], end_of_text_id: int, limits: Sequence[int], batch_size: int
 ) -> Iterator[Piece]:
-    """The pieces of whole books, ``books_at_once`` side by side, each read from an end of text with its state carried.
+    """The pieces of whole books, ``batch_size`` side by side, each read from an end of text with its state carried.
 
     limits: ends of the pieces in tokens, rising to at least the longest book (see ``piece_limits``).
     """
     device = device_of(model)
     # Books of similar length side by side; as the longest comes first, those that go on are the first rows.
     by_length = sorted(range(len(texts)), key=lambda number: -len(texts[number]))
-    for first in range(0, len(texts), books_at_once):
-        group, state, start = by_length[first : first + books_at_once], None, 0
+    for first in range(0, len(texts), batch_size):
+        group, state, start = by_length[first : first + batch_size], None, 0
         for end in limits:
             group = [number for number in group if len(texts[number]) > start]
             if not group:

@@ -20,10 +20,10 @@ from mamba_narrative.model.interface import LanguageModel, Role, State
 from mamba_narrative.model.layers import (
     EMBEDDING_STD,
     RMSNorm,
+    checkpointed,
     compute_dtype,
     embed,
     padded_rows,
-    recomputed,
     untied_head,
 )
 
@@ -166,8 +166,8 @@ class TransformerLanguageModel(LanguageModel):
         for index, block in enumerate(self.layers()):
             keys, values = (None, None) if state is None else (state[f"{index}.keys"], state[f"{index}.values"])
             arguments = (residual, update, keys, values, reading, self.dropped, index)
-            if self.recompute and torch.is_grad_enabled():
-                residual, update, keys, values = recomputed(block, *arguments)
+            if self.activation_checkpointing and torch.is_grad_enabled():
+                residual, update, keys, values = checkpointed(block, *arguments)
             else:
                 residual, update, keys, values = block(*arguments)
             after[f"{index}.keys"], after[f"{index}.values"] = keys, values

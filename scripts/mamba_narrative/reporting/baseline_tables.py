@@ -24,7 +24,7 @@ from mamba_narrative.reporting.tables.table import Schema, Table, markdown_grid,
 _BLOCK = re.compile(r"(<!-- baseline: ([^\n]*) -->\n)((?:(?!<!-- baseline: ).)*?)(<!-- /baseline -->)", re.DOTALL)
 _OF_TRAINING = {
     *("run", "parameters", "seed", "steps", "weights_of_step", "tokens_seen", "epochs", "seconds", "tokens_per_second"),
-    *("share_of_peak_flops", "energy_kwh", "resumed", "validation_bits_per_byte"),
+    *("mfu", "energy_kwh", "resumed", "validation_bits_per_byte"),
 }
 
 

@@ -21,7 +21,7 @@ _ROW_LABELS = {
 
 
 @dataclass(frozen=True)
-class Heading:
+class ColumnHead:
     """A metric as a column: ``definition`` is None where its id is unknown here."""
 
     metric: str
@@ -54,7 +54,7 @@ class Row:
 class Comparison:
     """A table of runs by metrics."""
 
-    headings: tuple[Heading, ...]
+    headings: tuple[ColumnHead, ...]
     rows: tuple[Row, ...]
 
     @property
@@ -76,13 +76,13 @@ def compare(measured: Iterable[Mapping[str, Any]], best: Collection[tuple[str, s
     best: runs and metrics that are marked.
     """
     by_run: dict[str, dict[str, Mapping[str, Any]]] = {}
-    headings: dict[str, Heading] = {}
+    headings: dict[str, ColumnHead] = {}
     for row in measured:
         by_run.setdefault(row["run"], {})[row["metric"]] = row
         definition = DEFINITIONS.get(row["definition"])
         headings.setdefault(
             row["metric"],
-            Heading(
+            ColumnHead(
                 row["metric"],
                 definition.name if definition else row["metric"],
                 row["unit"],

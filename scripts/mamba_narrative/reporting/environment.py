@@ -13,7 +13,7 @@ _STATUSES = {"fail": "failed", "pass": "passed", "skipped": "skipped"}
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckRow:
     """One check: ``status`` is pass, fail or skipped; ``detail`` says what was found, ``remedy`` what to do."""
 
     name: str
@@ -32,7 +32,7 @@ class Check:
 class Environment:
     """All checks, failures first; a sentence that sums them up; versions as pairs of name and text."""
 
-    checks: tuple[Check, ...]
+    checks: tuple[CheckRow, ...]
     sentence: str
     versions: tuple[tuple[str, str], ...]
 
@@ -40,7 +40,7 @@ class Environment:
 def read_environment(report: Mapping[str, Any]) -> Environment:
     """Arrange the report that `verify_environment` wrote."""
     checks = [
-        Check(
+        CheckRow(
             entry["name"],
             entry["status"],
             entry.get("detail") or "",
@@ -54,7 +54,7 @@ def read_environment(report: Mapping[str, Any]) -> Environment:
     return Environment(tuple(ordered), _sentence(checks), tuple(flattened(report.get("versions") or {})))
 
 
-def _sentence(checks: Sequence[Check]) -> str:
+def _sentence(checks: Sequence[CheckRow]) -> str:
     if not checks:
         return "The verification lists no checks."
     counts = Counter(check.status for check in checks)

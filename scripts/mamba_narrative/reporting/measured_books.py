@@ -17,7 +17,7 @@ from mamba_narrative.reporting.sources import BASELINES, PUBLISHED, optional_jso
 LIKELIHOOD = "likelihood"
 GROUPS = (LIKELIHOOD, "context", "structure", "words", "generation")
 # What changes speed and memory, or the interval, but not what is asked.
-_NOT_ASKED = {"device", "bootstrap_samples", "books_at_once", "rows_at_once", "piece_tokens"}
+_NOT_ASKED = {"device", "bootstrap_samples", "batch_size", "piece_tokens"}
 _NOT_ASKED_OF = {LIKELIHOOD: {"context_tokens", "seed"}}
 
 

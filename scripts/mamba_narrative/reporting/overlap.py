@@ -33,7 +33,7 @@ class SplitOverlap:
 
 
 @dataclass(frozen=True)
-class Pair:
+class SharedText:
     """Two books as text, and what they share: shingles (word sequences), and the part of the smaller book."""
 
     book_a: str
@@ -46,7 +46,7 @@ class Pair:
 class Pairs:
     """The pairs with the largest overlap, and a sentence about all of them."""
 
-    shown: tuple[Pair, ...]
+    shown: tuple[SharedText, ...]
     sentence: str
 
 
@@ -83,7 +83,7 @@ def duplicate_pairs(results: Path) -> Pairs | None:
     titles = book_titles(results)
     ranked = sorted(rows, key=lambda row: -(number(row["containment"]) or 0))
     shown = tuple(
-        Pair(
+        SharedText(
             _named(row["book_a"], titles),
             _named(row["book_b"], titles),
             count(number(row["shared"])),

@@ -19,9 +19,9 @@ from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.definitions import DEFINITIONS, HEADLINE, UNSEPARATED, Definition
 from mamba_narrative.io import read_bytes, read_json
 from mamba_narrative.reporting.comparison import Comparison, compare, row_label
-from mamba_narrative.reporting.definitions import definitions_behind, find_definition
 from mamba_narrative.reporting.environment import read_environment
 from mamba_narrative.reporting.formatting import amount, duration, flattened, plural, visible, with_interval
+from mamba_narrative.reporting.glossary import definitions_behind, find_definition
 from mamba_narrative.reporting.overlap import duplicate_pairs, leak_test, moved_books, overlap_between_splits
 from mamba_narrative.reporting.samples import Sample, choose_samples
 from mamba_narrative.reporting.sources import BASELINES, PUBLISHED, book_titles, is_run, optional_json
@@ -36,7 +36,7 @@ from mamba_narrative.reporting.tables.context import CONTEXT, CONTEXTS, RESETS
 from mamba_narrative.reporting.tables.corpus import CORPUS, SELECTION, SPLITS_SCHEMA
 from mamba_narrative.reporting.tables.evaluation import GENERATION, LIKELIHOOD, STRUCTURE, TASKS, WORDS
 from mamba_narrative.reporting.tables.headline import HEADLINE_TABLE
-from mamba_narrative.reporting.tables.paired import PAIRED, best_of
+from mamba_narrative.reporting.tables.ranking import PAIRED, best_of
 from mamba_narrative.reporting.tables.runs import RUNS
 from mamba_narrative.reporting.tables.sanity import SANITY, failed
 from mamba_narrative.reporting.tables.stripping import STRIPPING

@@ -1,4 +1,4 @@
-"""The page about tries of a recipe, made from their records: one JSON file a try (training/tuning.py writes them)."""
+"""The page about tries of a recipe, made from their records: one JSON file a try (`training.try_record`)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,22 @@ from mamba_narrative.reporting.tables.table import markdown_grid
 _KEYS = ("name", "architecture", "model", "training", "data", "validations", "finished")
 _OF_NO_INTEREST = frozenset(
     {
-        *("device", "micro_batch_sequences", "recompute", "cuda_graphs", "processes", "nodes", "gradient_reduction"),
-        *("stage_directory", "validate_every_steps", "validation_tokens", "checkpoint_every_steps", "keep_checkpoints"),
+        *(
+            "device",
+            "micro_batch_size",
+            "activation_checkpointing",
+            "cuda_graphs",
+            "processes",
+            "nodes",
+            "reduce_dtype",
+        ),
+        *(
+            "staging_directory",
+            "validate_every_steps",
+            "validation_tokens",
+            "checkpoint_every_steps",
+            "keep_checkpoints",
+        ),
         *("keep_every_steps", "max_skipped_steps", "result"),
     }
 )

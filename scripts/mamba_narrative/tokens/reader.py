@@ -50,7 +50,7 @@ class TokenFile:
         self.path = Path(directory) / f"{split}.bin"
         self.manifest = _read_manifest(self.path.with_suffix(".json"), split)
         table = self.path.with_suffix(".books.tsv")
-        self.books = read_books(table)
+        self.books = read_book_table(table)
         self._check(table, "books_sha256")
         if len(self.books) != self.manifest["books"]:
             raise _mismatch(table, f"{len(self.books)} books, the manifest says {self.manifest['books']}")
@@ -76,7 +76,7 @@ class TokenFile:
         return self.ids[book.first_token : book.first_token + book.tokens]
 
 
-def read_books(path: Path) -> list[BookTokens]:
+def read_book_table(path: Path) -> list[BookTokens]:
     """The books of a ``.books.tsv``, which must follow each other without gaps. Raises FileFormatError."""
     books, expected = [], 0
     for number, row in enumerate(read_table(path, BOOK_COLUMNS), start=2):

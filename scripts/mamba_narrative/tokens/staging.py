@@ -44,8 +44,8 @@ def staged_tokens(tokens: Path, splits: Sequence[str], directory: str) -> Iterat
         descriptor = os.open(copy.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise UserError(
-            f"training.stage_directory: {copy.parent} cannot be written ({error.strerror}); choose a folder on a disk "
-            "of the machine, or null to read the tokens where they are"
+            f"training.staging_directory: {copy.parent} cannot be written ({error.strerror}); choose a folder on a "
+            "disk of the machine, or null to read the tokens where they are"
         ) from None
     try:
         # A shared lock says "in use". It cannot grow out of the exclusive one of the copying process without a gap in
@@ -65,7 +65,7 @@ def staged_tokens(tokens: Path, splits: Sequence[str], directory: str) -> Iterat
 def _expanded(directory: str) -> Path:
     path = os.path.expanduser(os.path.expandvars(directory))  # noqa: PTH111
     if "$" in path:
-        raise UserError(f"training.stage_directory: {directory}: a variable in it is not set on this machine")
+        raise UserError(f"training.staging_directory: {directory}: a variable in it is not set on this machine")
     return Path(path)
 
 
@@ -74,7 +74,7 @@ def _copy(files: Sequence[Path], copy: Path) -> None:
     free = shutil.disk_usage(copy.parent).free
     if needed > free:
         raise UserError(
-            f"training.stage_directory: {copy.parent} has {free / 1e9:.1f} GB free, the tokens need "
+            f"training.staging_directory: {copy.parent} has {free / 1e9:.1f} GB free, the tokens need "
             f"{needed / 1e9:.1f}; choose another folder, or null to read the tokens where they are"
         )
     _LOG.info("copying %.2f GB of tokens to %s", needed / 1e9, copy)

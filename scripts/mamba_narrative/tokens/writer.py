@@ -27,7 +27,7 @@ from mamba_narrative.io import (
     write_table,
 )
 from mamba_narrative.progress import track
-from mamba_narrative.tokens.reader import BOOK_COLUMNS, DTYPE, TOKEN_BYTES, BookTokens, map_tokens, read_books
+from mamba_narrative.tokens.reader import BOOK_COLUMNS, DTYPE, TOKEN_BYTES, BookTokens, map_tokens, read_book_table
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
 
@@ -131,7 +131,7 @@ def _assemble(
 
 
 def _index_shard(table: Path, tokens_path: Path) -> dict[str, BookTokens]:
-    books = read_books(table)
+    books = read_book_table(table)
     verify(tokens_path)
     map_tokens(tokens_path, sum(book.tokens for book in books))
     return {book.book_id: book for book in books}

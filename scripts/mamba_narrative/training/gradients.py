@@ -15,10 +15,10 @@ from mamba_narrative.model.dropout import Dropout
 from mamba_narrative.model.interface import LanguageModel, State, detach_state
 from mamba_narrative.tokens.batches import Rows
 from mamba_narrative.training.compute import Compute
+from mamba_narrative.training.cuda_graphs import CudaGraphs, PartInputs
 from mamba_narrative.training.flat_gradients import FlatGradients
 from mamba_narrative.training.loss import summed_cross_entropy
 from mamba_narrative.training.processes import Processes
-from mamba_narrative.training.recorded import PartInputs, Recorder
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class GradientSum:
         self._dropout = dropout or Dropout()
         self._processes, self._reduction = processes or Processes(compute.device), reduction
         self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self._recorder = Recorder(self._part) if record and compute.device.type == "cuda" else None
+        self._graphs = CudaGraphs(self._part) if record and compute.device.type == "cuda" else None
 
     def add(
         self,
@@ -79,9 +79,9 @@ class GradientSum:
         ``dropout_key``, signed 64 bits, chooses what is dropped, row by row whatever the parts are.
         """
         several = self._processes.count > 1
-        if self._recorder or several:
+        if self._graphs or several:
             self._gradients.begin()
-        compute = partial(self._part, trial=True) if trial else self._recorder or self._part
+        compute = partial(self._part, trial=True) if trial else self._graphs or self._part
         share = torch.tensor(1 / targets_of_batch).to(self._compute.device, non_blocking=True)
         losses, states = [], []
         for first in range(0, len(rows.inputs), micro_batch):
@@ -98,8 +98,8 @@ class GradientSum:
 
     def forget_recorded(self) -> None:
         """Free what was recorded, which must precede the end of ``processes``."""
-        if self._recorder:
-            self._recorder.forget()
+        if self._graphs:
+            self._graphs.forget()
 
     @cached_property
     def _gradients(self) -> FlatGradients:

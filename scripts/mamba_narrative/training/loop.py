@@ -32,7 +32,7 @@ from mamba_narrative.training.optimizer import Optimizer
 from mamba_narrative.training.processes import Processes
 from mamba_narrative.training.schedule import Schedule, number_of_steps
 from mamba_narrative.training.seeds import derived_seed
-from mamba_narrative.training.validation import Passage, ValidationResult, passages_sha256, validate
+from mamba_narrative.training.validation import Opening, ValidationResult, openings_sha256, validate
 
 _LOG = logging.getLogger(__name__)
 _MEMORY_SHARE = 0.9
@@ -51,7 +51,7 @@ class Trainer:
         model: LanguageModel,
         settings: TrainingSettings,
         batches: Batches,
-        passages: list[Passage],
+        openings: list[Opening],
         compute: Compute,
         folder: Path,
         processes: Processes | None = None,
@@ -62,11 +62,11 @@ class Trainer:
         ``before_writing`` is called before each checkpoint, and raises where this process may not write any more.
         """
         self._before_writing = before_writing or (lambda: None)
-        self.settings, self.batches, self.passages, self.compute = settings, batches, passages, compute
+        self.settings, self.batches, self.openings, self.compute = settings, batches, openings, compute
         self.processes = processes or Processes(compute.device)
-        self.rows = self.processes.rows(settings.batch_sequences)
+        self.rows = self.processes.rows(settings.batch_size)
         self.model = model.to(compute.device).train()
-        self.model.recompute = settings.recompute
+        self.model.activation_checkpointing = settings.activation_checkpointing
         self.average: LanguageModel | None = None
         """The moving average of the weights, as a model."""
         if settings.ema_decay is not None:
@@ -80,12 +80,12 @@ class Trainer:
             keep_state=batches.carries_state,
             record=settings.cuda_graphs,
             processes=self.processes,
-            reduction=getattr(torch, settings.gradient_reduction),
+            reduction=getattr(torch, settings.reduce_dtype),
             dropout=Dropout(settings.embedding_dropout, settings.residual_dropout, settings.attention_dropout),
         )
         self.folder = folder
         self.store = CheckpointStore(folder / "checkpoints", settings.keep_checkpoints, settings.keep_every_steps)
-        self._passages_sha256 = passages_sha256(passages)
+        self._passages_sha256 = openings_sha256(openings)
         self.best = CheckpointStore(folder / f"best-{self._passages_sha256[:16]}", keep=1)
         self.step = self.tokens = self.resumed = self.skipped = 0
         self.seconds = 0.0
@@ -97,7 +97,7 @@ class Trainer:
         self._meter = EnergyMeter(compute.device)
         self._state: State | None = None
         self._skipped_in_a_row = 0
-        self._micro_batch = settings.micro_batch_sequences
+        self._micro_batch = settings.micro_batch_size
         self._upcoming: tuple[int, Rows] | None = None
         self._parameters = self.model.parameter_count()
         self._peak_flops = throughput.peak_flops(compute.device, compute.dtype)
@@ -105,7 +105,7 @@ class Trainer:
         texts = checkpoint.texts if checkpoint else {}
         # Only the first process leaves files.
         train_csv, validation_csv = (
-            folder / name if self.processes.first else None for name in ("train.csv", "validation.csv")
+            folder / name if self.processes.is_main else None for name in ("train.csv", "validation.csv")
         )
         self.train_log = MetricsLog(train_csv, TRAIN_COLUMNS, texts.get("train.csv"))
         columns = VALIDATION_COLUMNS + (AVERAGE_COLUMNS if self.average else ())
@@ -145,17 +145,17 @@ class Trainer:
                 progress.advance(note=self._update())
 
     @property
-    def micro_batch_sequences(self) -> int | None:
+    def micro_batch_size(self) -> int | None:
         """Rows computed at once, in each process; None before the first step."""
         return self._micro_batch
 
     @property
-    def share_of_peak(self) -> float | None:
+    def mfu(self) -> float | None:
         """Of the GPUs' arithmetic, over the whole run; None where it is not known."""
         if not self.seconds:
             return None
         rate = self.tokens / self.seconds / self.processes.count
-        return throughput.share_of_peak(self._parameters, rate, self._peak_flops)
+        return throughput.mfu(self._parameters, rate, self._peak_flops)
 
     def load_result(self) -> int:
         """Take the weights that ``training.result`` asks for; returns their step.
@@ -186,7 +186,7 @@ class Trainer:
         batch = self._batch()
         tokens = int((batch.targets != IGNORED_TARGET).sum())
         result = self._gradients(batch.part(self.rows), tokens)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_grad_norm)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.max_grad_norm)
         if self.compute.device.type == "cuda":
             self._upcoming = (self.step + 1, self.batches.batch(self.step + 1))  # while the GPU computes
         loss, grad_norm = self.processes.total(result.loss_nats()), norm.item()
@@ -241,9 +241,7 @@ class Trainer:
     def _note(self, loss: float, learning_rate: float, grad_norm: float, tokens_per_second: float) -> str:
         parts = [f"loss {loss:.3f}", f"lr {learning_rate:.2e}", f"gradient {grad_norm:.2f}"]
         parts.append(f"{tokens_per_second:,.0f} tokens/s")
-        if share := throughput.share_of_peak(
-            self._parameters, tokens_per_second / self.processes.count, self._peak_flops
-        ):
+        if share := throughput.mfu(self._parameters, tokens_per_second / self.processes.count, self._peak_flops):
             parts.append(f"{share:.0%} of peak")
         if memory := throughput.peak_memory_gib(self.compute.device):
             parts.append(f"{memory:.1f} GiB")
@@ -261,7 +259,7 @@ class Trainer:
         if self._skipped_in_a_row > self.settings.max_skipped_steps:
             raise UserError(
                 f"{what}. {self._skipped_in_a_row} steps in a row had to be skipped (training.max_skipped_steps). Try "
-                "a lower training.learning_rate, more training.warmup_steps, a lower training.clip_grad_norm, or "
+                "a lower training.learning_rate, more training.warmup_steps, a lower training.max_grad_norm, or "
                 "training.precision float32"
             )
         _LOG.warning("%s", what)
@@ -279,9 +277,10 @@ class Trainer:
             return attempt(min(self._micro_batch, len(rows.inputs)), trial=False)
         except torch.OutOfMemoryError as error:
             raise UserError(
-                "the GPU's memory is too small for this step: lower training.micro_batch_sequences (now "
+                "the GPU's memory is too small for this step: lower training.micro_batch_size (now "
                 f"{self._micro_batch}; null finds what fits) or training.sequence_length (now "
-                f"{self.settings.sequence_length}), or set training.recompute. {str(error).splitlines()[0]}"
+                f"{self.settings.sequence_length}), or set training.activation_checkpointing. "
+                f"{str(error).splitlines()[0]}"
             ) from None
 
     def _find_micro_batch(self, rows: int, attempt: Callable[[int], Accumulated]) -> int:
@@ -310,7 +309,7 @@ class Trainer:
         return self.step == self.schedule.steps or self._is_past_its_best()
 
     def _is_past_its_best(self) -> bool:
-        patience = self.settings.stop_after_validations
+        patience = self.settings.early_stopping_patience
         losses = self.validation_log.column("ema_loss_nats" if self.settings.result == "ema" else "loss_nats")
         return patience is not None and len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
 
@@ -330,12 +329,12 @@ class Trainer:
         found = {"": self.model, "ema_": self.average} if self.average else {"": self.model}
         row: dict[str, int | float] = {"step": self.step, "tokens": self.tokens}
         for prefix, model in found.items():
-            result = validate(model, self.passages, self.batches.end_of_text_id, self.compute, should_stop)
+            result = validate(model, self.openings, self.batches.end_of_text_id, self.compute, should_stop)
             if result is None:
                 return
-            result = ValidationResult(*self.processes.of_first((result.loss_nats, result.bits_per_byte)))
+            result = ValidationResult(*self.processes.broadcast((result.loss_nats, result.bits_per_byte)))
             row |= {f"{prefix}{name}": value for name, value in vars(result).items()}
-        if (self.settings.result == "best" and self.processes.first) and row["loss_nats"] < min(
+        if (self.settings.result == "best" and self.processes.is_main) and row["loss_nats"] < min(
             self.validation_log.column("loss_nats"), default=math.inf
         ):
             self._before_writing()
@@ -346,7 +345,7 @@ class Trainer:
         )
         if self.average:
             _LOG.info("its average: %.3f, %.3f bits per byte", row["ema_loss_nats"], row["ema_bits_per_byte"])
-        if self.processes.first:
+        if self.processes.is_main:
             self.on_validation()
 
     def _save(self) -> None:
@@ -354,9 +353,9 @@ class Trainer:
         of_all = self.processes.total(spent or 0.0)
         self.joules = None if spent is None or self.joules is None else self.joules + of_all
         counts = {name: getattr(self, name) for name in ("step", "tokens", "seconds", "joules", "resumed", "skipped")}
-        counts |= {"skipped_in_a_row": self._skipped_in_a_row, "passages_sha256": self._passages_sha256}
-        state = self.processes.gathered(self._state)
-        if self.processes.first:
+        counts |= {"skipped_in_a_row": self._skipped_in_a_row, "openings_sha256": self._passages_sha256}
+        state = self.processes.all_gather(self._state)
+        if self.processes.is_main:
             self._before_writing()
             self.store.save(
                 Checkpoint(
@@ -377,22 +376,22 @@ class Trainer:
         self.processes.wait()
 
     def _comparable_validations(self, texts: Mapping[str, str]) -> str | None:
-        """The validations in a checkpoint's ``texts``; None without any and, with a warning, where passages are others.
+        """The validations in a checkpoint's ``texts``; None without any and, with a warning, where openings are others.
 
         Passages have no part in the training, so a run goes on where newer code chooses others. But the best weights
         and the end are found by comparing, and a curve of two kinds would show a change that is none.
         """
         table, counts = texts.get("validation.csv"), json.loads(texts.get("state.json", "{}"))
-        passages = counts.get("passages_sha256")  # checkpoints of older code do not say
-        if table is None or table.count("\n") == 1 or passages == self._passages_sha256:
+        openings = counts.get("openings_sha256")  # checkpoints of older code do not say
+        if table is None or table.count("\n") == 1 or openings == self._passages_sha256:
             return table
         _LOG.warning(
             "%s: the validations up to step %d are of %s and cannot be compared with those to come. They are left out: "
             "the table, the search for the best weights (training.result) and the wait for a new best "
-            "(training.stop_after_validations) begin anew. To keep them, continue with the code that made them",
+            "(training.early_stopping_patience) begin anew. To keep them, continue with the code that made them",
             self.folder,
             counts["step"],
-            "other passages" if passages else "passages that the checkpoint does not name",
+            "other openings" if openings else "openings that the checkpoint does not name",
         )
         return None
 

@@ -29,7 +29,8 @@ def largest_that_fits(rows: int, attempt: Callable[[int], None]) -> int:
         else:
             return size
     raise UserError(
-        "the GPU's memory is too small for one sequence: lower training.sequence_length, or set training.recompute"
+        "the GPU's memory is too small for one sequence: lower training.sequence_length, or set "
+        "training.activation_checkpointing"
     )
 
 
@@ -41,8 +42,8 @@ def remembered(path: Path, rows: int, device: str, find: Callable[[], int]) -> i
     if path.is_file():
         known = read_json(path)
         if known.get("device") == device and known.get("rows") == rows:
-            return int(known["micro_batch_sequences"])
+            return int(known["micro_batch_size"])
     size = find()
     _LOG.info("%d sequences are computed at once", size)
-    write_json(path, {"device": device, "rows": rows, "micro_batch_sequences": size})
+    write_json(path, {"device": device, "rows": rows, "micro_batch_size": size})
     return size

@@ -28,7 +28,7 @@ class Optimizer:
             if settings.optimizer == "muon" and roles[name].kind == "matrix"
         }
         self.muon = Muon(
-            matrices, roles, settings.muon_momentum, settings.muon_nesterov, settings.muon_split_joined, dtype
+            matrices, roles, settings.muon_momentum, settings.muon_nesterov, settings.muon_split_fused, dtype
         )
         groups = [
             {

@@ -22,7 +22,7 @@ from mamba_narrative.model.interface import State
 _LOG = logging.getLogger(__name__)
 _TIMEOUT = timedelta(minutes=10)
 """A process that is lost without a trace, or stands still, ends the others after this long. They do not watch the sums
-of a recorded step (`recorded`), but ``total`` of its losses, which waits behind them."""
+of a recorded step (`cuda_graphs`), but ``total`` of its losses, which waits behind them."""
 
 
 class Processes:
@@ -33,13 +33,13 @@ class Processes:
         self.device = device
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the one that writes."""
         return self.rank == 0
 
     def __enter__(self) -> Processes:
         if self.count > 1:
-            # Each process records its steps (`recorded`) when it comes to it, so that must not wait for the others.
+            # Each process records its steps (`cuda_graphs`) when it comes to it, so that must not wait for the others.
             os.environ.setdefault("NCCL_GRAPH_REGISTER", "0")
             dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo", timeout=_TIMEOUT)
             _LOG.info("process %d of %d on %s", self.rank + 1, self.count, self.device)
@@ -55,7 +55,7 @@ class Processes:
         """The rows of a batch that this process computes. Raises UserError where they cannot be shared out evenly."""
         if sequences % self.count:
             raise UserError(
-                f"training.batch_sequences is {sequences}, which {self.count} processes cannot share evenly; choose a "
+                f"training.batch_size is {sequences}, which {self.count} processes cannot share evenly; choose a "
                 f"multiple of {self.count}, or another number of processes"
             )
         share = sequences // self.count
@@ -86,7 +86,7 @@ class Processes:
         """Whether it is true in any process: all take the same turn."""
         return value if self.count == 1 else self.total(float(value)) > 0
 
-    def of_first(self, values: tuple[float, ...]) -> tuple[float, ...]:
+    def broadcast(self, values: tuple[float, ...]) -> tuple[float, ...]:
         """The first process's values, for all: rounding must not let them decide differently."""
         if self.count == 1:
             return values
@@ -94,7 +94,7 @@ class Processes:
         dist.broadcast(tensor, 0)
         return tuple(tensor.tolist())
 
-    def gathered(self, state: State | None) -> State | None:
+    def all_gather(self, state: State | None) -> State | None:
         """The state of all rows in their order, known to every process."""
         if self.count == 1 or state is None:
             return state

@@ -88,7 +88,7 @@ def model_card(record: Mapping[str, Any]) -> str:
         ("training text", f"{train['books']:,} books, {train['tokens']:,} tokens"),
         ("seen in training", f"{record['tokens_seen']:,} tokens, {record['epochs']:.2f} epochs"),
         ("tokens seen per parameter", f"{per_parameter:.2g}"),
-        ("updates", f"{record['steps']:,} of {training['batch_sequences']} x {training['sequence_length']} tokens"),
+        ("updates", f"{record['steps']:,} of {training['batch_size']} x {training['sequence_length']} tokens"),
         ("peak learning rate", f"{training['learning_rate']:g}"),
         ("precision", record["hardware"]["precision"]),
         ("device", record["hardware"].get("gpu", record["hardware"]["cpu"])),

@@ -26,14 +26,14 @@ from mamba_narrative.training.run_record import describe_code, describe_hardware
 from mamba_narrative.training.schedule import Schedule
 from mamba_narrative.training.stop import EXIT_STOPPED, StopRequest
 from mamba_narrative.training.throughput import peak_memory_gib
-from mamba_narrative.training.tuning import Try
-from mamba_narrative.training.validation import choose_passages
+from mamba_narrative.training.try_record import Try
+from mamba_narrative.training.validation import choose_openings
 
 # Settings without influence on what is computed (but for rounding): a stopped run may continue with others.
 _NEUTRAL_SETTINGS = frozenset(
     {
-        *("device", "micro_batch_sequences", "recompute", "checkpoint_every_steps", "keep_checkpoints"),
-        *("keep_every_steps", "max_skipped_steps", "processes", "nodes", "stage_directory", "cuda_graphs"),
+        *("device", "micro_batch_size", "activation_checkpointing", "checkpoint_every_steps", "keep_checkpoints"),
+        *("keep_every_steps", "max_skipped_steps", "processes", "nodes", "staging_directory", "cuda_graphs"),
     }
 )
 _LOG = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path, 
     alone = Lease(states / "training.lock")
     with StopRequest() as stop, Processes(compute.device) as processes, alone:
         waiting = alone.acquire(
-            lambda: processes.any(stop.requested), lambda: _progress(folder), processes.any, processes.first
+            lambda: processes.any(stop.requested), lambda: _progress(folder), processes.any, processes.is_main
         )
         if not waiting:
             return EXIT_STOPPED
@@ -74,9 +74,9 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path, 
             _LOG.info("%s: the other call finished this run; its results in %s are taken", name, output)
             return 0
         model = build_model(run.architecture, run.model, tokenizer.vocab_size, run.training.seed)
-        passages = choose_passages(validation, tokenizer, run.training.validation_tokens)
-        before_writing = alone.check if processes.first else None
-        trainer = Trainer(model, run.training, batches, passages, compute, folder, processes, before_writing)
+        openings = choose_openings(validation, tokenizer, run.training.validation_tokens)
+        before_writing = alone.check if processes.is_main else None
+        trainer = Trainer(model, run.training, batches, openings, compute, folder, processes, before_writing)
         if recorded is not None:
             trainer.on_validation = lambda: recorded.write(run, _described(train, validation), trainer)
         _LOG.info(
@@ -90,9 +90,9 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path, 
             batches.epochs(trainer.schedule.steps),
         )
         finished = trainer.run(name, lambda: stop.requested or alone.lost)
-        if processes.first:
+        if processes.is_main:
             alone.check()
-        if finished and processes.first:
+        if finished and processes.is_main:
             data = _described(train, validation)
             _write_results(name, run, trainer, compute, data, tokenizer, output)
         # Snakemake in a job that was told to stop discards its results, even complete ones: the next needs the state.
@@ -102,7 +102,7 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path, 
                 "stopped after step %d of %d; start it again to %s", trainer.step, trainer.schedule.steps, to_do
             )
             return EXIT_STOPPED
-        if processes.first:
+        if processes.is_main:
             alone.check()
             _clear(folder, trainer)
         processes.wait()
@@ -123,7 +123,7 @@ def _batches(run: AnyRun, train: TokenFile) -> Batches:
             train.ids,
             train.books,
             training.sequence_length,
-            training.batch_sequences,
+            training.batch_size,
             training.seed,
             train.end_of_text_id,
         )
@@ -135,7 +135,7 @@ def _batches(run: AnyRun, train: TokenFile) -> Batches:
         train.end_of_text_id,
         training.window_offsets,
     )
-    return ShuffledBatches(sampler, train.books, training.batch_sequences)
+    return ShuffledBatches(sampler, train.books, training.batch_size)
 
 
 def _clear(folder: Path, trainer: Trainer) -> None:
@@ -222,17 +222,17 @@ def _write_results(
         "epochs": trainer.batches.epochs(trainer.step),
         "seconds": round(trainer.seconds, 3),
         "tokens_per_second": round(trainer.tokens / trainer.seconds, 1),
-        "share_of_peak_flops": trainer.share_of_peak,
+        "mfu": trainer.mfu,
         "energy_kwh": None if trainer.joules is None else trainer.joules / 3.6e6,
         "peak_memory_gib": peak_memory_gib(compute.device),
         "processes": trainer.processes.count,
-        "micro_batch_sequences": trainer.micro_batch_sequences,
+        "micro_batch_size": trainer.micro_batch_size,
         "resumed": trainer.resumed,
         "state": trainer.folder.name,
         "validation": {
             **of_weights,
-            "tokens": sum(len(passage.ids) for passage in trainer.passages),
-            "bytes": sum(passage.bytes for passage in trainer.passages),
+            "tokens": sum(len(opening.ids) for opening in trainer.openings),
+            "bytes": sum(opening.bytes for opening in trainer.openings),
         },
         "versions": describe_versions(),
         "code": describe_code(),

@@ -28,10 +28,10 @@ def number_of_steps(settings: TrainingSettings, batches: Batches) -> int:
     while batches.epochs(most) < epochs:
         most *= 2
     steps = max(1, bisect_left(range(most + 1), epochs, key=batches.epochs))
-    if settings.warmup_share is None and settings.warmup_steps > steps:
+    if settings.warmup_ratio is None and settings.warmup_steps > steps:
         raise UserError(
             f"training.warmup_steps ({settings.warmup_steps}) exceeds the run's {steps} steps (training.{asked}): "
-            "lower it, or set training.warmup_share"
+            "lower it, or set training.warmup_ratio"
         )
     return steps
 
@@ -41,19 +41,19 @@ class Schedule:
 
     def __init__(self, settings: TrainingSettings, steps: int) -> None:
         self.steps, self._settings = steps, settings
-        share = settings.warmup_share
+        share = settings.warmup_ratio
         self.warmup_steps = settings.warmup_steps if share is None else round(share * steps)
         longest = steps - 1 - self.warmup_steps
         self._decay_steps = longest
         if settings.schedule == "wsd":
-            self._decay_steps = min(longest, max(1, round(settings.decay_share * steps)))
+            self._decay_steps = min(longest, max(1, round(settings.decay_ratio * steps)))
 
     def learning_rate(self, step: int) -> float:
         """Of update number ``step``.
 
         Rises linearly so that update ``warmup_steps`` has the peak, and falls so that the last one has
-        ``min_learning_rate_share`` of it. cosine: by half a cosine, from the warmup on (Loshchilov and Hutter 2017,
-        without restarts). wsd: by 1 - sqrt(share of the decay), over the last ``decay_share`` of the steps (Haegele et
+        ``min_lr_ratio`` of it. cosine: by half a cosine, from the warmup on (Loshchilov and Hutter 2017,
+        without restarts). wsd: by 1 - sqrt(share of the decay), over the last ``decay_ratio`` of the steps (Haegele et
         al. 2024, arXiv 2405.18392).
         """
         settings = self._settings
@@ -62,7 +62,7 @@ class Schedule:
         before = step - (self.steps - 1 - self._decay_steps)
         progress = max(0.0, before / self._decay_steps) if self._decay_steps > 0 else 0.0
         shape = 0.5 * (1 + math.cos(math.pi * progress)) if settings.schedule == "cosine" else 1 - math.sqrt(progress)
-        share = settings.min_learning_rate_share
+        share = settings.min_lr_ratio
         return settings.learning_rate * (share + (1 - share) * shape)
 
     def weight_decay(self, step: int) -> float:

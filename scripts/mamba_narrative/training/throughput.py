@@ -28,7 +28,7 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:
     return next((peak for part, peak in _PEAK_FLOPS.items() if part in name), None)
 
 
-def share_of_peak(parameters: int, tokens_per_second: float, peak: float | None) -> float | None:
+def mfu(parameters: int, tokens_per_second: float, peak: float | None) -> float | None:
     """Model operations done over operations possible, at 6 a parameter and token (Kaplan et al. 2020, table 1).
 
     The scan and attention are not counted, nor is what is computed twice to save memory.

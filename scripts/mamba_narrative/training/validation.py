@@ -12,7 +12,7 @@ import torch
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import canonical_json, sha256_bytes, sha256_text
 from mamba_narrative.model.interface import LanguageModel
-from mamba_narrative.model.reading import BOOKS_AT_ONCE, even_limits, read_books
+from mamba_narrative.model.reading import BATCH_SIZE, even_limits, read_books
 from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import Tokenizer
 from mamba_narrative.tokens.windows import IGNORED_TARGET
@@ -24,7 +24,7 @@ _PIECE_TOKENS = 2048
 
 
 @dataclass(frozen=True)
-class Passage:
+class Opening:
     """The first ids of a book's text, uint16, and the UTF-8 bytes that they stand for."""
 
     ids: np.ndarray
@@ -39,27 +39,27 @@ class ValidationResult:
     bits_per_byte: float
 
 
-def choose_passages(tokens: TokenFile, tokenizer: Tokenizer, limit: int) -> list[Passage]:
+def choose_openings(tokens: TokenFile, tokenizer: Tokenizer, limit: int) -> list[Opening]:
     """The beginnings of all validation books, together ``limit`` tokens, in the order of the file.
 
     All are of one length, but for books that end before it: no long book decides alone when training stops. Raises
     UserError where no book has any text.
     """
     texts = [tokens.book_ids(book)[:-1] for book in tokens.books]
-    passages = []
+    openings = []
     for book, text, share in zip(tokens.books, texts, shares([len(text) for text in texts], limit), strict=True):
         if share:
             ids = np.asarray(text[:share])
             whole = share == len(text)
-            passages.append(Passage(ids, book.bytes if whole else tokenizer.count_bytes(ids.tolist())))
-    if not passages:
+            openings.append(Opening(ids, book.bytes if whole else tokenizer.count_bytes(ids.tolist())))
+    if not openings:
         raise UserError(f"{tokens.path}: its books have no text; validation needs some")
-    return passages
+    return openings
 
 
-def passages_sha256(passages: Sequence[Passage]) -> str:
-    """Hash of all ids and numbers of bytes: validations of passages with the same one may be compared."""
-    return sha256_text(canonical_json([[sha256_bytes(passage.ids.tobytes()), passage.bytes] for passage in passages]))
+def openings_sha256(openings: Sequence[Opening]) -> str:
+    """Hash of all ids and numbers of bytes: validations of openings with the same one may be compared."""
+    return sha256_text(canonical_json([[sha256_bytes(opening.ids.tobytes()), opening.bytes] for opening in openings]))
 
 
 def shares(lengths: Sequence[int], limit: int) -> list[int]:
@@ -74,23 +74,23 @@ def shares(lengths: Sequence[int], limit: int) -> list[int]:
 
 def validate(
     model: LanguageModel,
-    passages: list[Passage],
+    openings: list[Opening],
     end_of_text_id: int,
     compute: Compute,
     should_stop: Callable[[], bool],
 ) -> ValidationResult | None:
-    """Score ``passages``, some books side by side; None where ``should_stop`` became true meanwhile.
+    """Score ``openings``, some books side by side; None where ``should_stop`` became true meanwhile.
 
     Each book starts from the empty state and an end-of-text token; the one that closes it is not scored.
     """
     was_training = model.training
     model.eval()
-    texts = [passage.ids for passage in passages]
+    texts = [opening.ids for opening in openings]
     limits = even_limits(max(map(len, texts)), _PIECE_TOKENS)
     nats = torch.zeros((), dtype=torch.float64, device=compute.device)
     try:
         with torch.no_grad(), compute.autocast():
-            for piece in read_books(model, texts, end_of_text_id, limits, BOOKS_AT_ONCE[compute.device.type]):
+            for piece in read_books(model, texts, end_of_text_id, limits, BATCH_SIZE[compute.device.type]):
                 if should_stop():
                     return None
                 lengths = torch.tensor(piece.lengths, device=compute.device)
@@ -103,5 +103,5 @@ def validate(
     finally:
         model.train(was_training)
     in_all = float(nats.item())
-    tokens, total_bytes = sum(map(len, texts)), sum(passage.bytes for passage in passages)
+    tokens, total_bytes = sum(map(len, texts)), sum(opening.bytes for opening in openings)
     return ValidationResult(in_all / tokens, in_all / math.log(2) / total_bytes)

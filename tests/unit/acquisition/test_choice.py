@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamba_narrative.acquisition.choice import choose
+from mamba_narrative.acquisition.choice import choose_books
 from mamba_narrative.acquisition.lock import LockedBook, format_lock, read_lock
 from mamba_narrative.config.acquisition import ChoiceSettings
 from mamba_narrative.corpus.catalogue import CatalogueEntry, entry_fields, entry_of, format_catalogue, read_catalogue
@@ -42,11 +42,11 @@ MANY = {str(number): CatalogueEntry(f"Book {number}", ("en",)) for number in ran
     ],
 )
 def test_a_book_must_meet_every_criterion_that_is_given(criteria, ids):
-    assert list(choose(CATALOGUE, ChoiceSettings.model_validate(criteria))) == ids
+    assert list(choose_books(CATALOGUE, ChoiceSettings.model_validate(criteria))) == ids
 
 
 def test_the_seed_decides_the_sample():
-    first, same, other = (choose(MANY, ChoiceSettings(count=50, seed=seed)) for seed in (1, 1, 2))
+    first, same, other = (choose_books(MANY, ChoiceSettings(count=50, seed=seed)) for seed in (1, 1, 2))
     assert len(first) == 50
     assert first == same
     assert first.keys() != other.keys()
@@ -54,7 +54,7 @@ def test_the_seed_decides_the_sample():
 
 def test_a_catalogue_that_grows_changes_the_sample_little():
     larger = MANY | {str(number): CatalogueEntry("New", ("en",)) for number in range(500, 510)}
-    before, after = (choose(catalogue, ChoiceSettings(count=50)) for catalogue in (MANY, larger))
+    before, after = (choose_books(catalogue, ChoiceSettings(count=50)) for catalogue in (MANY, larger))
     assert len(after.keys() - before.keys()) <= 10
     assert after.keys() - before.keys() <= larger.keys() - MANY.keys()
 

@@ -148,7 +148,7 @@ def test_null_takes_a_run_of_a_lower_configuration_out():
             "steps: .*write a whole number in digits, such as 1000",
         ),
         ({"runs": RUNS, "training": {"learning_rate": "fast"}}, "learning_rate: .*write a number such as 0.001"),
-        ({"runs": RUNS, "training": {"batch_sequences": 65_536, "sequence_length": 65_536}}, "tokens a step"),
+        ({"runs": RUNS, "training": {"batch_size": 65_536, "sequence_length": 65_536}}, "tokens a step"),
         (
             {"runs": RUNS, "selection": {"languages": [False]}},
             "languages: .*YAML reads this as true or false",
@@ -250,7 +250,7 @@ def test_the_limit_of_tokens_holds_for_all_measurements_that_do_not_set_their_ow
 
 
 def test_processes_that_nodes_cannot_share_evenly_are_refused():
-    message = refused({"training": {"batch_sequences": 6, "processes": 3, "nodes": 2}, "runs": RUNS})
+    message = refused({"training": {"batch_size": 6, "processes": 3, "nodes": 2}, "runs": RUNS})
     assert "processes (3) must be a multiple of nodes (2)" in message
 
 

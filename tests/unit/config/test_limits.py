@@ -19,9 +19,9 @@ MOST, LEAST = "most", "least"
 COMPANIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("training.steps", LEAST): {"warmup_steps": 0},
     ("training.warmup_steps", MOST): {"steps": 100_000_000},
-    ("training.processes", MOST): {"batch_sequences": 4_096},
-    ("training.nodes", MOST): {"batch_sequences": 1_024, "processes": 1_024},
-    ("training.micro_batch_sequences", MOST): {"batch_sequences": 65_536},
+    ("training.processes", MOST): {"batch_size": 4_096},
+    ("training.nodes", MOST): {"batch_size": 1_024, "processes": 1_024},
+    ("training.micro_batch_size", MOST): {"batch_size": 65_536},
     ("model.d_model", MOST): {"n_layer": 1},
     ("model.dt_rank", MOST): {"d_model": 16_384, "n_layer": 1},
     ("model.n_head", MOST): {"d_model": 2_048},

@@ -75,7 +75,7 @@ def test_every_key_that_is_a_path_is_treated_as_one():
         and not NO_PATHS & set(key.path[-1:])
     }
     assert speak_of_paths <= {named(key) for key in PATHS} | {
-        f"{section}.stage_directory" for section in ("training", "runs.mamba.training", "runs.transformer.training")
+        f"{section}.staging_directory" for section in ("training", "runs.mamba.training", "runs.transformer.training")
     }
 
 
@@ -132,11 +132,11 @@ def test_a_path_that_was_expanded_stays_as_it_is(path):
 def test_variables_of_the_staging_folder_are_those_of_the_machine_that_trains(monkeypatch):
     monkeypatch.delenv("TMPDIR", raising=False)
     for path in ("$TMPDIR", "${TMPDIR}/tokens", "/scratch/$USER", "~/scratch"):
-        experiment = resolve_experiment({"runs": RUNS, "training": {"stage_directory": path}})
+        experiment = resolve_experiment({"runs": RUNS, "training": {"staging_directory": path}})
         assert experiment.runs["a"] is not None
-        assert experiment.runs["a"].training.stage_directory == path
+        assert experiment.runs["a"].training.staging_directory == path
     for path in ("$(touch x)", "scratch", "/a\nb", "/a ", "/$"):
-        assert "stage_directory" in refused({"training": {"stage_directory": path}})
+        assert "staging_directory" in refused({"training": {"staging_directory": path}})
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mamba_narrative.corpus.encoding import decode
-from mamba_narrative.corpus.reading import read_raw
+from mamba_narrative.corpus.raw_bytes import read_raw
 
 FRENCH = "Le café était fermé; déjà la forêt, là-bas, s'éveillait à l'aube. Où était-il allé? Noël, naïve, garçon. " * 3
 DASHES = "“Stop,” he said—and then, ‘no’… It wasn’t the café.\n" * 5

@@ -32,9 +32,9 @@ from mamba_narrative.corpus.selection import select_book
 from mamba_narrative.corpus.shingles import word_hashes
 from mamba_narrative.corpus.stripping import strip_book
 from mamba_narrative.corpus.typography import Signs, join_lines, mend_divided_words
-from mamba_narrative.evaluation import chapters as evaluated_chapters
+from mamba_narrative.evaluation import next_chapter as evaluated_chapters
 from mamba_narrative.evaluation import text_statistics
-from mamba_narrative.tokens.chapters import Heading
+from mamba_narrative.tokens.chapter_headings import Heading
 
 HEAD = (
     "The Project Gutenberg EBook of A Tale\n\nTitle: A Tale\n\n*** START OF THIS PROJECT GUTENBERG EBOOK A TALE ***\n\n"

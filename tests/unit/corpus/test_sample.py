@@ -10,7 +10,7 @@ import pytest
 
 from mamba_narrative.config.stripping import StrippingSettings
 from mamba_narrative.corpus.inventory import RawBook, list_books
-from mamba_narrative.corpus.reading import read_raw
+from mamba_narrative.corpus.raw_bytes import read_raw
 from mamba_narrative.corpus.stripping import StrippedBook, strip_book
 from mamba_narrative.io import read_table
 

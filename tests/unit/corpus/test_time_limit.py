@@ -6,7 +6,7 @@ import pytest
 from mamba_narrative.config.selection import SelectionSettings
 from mamba_narrative.config.stripping import StrippingSettings
 from mamba_narrative.corpus import selection, stripping
-from mamba_narrative.corpus.reading import UnreadableBook
+from mamba_narrative.corpus.raw_bytes import UnreadableBook
 from mamba_narrative.corpus.selection import select_shard
 from mamba_narrative.corpus.stripping import strip_shard
 from mamba_narrative.corpus.time_limit import seconds_allowed, time_limit

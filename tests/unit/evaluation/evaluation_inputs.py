@@ -10,7 +10,7 @@ from mamba_narrative.config.architectures import MambaSettings
 from mamba_narrative.io import sha256_file, write_json, write_table
 from mamba_narrative.model.interface import LanguageModel
 from mamba_narrative.model.registry import build_model
-from mamba_narrative.tokens.chapters import COLUMNS as CHAPTER_COLUMNS
+from mamba_narrative.tokens.chapter_headings import COLUMNS as CHAPTER_COLUMNS
 from mamba_narrative.tokens.reader import BOOK_COLUMNS
 from mamba_narrative.tokens.tokenizer import Tokenizer
 

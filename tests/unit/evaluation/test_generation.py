@@ -13,25 +13,25 @@ from mamba_narrative.evaluation import copying
 from mamba_narrative.evaluation.copying import copied_runs
 from mamba_narrative.evaluation.generation_report import Continuations, write_generation
 from mamba_narrative.evaluation.passages import Passage, choose_passages
-from mamba_narrative.evaluation.sampling import continue_passages, draw, random_numbers
+from mamba_narrative.evaluation.sampling import continue_passages, random_numbers, sample_tokens
 from mamba_narrative.io import read_json
 from mamba_narrative.progress import Progress
 from mamba_narrative.tokens.reader import TokenFile
 
 
-def sample(rows_at_once=64, rows=slice(None), top_p=0.9):
+def sample(batch_size=64, rows=slice(None), top_p=0.9):
     generator = np.random.default_rng(1)
     prompts = generator.integers(0, 49, (6, 12)).astype(np.uint16)
     passages = [Passage(str(n), n, row, row) for n, row in enumerate(prompts)]
     uniforms = random_numbers(passages, seed=3, count=20)
     with Progress("sampling", None, "tokens") as progress:
-        return continue_passages(small_model(), prompts[rows], uniforms[rows], 49, 0.9, top_p, progress, rows_at_once)
+        return continue_passages(small_model(), prompts[rows], uniforms[rows], 49, 0.9, top_p, progress, batch_size)
 
 
 def test_what_is_sampled_beside_a_passage_does_not_change_its_continuation():
     together = sample()
-    assert (together == sample(rows_at_once=1)).all()
-    assert (together == sample(rows_at_once=4)).all()
+    assert (together == sample(batch_size=1)).all()
+    assert (together == sample(batch_size=4)).all()
     assert (together[2:3] == sample(rows=slice(2, 3))).all()
     assert len(np.unique(together, axis=0)) == 6
 
@@ -50,7 +50,7 @@ def test_stepping_with_carried_state_is_reading_the_whole_text_again():
         with torch.no_grad():
             scores = model.logits(model(torch.tensor([ids]))[0][:, -1])
         scores[:, 49] = float("-inf")
-        ids.append(int(draw(scores, uniforms[:, step : step + 1], 0.9, 0.9)))
+        ids.append(int(sample_tokens(scores, uniforms[:, step : step + 1], 0.9, 0.9)))
     assert ids[12:] == continuation.tolist()
 
 
@@ -63,7 +63,7 @@ def test_draws_follow_the_nucleus_of_the_distribution(vocabulary):
     while mass < 0.95:
         kept.append(order[len(kept)])
         mass += probabilities[kept[-1]].item()
-    drawn = draw(scores, torch.linspace(0, 1, 200_001, dtype=torch.float64)[None, :-1], 0.8, 0.95)[0]
+    drawn = sample_tokens(scores, torch.linspace(0, 1, 200_001, dtype=torch.float64)[None, :-1], 0.8, 0.95)[0]
     shares = torch.bincount(drawn, minlength=vocabulary) / 200_000
     assert set(drawn.tolist()) == set(kept)
     for token in kept[:5]:

@@ -25,9 +25,9 @@ def some_books(lengths=(70, 9, 0, 33, 70)):
     ]
 
 
-def score(books, context_tokens=1000, books_at_once=1, model=None):
+def score(books, context_tokens=1000, batch_size=1, model=None):
     with Progress("scoring", None, "tokens") as progress:
-        return score_books(model or small_model(), books, END, context_tokens, books_at_once, progress)
+        return score_books(model or small_model(), books, END, context_tokens, batch_size, progress)
 
 
 @torch.no_grad()
@@ -48,10 +48,10 @@ def test_losses_are_those_of_one_forward_pass_in_float64():
             np.testing.assert_allclose(found.nats[number, 0], losses_by_brute_force(book)[0], rtol=1e-10)
 
 
-@pytest.mark.parametrize(("context_tokens", "books_at_once"), [(1, 1), (7, 2), (16, 5), (33, 3), (64, 4)])
-def test_the_state_is_carried_so_pieces_and_neighbours_change_nothing(context_tokens, books_at_once):
+@pytest.mark.parametrize(("context_tokens", "batch_size"), [(1, 1), (7, 2), (16, 5), (33, 3), (64, 4)])
+def test_the_state_is_carried_so_pieces_and_neighbours_change_nothing(context_tokens, batch_size):
     books = some_books()
-    np.testing.assert_allclose(score(books, context_tokens, books_at_once).nats, score(books).nats, rtol=1e-9)
+    np.testing.assert_allclose(score(books, context_tokens, batch_size).nats, score(books).nats, rtol=1e-9)
 
 
 def test_context_is_used():

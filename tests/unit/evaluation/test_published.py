@@ -15,7 +15,7 @@ import evaluate_published
 from mamba_narrative.config.evaluation import EvaluationSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.held_out import held_out_books, open_tokens
-from mamba_narrative.evaluation.published import window_spans
+from mamba_narrative.evaluation.published import token_windows
 from mamba_narrative.io import read_json, write_json
 from mamba_narrative.model.storage import load_model
 from mamba_narrative.tokens.tokenizer import Tokenizer
@@ -129,7 +129,7 @@ def test_a_published_mamba_reads_whole_books_with_carried_state(
 @given(tokens=st.integers(0, 200), window=st.integers(2, 40))
 def test_windows_score_every_token_once_with_half_a_window_before_it(tokens: int, window: int) -> None:
     scored: list[int] = []
-    for span in window_spans(tokens, window):
+    for span in token_windows(tokens, window):
         assert span.end - span.start <= window
         assert span.end - span.start == min(window, tokens)
         assert span.scored_from - span.start >= window // 2 or span.start == 0

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from table_models import BigramModel
 
 from mamba_narrative.config.evaluation import StructureSettings
+from mamba_narrative.evaluation.book_texts import BookText, paragraph_windows, sentence_windows
 from mamba_narrative.evaluation.cases import Case, mean_over_books
-from mamba_narrative.evaluation.chapters import chapter_trials, choose
+from mamba_narrative.evaluation.next_chapter import chapter_trials, choose_openings
 from mamba_narrative.evaluation.order import exchange_win, exchanges, pairwise_wins, shuffles
 from mamba_narrative.evaluation.scoring import ModelScorer, TokenScorer, Trial
 from mamba_narrative.evaluation.structure import build_trials, chapter_cases, structure_cases
 from mamba_narrative.evaluation.text_statistics import split_sentences
-from mamba_narrative.evaluation.windows import BookText, paragraph_windows, sentence_windows
 from mamba_narrative.io import write_table
 from mamba_narrative.model.registry import build_model
-from mamba_narrative.tokens.chapters import COLUMNS, Heading, collect_chapters, read_chapters
+from mamba_narrative.tokens.chapter_headings import COLUMNS, Heading, collect_chapters, read_chapters
 
 END = 49
 SETTINGS = StructureSettings(
@@ -104,10 +104,10 @@ def test_an_opening_is_chosen_by_what_the_prefix_gains_it_not_by_what_it_costs()
             for order in [[place, *(number for number in range(6) if number != place)]]
         ]
 
-    assert choose(group({})) == pytest.approx([1 / 6] * 6)
-    assert choose(group({(place, place): 1.0 for place in range(6)})) == [1.0] * 6
+    assert choose_openings(group({})) == pytest.approx([1 / 6] * 6)
+    assert choose_openings(group({(place, place): 1.0 for place in range(6)})) == [1.0] * 6
     # The prefix of chapter 2 makes opening 5 likelier instead; those of the others say nothing of the rest.
-    wrong = choose(group({(2, 5): 3.0}))
+    wrong = choose_openings(group({(2, 5): 3.0}))
     assert wrong[2] == 0
     assert wrong[0] == pytest.approx(1 / 5)
 

@@ -9,6 +9,7 @@ from evaluation_inputs import small_model
 from table_models import BigramModel
 
 from mamba_narrative.config.evaluation import WordsSettings
+from mamba_narrative.evaluation.book_texts import BookText
 from mamba_narrative.evaluation.held_out import HeldOutBook
 from mamba_narrative.evaluation.last_words import LastWord, last_words
 from mamba_narrative.evaluation.names import (
@@ -25,7 +26,6 @@ from mamba_narrative.evaluation.names import (
     token_mentions,
 )
 from mamba_narrative.evaluation.scoring import ModelScorer, TokenScorer, Trial
-from mamba_narrative.evaluation.windows import BookText
 from mamba_narrative.evaluation.words import (
     NamedBook,
     book_repeats,

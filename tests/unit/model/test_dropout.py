@@ -216,7 +216,7 @@ def gradients(model: LanguageModel, ids: Tensor, first_row: int = 0) -> list[Ten
 
 def test_blocks_that_are_computed_again_drop_the_same_values(model: LanguageModel) -> None:
     expected = gradients(model, random_ids(12))
-    model.recompute = True
+    model.activation_checkpointing = True
     for one, other in zip(gradients(model, random_ids(12)), expected, strict=True):
         assert torch.equal(one, other)
 

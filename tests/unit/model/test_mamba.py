@@ -238,9 +238,9 @@ def test_recomputing_blocks_changes_no_bit_of_the_gradients(with_state):
     ids, more = random_ids(20), random_ids(20, seed=1)
     resets = torch.rand(20, generator=torch.Generator().manual_seed(1)).expand(2, -1) < 0.1
 
-    def gradients(recompute):
+    def gradients(activation_checkpointing):
         model = build_model("mamba", SMALL, VOCABULARY, seed=3)
-        model.recompute = recompute
+        model.activation_checkpointing = activation_checkpointing
         state = model(more)[1] if with_state else None
         hidden, after = model(ids, state, resets)
         loss = (hidden * torch.linspace(-1, 1, SMALL.d_model)).sum() + after["1.scan"].sum()
@@ -251,9 +251,9 @@ def test_recomputing_blocks_changes_no_bit_of_the_gradients(with_state):
 
 
 def test_recomputing_keeps_less_for_the_backward_pass():
-    def kept_bytes(recompute):
+    def kept_bytes(activation_checkpointing):
         model = build_model("mamba", SMALL, VOCABULARY, seed=3)
-        model.recompute = recompute
+        model.activation_checkpointing = activation_checkpointing
         kept = {}
 
         def count(tensor):

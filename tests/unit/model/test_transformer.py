@@ -317,16 +317,16 @@ def gradients(model, ids, cuts, resets, dtype):
 
 @pytest.mark.parametrize("cuts", [[], [7, 30]])
 @pytest.mark.parametrize("starts", [(), ((0, 25), (1, 4))])
-@pytest.mark.parametrize("recompute", [False, True])
-def test_gradients_through_pieces_are_those_of_float64_read_at_once(model, cuts, starts, recompute):
+@pytest.mark.parametrize("activation_checkpointing", [False, True])
+def test_gradients_through_pieces_are_those_of_float64_read_at_once(model, cuts, starts, activation_checkpointing):
     ids = random_ids(LENGTH)
     resets = book_starts(ids, *starts) if starts else None
     expected = gradients(model, ids, [], resets, torch.float64)
-    model.recompute = recompute
+    model.activation_checkpointing = activation_checkpointing
     try:
         found = gradients(model, ids, cuts, resets, torch.float32)
     finally:
-        model.recompute = False
+        model.activation_checkpointing = False
     for name, gradient in expected.items():
         assert float((found[name] - gradient).norm() / gradient.norm()) < 1e-5, name
 

@@ -7,7 +7,7 @@ from synthetic_results import RUNS, write_results
 
 from mamba_narrative.reporting.drawing import draw_figure, figure_names
 from mamba_narrative.reporting.measured_books import find_entries
-from mamba_narrative.reporting.tables.paired import write_comparison
+from mamba_narrative.reporting.tables.ranking import write_comparison
 from mamba_narrative.reporting.tables.write import write_tables
 
 

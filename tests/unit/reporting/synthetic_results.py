@@ -173,7 +173,7 @@ def write_run(results: Path, run: str, position: int, steps: int = 240) -> None:
             "run": run, "architecture": "mamba",
             "settings": {
                 "architecture": "mamba", "model": {"d_model": 128 * (position + 1), "n_layer": 4, "d_state": 16},
-                "training": {"sequence_length": 256, "batch_sequences": 8, "learning_rate": 1e-3, "seed": 1,
+                "training": {"sequence_length": 256, "batch_size": 8, "learning_rate": 1e-3, "seed": 1,
                              "precision": "float32", "steps": steps},
             },
             "data": {split: {"sha256": sha256_text(split)} for split in ("train", "validation", "test")},

@@ -25,7 +25,7 @@ def baseline(tmp_path: Path) -> Path:
     write_json(tmp_path / "evaluation" / "human" / "generation.json", {"metrics": {"loop_share": loops}})
     record = {
         "run": "large", "parameters": 1000, "steps": 20, "weights_of_step": 10, "tokens_seen": 5_000_000,
-        "epochs": 1.25, "seconds": 75.0, "tokens_per_second": 66_666.7, "share_of_peak_flops": None, "energy_kwh": None,
+        "epochs": 1.25, "seconds": 75.0, "tokens_per_second": 66_666.7, "mfu": None, "energy_kwh": None,
         "resumed": 2, "validation": {"bits_per_byte": 1.3}, "settings": {"training": {"seed": 7}},
     }  # fmt: skip
     write_json(tmp_path / "runs" / "large" / "run.json", record)

@@ -18,7 +18,7 @@ from mamba_narrative.evaluation.definitions import DEFINITIONS, HEADLINE, UNSEPA
 from mamba_narrative.io import read_json, write_json
 from mamba_narrative.reporting.measured_books import find_entries
 from mamba_narrative.reporting.page import build_page
-from mamba_narrative.reporting.tables.paired import write_comparison
+from mamba_narrative.reporting.tables.ranking import write_comparison
 from mamba_narrative.reporting.tables.write import write_tables
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}

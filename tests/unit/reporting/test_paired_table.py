@@ -9,7 +9,7 @@ import compare_runs
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import write_json, write_text
 from mamba_narrative.reporting.measured_books import find_entries
-from mamba_narrative.reporting.tables.paired import compare_runs as compare
+from mamba_narrative.reporting.tables.ranking import compare_runs as compare
 
 TEXT_BYTES = 1_000
 COMMON = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]

@@ -122,7 +122,7 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(tokens, 
 
     monkeypatch.setattr("shutil.disk_usage", lambda path: Usage)
     with (
-        pytest.raises(UserError, match=r"stage_directory: .* GB free, the tokens need"),
+        pytest.raises(UserError, match=r"staging_directory: .* GB free, the tokens need"),
         staged_tokens(tokens, SPLITS, str(tmp_path)),
     ):
         pass
@@ -132,7 +132,7 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(tokens, 
 def test_a_folder_that_cannot_be_made_is_named(tokens, tmp_path):
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(UserError, match=r"stage_directory: .*file/below cannot be written"),
+        pytest.raises(UserError, match=r"staging_directory: .*file/below cannot be written"),
         staged_tokens(tokens, SPLITS, str(tmp_path / "file" / "below")),
     ):
         pass

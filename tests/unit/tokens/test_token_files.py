@@ -8,7 +8,7 @@ import pytest
 
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import sha256_file, write_table
-from mamba_narrative.tokens.reader import BOOK_COLUMNS, TokenFile, read_books
+from mamba_narrative.tokens.reader import BOOK_COLUMNS, TokenFile, read_book_table
 from mamba_narrative.tokens.tokenizer import END_OF_TEXT, Tokenizer, load_tokenizer
 from mamba_narrative.tokens.writer import assemble_splits, encode_books
 from unit.corpus.stripped_shard import write_stripped
@@ -72,7 +72,7 @@ def corpus(tmp_path: Path, gpt2: Tokenizer) -> Path:
 
 
 def test_a_shard_holds_every_kept_or_partial_book_closed_by_an_end_of_text(corpus: Path, gpt2: Tokenizer) -> None:
-    books = read_books(corpus / "shards" / "000.books.tsv")
+    books = read_book_table(corpus / "shards" / "000.books.tsv")
     assert [book.book_id for book in books] == ["12", "7", "31"]
     ids = np.fromfile(corpus / "shards" / "000.bin", "<u2")
     for book in books:
@@ -84,7 +84,7 @@ def test_a_shard_holds_every_kept_or_partial_book_closed_by_an_end_of_text(corpu
 
 def test_a_shard_without_books_is_an_empty_file(corpus: Path) -> None:
     assert (corpus / "shards" / "002.bin").read_bytes() == b""
-    assert read_books(corpus / "shards" / "002.books.tsv") == []
+    assert read_book_table(corpus / "shards" / "002.books.tsv") == []
 
 
 def test_a_split_follows_its_manifest(corpus: Path, gpt2: Tokenizer) -> None:
@@ -190,4 +190,4 @@ def test_books_with_a_gap_between_them_are_refused(tmp_path: Path) -> None:
         [{**row, "book_id": "a", "first_token": 0}, {**row, "book_id": "b", "first_token": 4}],
     )
     with pytest.raises(FileFormatError, match=r"x\.books\.tsv:3: book b"):
-        read_books(tmp_path / "x.books.tsv")
+        read_book_table(tmp_path / "x.books.tsv")

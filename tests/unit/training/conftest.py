@@ -8,7 +8,7 @@ import torch
 
 from mamba_narrative.tokens.batches import ShuffledBatches, StatefulBatches
 from mamba_narrative.tokens.windows import WindowSampler
-from mamba_narrative.training.validation import Passage
+from mamba_narrative.training.validation import Opening
 from unit.training.stand_in import END_OF_TEXT, some_books
 from unit.training.tiny_run import write_tokens
 
@@ -27,10 +27,10 @@ def stateful() -> StatefulBatches:
 
 
 @pytest.fixture
-def passages() -> list[Passage]:
+def openings() -> list[Opening]:
     ids, books = some_books(seed=4)
     return [
-        Passage(ids[book.first_token : book.first_token + book.tokens], book.bytes) for book in books if book.tokens > 1
+        Opening(ids[book.first_token : book.first_token + book.tokens], book.bytes) for book in books if book.tokens > 1
     ]
 
 

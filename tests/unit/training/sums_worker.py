@@ -63,7 +63,7 @@ def compute(processes: Counted, users: str, micro_batch: int, reduction: str, ou
     processes.started = 0
     ids, books = some_books()
     dtype = getattr(torch, reduction)
-    used = users == "both" or (users == "first" and processes.first)
+    used = users == "both" or (users == "first" and processes.is_main)
     alone, together = (with_extra(used) for _ in range(2))
     sampler = WindowSampler(ids, books, sequence_length=16, seed=1, end_of_text_id=END_OF_TEXT)
     batch = ShuffledBatches(sampler, books, ROWS * processes.count).batch(0)
@@ -83,7 +83,7 @@ def compute(processes: Counted, users: str, micro_batch: int, reduction: str, ou
     # The tied weight is the first one used; it is the last to get its gradient.
     together.embedding.weight.register_post_accumulate_grad_hook(lambda _: seen.append(processes.started))
     gradients = GradientSum(together, CPU, processes=processes, reduction=dtype)
-    if processes.first:  # what only one process tries needs no other
+    if processes.is_main:  # what only one process tries needs no other
         gradients.add(rows, None, tokens, micro_batch, trial=True)
     assert processes.started == 0
     together.zero_grad(set_to_none=True)

@@ -208,7 +208,7 @@ def test_processes_of_one_run_wait_together_and_share_the_lock(tokens: Path, tmp
             lease.release()
 
         threading.Timer(4, release).start()
-        settings = {"steps": 6, "batch_sequences": 4}
+        settings = {"steps": 6, "batch_size": 4}
         done = by_two_processes("torchrun_worker.py", str(tokens), str(tmp_path), json.dumps(settings), "none")
     assert done.returncode == 0, done.stderr
     assert read_json(tmp_path / "output" / "run.json")["processes"] == 2

@@ -32,7 +32,7 @@ MODELS = {
 
 
 def run_of(architecture: str, **training: object) -> MambaRun | TransformerRun:
-    settings = settings_of(**{"batch_sequences": 4, **DROPOUT, **training}).training
+    settings = settings_of(**{"batch_size": 4, **DROPOUT, **training}).training
     if architecture == "mamba":
         return MambaRun(architecture="mamba", model=MODELS["mamba"], training=settings)
     settings = settings.model_copy(update={"attention_dropout": 0.1})
@@ -85,7 +85,7 @@ def test_every_step_and_seed_has_its_own_key_and_every_row_its_number(
 
     monkeypatch.setattr(LanguageModel, "dropping", note)
     for seed in (1, 2):
-        run = run_of("mamba", micro_batch_sequences=2, seed=seed)
+        run = run_of("mamba", micro_batch_size=2, seed=seed)
         assert train_run("tiny", run, tokens, tmp_path / f"{seed}", tmp_path / "state") == 0
     assert [row for _, row in drawn] == [0, 2] * 8
     keys = [key for key, _ in drawn]
@@ -104,8 +104,8 @@ def test_parts_and_recomputation_and_a_stop_change_nothing(
         return losses_of(output), (output / "model" / "model.safetensors").read_bytes()
 
     straight = trained("straight")
-    assert trained("recomputed", recompute=True) == straight
-    assert trained("parts", micro_batch_sequences=1)[0] == pytest.approx(straight[0], rel=1e-5)
+    assert trained("recomputed", activation_checkpointing=True) == straight
+    assert trained("parts", micro_batch_size=1)[0] == pytest.approx(straight[0], rel=1e-5)
     without = trained("without", residual_dropout=0.0, embedding_dropout=0.0)
     assert without[0] != straight[0]
 

@@ -105,7 +105,7 @@ def test_a_gradient_that_changes_after_its_sum_has_started_is_an_error(parameter
 
 
 def test_what_nothing_uses_is_updated_by_one_process_as_by_several(batches: ShuffledBatches) -> None:
-    settings = TrainingSettings(batch_sequences=3, weight_decay=0.5, learning_rate=0.1)
+    settings = TrainingSettings(batch_size=3, weight_decay=0.5, learning_rate=0.1)
     updated = []
     for processes in (Processes(CPU.device), Noted()):
         model = recurrent_model()

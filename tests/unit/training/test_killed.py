@@ -26,8 +26,8 @@ def run(order: str) -> object:
     return settings_of(
         steps=STEPS,
         order=order,
-        batch_sequences=4,
-        micro_batch_sequences=2,
+        batch_size=4,
+        micro_batch_size=2,
         checkpoint_every_steps=2,
         validate_every_steps=3,
     )

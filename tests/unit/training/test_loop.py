@@ -23,7 +23,7 @@ from mamba_narrative.tokens.batches import Rows, ShuffledBatches, StatefulBatche
 from mamba_narrative.training.compute import Compute
 from mamba_narrative.training.gradients import Accumulated, GradientSum
 from mamba_narrative.training.loop import Trainer
-from mamba_narrative.training.validation import Passage, passages_sha256, validate
+from mamba_narrative.training.validation import Opening, openings_sha256, validate
 from unit.training.stand_in import RecurrentModel, recurrent_model
 
 CPU = Compute(torch.device("cpu"), torch.float32)
@@ -31,7 +31,7 @@ CPU = Compute(torch.device("cpu"), torch.float32)
 SETTINGS = TrainingSettings(
     steps=11,
     sequence_length=16,
-    batch_sequences=3,
+    batch_size=3,
     learning_rate=0.02,
     warmup_steps=2,
     validate_every_steps=4,
@@ -43,16 +43,16 @@ Start = Callable[..., Trainer]
 
 
 @pytest.fixture
-def start(batches: ShuffledBatches, stateful: StatefulBatches, passages: list[Passage], folder: Path) -> Start:
+def start(batches: ShuffledBatches, stateful: StatefulBatches, openings: list[Opening], folder: Path) -> Start:
     def begin(
         folder: Path = folder,
         model: RecurrentModel | None = None,
-        passages: list[Passage] = passages,
+        openings: list[Opening] = openings,
         **changes: object,
     ) -> Trainer:
         chosen = SETTINGS.model_copy(update=changes)
         data = stateful if chosen.order == "stateful" else batches
-        return Trainer(model or recurrent_model(dropout=0.2), chosen, data, passages, CPU, folder)
+        return Trainer(model or recurrent_model(dropout=0.2), chosen, data, openings, CPU, folder)
 
     return begin
 
@@ -275,7 +275,7 @@ def test_the_logged_loss_is_the_mean_over_unmasked_targets(
 
 
 def test_gradients_are_clipped_to_the_norm(start: Start) -> None:
-    trainer = start(clip_grad_norm=1e-3, steps=1, warmup_steps=0)
+    trainer = start(max_grad_norm=1e-3, steps=1, warmup_steps=0)
     seen: list[float] = []
 
     def remember(optimizer: torch.optim.Optimizer, args: object, kwargs: object) -> None:
@@ -337,10 +337,10 @@ def test_a_limit_on_the_gradient_norm_skips_steps_until_too_many_end_the_run(sta
 
 
 def test_a_run_ends_where_validation_stops_getting_better(start: Start, folder: Path) -> None:
-    trainer = start(steps=40, learning_rate=1e-30, validate_every_steps=2, stop_after_validations=3)
+    trainer = start(steps=40, learning_rate=1e-30, validate_every_steps=2, early_stopping_patience=3)
     assert trainer.run("test", never)
     assert [row[0] for row in rows_without_times(folder / "validation.csv")[1:]] == ["2", "4", "6", "8"]
-    again = start(steps=40, learning_rate=1e-30, validate_every_steps=2, stop_after_validations=3)
+    again = start(steps=40, learning_rate=1e-30, validate_every_steps=2, early_stopping_patience=3)
     assert again.run("test", never)
     assert again.step == 8
 
@@ -385,14 +385,14 @@ def test_the_average_is_validated_beside_the_weights_and_leaves_them_alone(start
     for name in plain.validation_log.columns:
         assert columns[name] == plain.validation_log.column(name)
     assert averaged.average is not None
-    found = validate(averaged.average, averaged.passages, averaged.batches.end_of_text_id, CPU, never)
+    found = validate(averaged.average, averaged.openings, averaged.batches.end_of_text_id, CPU, never)
     assert found is not None
     assert columns["ema_loss_nats"][-1] == pytest.approx(found.loss_nats, rel=1e-6)
     assert columns["ema_loss_nats"][-1] != columns["loss_nats"][-1]
 
 
 def test_the_average_may_be_the_result_and_then_decides_when_a_run_ends(start: Start, folder: Path) -> None:
-    trainer = start(steps=40, validate_every_steps=2, ema_decay=0.8, result="ema", stop_after_validations=2)
+    trainer = start(steps=40, validate_every_steps=2, ema_decay=0.8, result="ema", early_stopping_patience=2)
     # The weights get better and better, their average does not.
     for step, (loss, of_average) in enumerate([(3.0, 2.0), (2.9, 2.1), (2.8, 2.2)], 1):
         values = {"loss_nats": loss, "bits_per_byte": 1.0, "ema_loss_nats": of_average, "ema_bits_per_byte": 1.0}
@@ -406,7 +406,7 @@ def test_the_average_may_be_the_result_and_then_decides_when_a_run_ends(start: S
 
 
 def test_the_schedule_ends_where_a_run_of_epochs_ends(start: Start) -> None:
-    trainer = start(steps=None, epochs=2.5, schedule="wsd", decay_share=0.5, min_learning_rate_share=0.0)
+    trainer = start(steps=None, epochs=2.5, schedule="wsd", decay_ratio=0.5, min_lr_ratio=0.0)
     assert trainer.run("test", never)
     rates = trainer.train_log.column("learning_rate")
     assert (trainer.step, len(rates)) == (10, 10)
@@ -417,24 +417,24 @@ def forget_passages(trainer: Trainer) -> None:
     """Make the newest checkpoint one of code that did not note them."""
     checkpoint = trainer.store.newest()
     state = json.loads(checkpoint.texts["state.json"])
-    del state["passages_sha256"]
+    del state["openings_sha256"]
     trainer.store.save(replace(checkpoint, texts={**checkpoint.texts, "state.json": json.dumps(state)}))
 
 
-@pytest.mark.parametrize("before", ["other passages", "passages that the checkpoint does not name"])
+@pytest.mark.parametrize("before", ["other openings", "openings that the checkpoint does not name"])
 def test_validations_of_other_passages_are_not_compared(
-    start: Start, folder: Path, passages: list[Passage], before: str, caplog: pytest.LogCaptureFixture
+    start: Start, folder: Path, openings: list[Opening], before: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    chosen = {"steps": 12, "validate_every_steps": 2, "result": "best", "stop_after_validations": 2}
+    chosen = {"steps": 12, "validate_every_steps": 2, "result": "best", "early_stopping_patience": 2}
     first = start(**chosen)
     # Lower than any to come: compared with them it would stay the best, and end the run.
     first.validation_log.append({"step": 1, "tokens": 1, "loss_nats": 0.01, "bits_per_byte": 0.01})
     first.is_finished = lambda: first.step == 5
     assert first.run("test", never)
-    changed = before == "other passages"
+    changed = before == "other openings"
     if not changed:
         forget_passages(first)
-    second = start(passages=passages[1:] if changed else passages, **chosen)
+    second = start(openings=openings[1:] if changed else openings, **chosen)
     assert f"the validations up to step 5 are of {before} and cannot be compared" in caplog.text
     assert second.step == 5
     assert second.run("test", never)
@@ -442,16 +442,16 @@ def test_validations_of_other_passages_are_not_compared(
     assert steps[:3] == [6, 8, 10]
     assert second.load_result() in steps
     caplog.clear()
-    start(passages=passages[1:] if changed else passages, **chosen)
+    start(openings=openings[1:] if changed else openings, **chosen)
     assert "cannot be compared" not in caplog.text
 
 
-def test_passages_differ_in_their_hash_where_validations_may_differ(passages: list[Passage]) -> None:
-    first, *others = passages
+def test_passages_differ_in_their_hash_where_validations_may_differ(openings: list[Opening]) -> None:
+    first, *others = openings
     longer = replace(first, ids=np.append(first.ids, first.ids[-1:]))
     changes = [others, [longer, *others], [replace(first, bytes=first.bytes + 1), *others]]
-    assert len({passages_sha256(chosen) for chosen in (passages, *changes)}) == 4
-    assert passages_sha256([replace(first, ids=first.ids.copy()), *others]) == passages_sha256(passages)
+    assert len({openings_sha256(chosen) for chosen in (openings, *changes)}) == 4
+    assert openings_sha256([replace(first, ids=first.ids.copy()), *others]) == openings_sha256(openings)
 
 
 def test_checkpoints_at_chosen_steps_are_kept_for_good(start: Start, folder: Path) -> None:

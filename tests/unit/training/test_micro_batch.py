@@ -28,7 +28,7 @@ def test_the_largest_divisor_that_fits(rows, room, found):
 
 
 def test_a_card_too_small_for_one_row_is_an_error_that_says_what_to_do():
-    with pytest.raises(UserError, match=r"lower training\.sequence_length, or set training\.recompute"):
+    with pytest.raises(UserError, match=r"lower training\.sequence_length, or set training\.activation_checkpointing"):
         largest_that_fits(8, card(0)[0])
 
 

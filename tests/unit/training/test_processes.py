@@ -41,7 +41,7 @@ def assert_same_run(found: Path, expected: Path) -> None:
     ids=["shuffled", "stateful, other recipe"],
 )
 def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
-    return {"steps": 6, "batch_sequences": 4, **request.param}
+    return {"steps": 6, "batch_size": 4, **request.param}
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_two_processes_train_as_one_and_one_continues_what_two_left(
 
 @pytest.mark.slow
 def test_two_processes_continue_what_two_left_to_the_bit(tokens: Path, tmp_path: Path) -> None:
-    settings = json.dumps({"steps": 6, "batch_sequences": 4, "order": "stateful", **RECIPE})
+    settings = json.dumps({"steps": 6, "batch_size": 4, "order": "stateful", **RECIPE})
     ends = []
     for events in (["none"], ["stop", "none"]):
         root = tmp_path / events[0]
@@ -86,7 +86,7 @@ def test_two_processes_continue_what_two_left_to_the_bit(tokens: Path, tmp_path:
 
 def by_the_command(tokens: Path, output: Path, **settings: object) -> list[float]:
     """The losses of a run of ``scripts/train_run.py``."""
-    run = settings_of(batch_sequences=2, processes=2, **settings)
+    run = settings_of(batch_size=2, processes=2, **settings)
     command = [sys.executable, str(ROOT / "scripts" / "train_run.py"), "--run", "tiny"]
     command += ["--settings", run.model_dump_json(), "--tokens", str(tokens)]
     command += ["--output", str(output), "--state-directory", str(output.with_name(f"{output.name}-state"))]
@@ -98,10 +98,10 @@ def by_the_command(tokens: Path, output: Path, **settings: object) -> list[float
 def test_the_command_starts_as_many_processes_as_the_settings_say(tokens: Path, tmp_path: Path) -> None:
     exact = by_the_command(tokens, tmp_path / "output")
     assert json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))["processes"] == 2
-    assert train_run("tiny", settings_of(batch_sequences=2), tokens, tmp_path / "alone", tmp_path / "alone-state") == 0
+    assert train_run("tiny", settings_of(batch_size=2), tokens, tmp_path / "alone", tmp_path / "alone-state") == 0
     assert_same_run(tmp_path / "output", tmp_path / "alone")
     # Gradients may travel in bfloat16, which rounds their sums.
-    rounded = by_the_command(tokens, tmp_path / "rounded", gradient_reduction="bfloat16")
+    rounded = by_the_command(tokens, tmp_path / "rounded", reduce_dtype="bfloat16")
     assert rounded == pytest.approx(exact, rel=1e-2)
     assert rounded != exact
 
@@ -111,5 +111,5 @@ def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("WORLD_SIZE", "3")
     processes = Processes(device=None)  # type: ignore[arg-type]
     assert processes.rows(12) == slice(4, 8)
-    with pytest.raises(UserError, match=r"training\.batch_sequences is 4, which 3 processes cannot share evenly"):
+    with pytest.raises(UserError, match=r"training\.batch_size is 4, which 3 processes cannot share evenly"):
         processes.rows(4)

@@ -56,7 +56,7 @@ def test_the_record_states_settings_data_and_outcome(finished: Path, tokens: Pat
     assert record["versions"]["torch"] == torch.__version__
     assert record["hardware"]["device"] == "cpu"
     assert len(record["code"]["sources_sha256"]) == len(record["code"]["environment_sha256"]) == 64
-    assert (record["processes"], record["micro_batch_sequences"], record["skipped_steps"]) == (1, 2, 0)
+    assert (record["processes"], record["micro_batch_size"], record["skipped_steps"]) == (1, 2, 0)
     assert (record["weights_of_step"], record["planned_steps"]) == (4, 4)
     assert record["learning_rate_of_weights"] == float(
         read_rows(finished / "output" / "train.csv")[-1]["learning_rate"]
@@ -121,7 +121,7 @@ def test_checkpoints_kept_for_good_outlive_the_run_which_may_end_with_its_best_w
 
 
 def test_a_run_of_epochs_may_end_with_the_average_of_its_weights(tokens: Path, tmp_path: Path) -> None:
-    run = settings_of(steps=None, epochs=1.5, warmup_share=0.25, **RECIPE)
+    run = settings_of(steps=None, epochs=1.5, warmup_ratio=0.25, **RECIPE)
     assert train_run("tiny", run, tokens, tmp_path / "output", tmp_path / "state") == 0
     record = json.loads((tmp_path / "output" / "run.json").read_text(encoding="utf-8"))
     assert record["settings"]["training"]["epochs"] == 1.5
@@ -130,9 +130,9 @@ def test_a_run_of_epochs_may_end_with_the_average_of_its_weights(tokens: Path, t
     last = read_rows(tmp_path / "output" / "validation.csv")[-1]
     assert record["validation"]["bits_per_byte"] == float(last["ema_bits_per_byte"]) != float(last["bits_per_byte"])
     model = load_model(tmp_path / "output" / "model")
-    passages = validation_module.choose_passages(TokenFile(tokens, "validation"), load_tokenizer("gpt2"), 200_000)
+    openings = validation_module.choose_openings(TokenFile(tokens, "validation"), load_tokenizer("gpt2"), 200_000)
     compute = Compute(torch.device("cpu"), torch.float32)
-    found = validation_module.validate(model, passages, 50_256, compute, lambda: False)
+    found = validation_module.validate(model, openings, 50_256, compute, lambda: False)
     assert found is not None
     assert found.loss_nats == pytest.approx(float(last["ema_loss_nats"]), rel=1e-6)
 
@@ -140,7 +140,7 @@ def test_a_run_of_epochs_may_end_with_the_average_of_its_weights(tokens: Path, t
 def test_weights_from_before_the_end_of_the_schedule_come_with_a_warning(
     tokens: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = settings_of(steps=8, validate_every_steps=1, stop_after_validations=2)
+    run = settings_of(steps=8, validate_every_steps=1, early_stopping_patience=2)
     # Below what a configuration may say, so that no update changes a weight.
     run = run.model_copy(update={"training": run.training.model_copy(update={"learning_rate": 1e-30})})
     assert train_run("tiny", run, tokens, tmp_path / "output", tmp_path / "state") == 0
@@ -156,9 +156,9 @@ def test_weights_from_before_the_end_of_the_schedule_come_with_a_warning(
     ("change", "same"),
     [
         ({"checkpoint_every_steps": 1}, True),
-        ({"micro_batch_sequences": 1}, True),
+        ({"micro_batch_size": 1}, True),
         ({"device": "auto"}, True),
-        ({"processes": 2, "nodes": 2, "stage_directory": "/scratch"}, True),
+        ({"processes": 2, "nodes": 2, "staging_directory": "/scratch"}, True),
         ({"learning_rate": 0.02}, False),
         ({"steps": 5}, False),
         ({"seed": 2}, False),

@@ -23,20 +23,20 @@ def rates_of(schedule: Schedule) -> list[float]:
 
 
 def test_the_peak_comes_right_after_the_warmup_and_the_floor_at_the_last_step() -> None:
-    rates = rates_of(schedule_of(100, warmup_steps=10, learning_rate=1e-3, min_learning_rate_share=0.1))
+    rates = rates_of(schedule_of(100, warmup_steps=10, learning_rate=1e-3, min_lr_ratio=0.1))
     assert rates[10] == max(rates) == pytest.approx(1e-3)
     assert rates[0] == pytest.approx(1e-3 / 11)
     assert rates[-1] == pytest.approx(1e-4)
 
 
 def test_half_way_down_the_cosine_is_the_mean_of_peak_and_floor() -> None:
-    schedule = schedule_of(101, warmup_steps=0, learning_rate=2.0, min_learning_rate_share=0.5)
+    schedule = schedule_of(101, warmup_steps=0, learning_rate=2.0, min_lr_ratio=0.5)
     assert schedule.learning_rate(50) == pytest.approx(1.5)
 
 
 def test_wsd_stays_at_the_peak_and_falls_over_its_last_share() -> None:
     rates = rates_of(
-        schedule_of(101, schedule="wsd", decay_share=0.2, warmup_steps=10, learning_rate=2.0, min_learning_rate_share=0)
+        schedule_of(101, schedule="wsd", decay_ratio=0.2, warmup_steps=10, learning_rate=2.0, min_lr_ratio=0)
     )
     assert rates[9] < 2.0
     assert rates[10:81] == [2.0] * 71
@@ -45,7 +45,7 @@ def test_wsd_stays_at_the_peak_and_falls_over_its_last_share() -> None:
 
 
 def test_warmup_may_be_a_share_of_the_steps() -> None:
-    schedule = schedule_of(200, warmup_share=0.05, warmup_steps=7)
+    schedule = schedule_of(200, warmup_ratio=0.05, warmup_steps=7)
     assert schedule.warmup_steps == 10
     assert rates_of(schedule)[10] == max(rates_of(schedule))
 
@@ -65,9 +65,9 @@ def test_rates_rise_then_fall_within_the_bounds(
         steps,
         warmup_steps=warmup,
         learning_rate=0.01,
-        min_learning_rate_share=share,
+        min_lr_ratio=share,
         schedule=name,
-        decay_share=decay,
+        decay_ratio=decay,
     )
     rates = rates_of(schedule)
     assert rates[: warmup + 1] == sorted(rates[: warmup + 1])
@@ -118,4 +118,4 @@ def test_a_warmup_longer_than_the_run_is_refused_once_its_length_is_known(batche
     settings = TrainingSettings(epochs=2, warmup_steps=9)
     with pytest.raises(UserError, match=r"warmup_steps \(9\) exceeds the run's 8 steps \(training\.epochs 2\)"):
         number_of_steps(settings, batches)
-    assert number_of_steps(settings.model_copy(update={"warmup_share": 0.1}), batches) == 8
+    assert number_of_steps(settings.model_copy(update={"warmup_ratio": 0.1}), batches) == 8

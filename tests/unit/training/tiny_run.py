@@ -18,7 +18,7 @@ RUN: dict[str, Any] = {
     "training": {
         "steps": 4,
         "sequence_length": 16,
-        "batch_sequences": 2,
+        "batch_size": 2,
         "warmup_steps": 1,
         "learning_rate": 0.01,
         "validate_every_steps": 2,

@@ -17,7 +17,7 @@ _CHANNELS_PER_THREAD, _THREADS = 4, 128
 _TILE_FORWARD, _TILE_BACKWARD = 64, 128
 """Steps that a thread walks."""
 
-_PARAMETERS = runtime.Layout(
+_PARAMETERS = runtime.Struct(
     pointers=("x", "dy", "window", "weight", "bias", "resets", "y", "dx", "dwindow", "dweight"),
     rows=("x", "dy", "dx"),
     sizes=("batch", "length", "channels", "tile"),

@@ -22,7 +22,7 @@ MAX_WIDTH = 2048
 """Wider rows do not stay in registers."""
 EPSILON = 1e-5
 
-_PARAMETERS = runtime.Layout(
+_PARAMETERS = runtime.Struct(
     pointers=("x", "weight", "dx_later", "update", "dnormed", "draw", "sum", "dx", "dweight", "normed", "dupdate"),
     rows=(),
     sizes=("rows", "blocks", "length", "site", "dropped"),

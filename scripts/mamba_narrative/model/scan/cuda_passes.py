@@ -81,7 +81,7 @@ def divided(lane_channels: int, warps: int, min_blocks: int, segments: int, leng
     return Plan(lane_channels, warps, min_blocks, -(-length // segment_length), segment_length)
 
 
-_PARAMETERS = runtime.Layout(
+_PARAMETERS = runtime.Struct(
     pointers=(
         *("u", "delta", "B", "C", "z", "dy", "A", "D", "bias", "resets", "start", "states", "last"),
         *("alone", "decay", "joined"),

@@ -15,7 +15,7 @@ _THREADS = 256
 _PROJECT_WARPS = 16
 """Rows of ``x_proj`` in a block."""
 
-_PARAMETERS = runtime.Layout(
+_PARAMETERS = runtime.Struct(
     pointers=(
         *("xz", "window", "conv_weight", "conv_bias", "x_proj", "dt_proj", "dt_bias", "A_log", "D", "state"),
         *("projected", "y"),

@@ -9,7 +9,7 @@ from mamba_narrative.reporting.formatting import plural
 from mamba_narrative.reporting.tables.table import Column, Schema, Table
 
 _MODEL = ("d_model", "n_layer", "d_state")
-_TRAINING = ("sequence_length", "batch_sequences", "learning_rate", "seed", "precision")
+_TRAINING = ("sequence_length", "batch_size", "learning_rate", "seed", "precision")
 _COLUMNS = (
     Column("run", "Run"),
     Column("architecture", "Architecture"),
@@ -18,7 +18,7 @@ _COLUMNS = (
     Column("n_layer", "n_layer", "count"),
     Column("d_state", "d_state", "count"),
     Column("sequence_length", "Sequence length (tokens)", "count"),
-    Column("batch_sequences", "Sequences a batch", "count"),
+    Column("batch_size", "Sequences a batch", "count"),
     Column("learning_rate", "Peak learning rate"),
     Column("seed", "Seed"),
     Column("precision", "Precision"),
@@ -28,7 +28,7 @@ _COLUMNS = (
     Column("epochs", "Epochs", "number"),
     Column("seconds", "Training time (s)", "number"),
     Column("tokens_per_second", "Tokens/s", "count"),
-    Column("share_of_peak_flops", "Share of the card's peak", "share"),
+    Column("mfu", "MFU", "share"),
     Column("peak_memory_gib", "Peak memory of the card (GiB)", "number"),
     Column("energy_kwh", "Energy (kWh)", "number"),
     Column("resumed", "Resumed (times)", "count"),

@@ -13,10 +13,10 @@ from torch.overrides import TorchFunctionMode
 from mamba_narrative.config.training import TrainingSettings
 from mamba_narrative.model.interface import State
 from mamba_narrative.tokens.batches import ShuffledBatches
-from mamba_narrative.training import recorded
+from mamba_narrative.training import cuda_graphs
 from mamba_narrative.training.compute import Compute
+from mamba_narrative.training.cuda_graphs import CudaGraphs, PartInputs
 from mamba_narrative.training.loop import Trainer
-from mamba_narrative.training.recorded import PartInputs, Recorder
 from unit.training.stand_in import recurrent_model
 
 
@@ -37,24 +37,24 @@ class Replayed:
 def test_parts_with_and_without_a_sum_over_processes_are_recorded_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[tuple[str, bool]] = []
     monkeypatch.setattr(Replayed, "events", events, raising=False)
-    monkeypatch.setattr(recorded, "_Recorded", Replayed)
+    monkeypatch.setattr(cuda_graphs, "_CudaGraph", Replayed)
 
     def compute(inputs: PartInputs, summing: bool) -> tuple[Tensor, State]:
         events.append(("compute", summing))
         return inputs.share, {}
 
-    recorder = Recorder(compute)
+    graphs = CudaGraphs(compute)
     ids = torch.zeros(2, 3, dtype=torch.int64)
     inputs = PartInputs(ids, ids, None, None, torch.ones(()))
     for summing in (False, False, True, False, True):
-        recorder(inputs, summing)
+        graphs(inputs, summing)
     assert events == [
         *(("compute", False), ("record", False), ("replay", False)),
         *(("compute", True), ("record", False), ("replay", False), ("record", True), ("replay", True)),
     ]
     events.clear()
-    recorder.forget()
-    recorder(inputs, True)
+    graphs.forget()
+    graphs(inputs, True)
     assert events == [("record", True), ("replay", True)]
 
 
@@ -62,18 +62,18 @@ def test_a_new_shape_is_computed_with_the_memory_of_what_was_recorded(monkeypatc
     # Stateful batches have resets or none: the second kind ran out of memory beside the graph of the first.
     events: list[tuple[str, bool]] = []
     monkeypatch.setattr(Replayed, "events", events, raising=False)
-    monkeypatch.setattr(recorded, "_Recorded", Replayed)
+    monkeypatch.setattr(cuda_graphs, "_CudaGraph", Replayed)
     kept_at_first_sight = []
 
     def compute(inputs: PartInputs, summing: bool) -> tuple[Tensor, State]:
-        kept_at_first_sight.append(len(recorder._recorded))
+        kept_at_first_sight.append(len(graphs._recorded))
         return inputs.share, {}
 
-    recorder = Recorder(compute)
+    graphs = CudaGraphs(compute)
     ids = torch.zeros(2, 3, dtype=torch.int64)
     plain, with_resets = (PartInputs(ids, ids, resets, None, torch.ones(())) for resets in (None, ids.bool()))
     for inputs in (plain, plain, with_resets, plain, with_resets, plain):
-        recorder(inputs, False)
+        graphs(inputs, False)
     assert kept_at_first_sight == [0, 0]
     assert [event for event, _ in events] == ["record", "replay", "record", "replay", "record", "replay", "replay"]
 
@@ -95,7 +95,7 @@ def test_a_sum_with_a_timeout_follows_a_replay_before_anything_waits_for_it(
     count: int, expected: list[str], batches: ShuffledBatches, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
-    settings = TrainingSettings(steps=1, sequence_length=16, batch_sequences=3, warmup_steps=0)
+    settings = TrainingSettings(steps=1, sequence_length=16, batch_size=3, warmup_steps=0)
     trainer = Trainer(recurrent_model(), settings, batches, [], Compute(torch.device("cpu"), torch.float32), folder)
     trainer.processes.count = count
 
@@ -104,7 +104,7 @@ def test_a_sum_with_a_timeout_follows_a_replay_before_anything_waits_for_it(
             events.append("replay")
             return trainer._gradient_sum._part(inputs, False)
 
-    monkeypatch.setattr(trainer._gradient_sum, "_recorder", Replaying())
+    monkeypatch.setattr(trainer._gradient_sum, "_graphs", Replaying())
     monkeypatch.setattr(dist, "all_reduce", lambda values: events.append("sum"))
     with Readings(events):
         trainer._update()

@@ -17,7 +17,7 @@ from mamba_narrative.reporting.tuning import read_tries, tuning_page
 REPOSITORY = Path(__file__).resolve().parents[3]
 PUBLISHED = REPOSITORY / "workflow" / "baselines" / "tuning"
 SETTINGS = """
-training: {sequence_length: 16, batch_sequences: 2, validate_every_steps: 2, validation_tokens: 60, device: cpu}
+training: {sequence_length: 16, batch_size: 2, validate_every_steps: 2, validation_tokens: 60, device: cpu}
 runs: {a: {architecture: mamba, model: {d_model: 8, n_layer: 1, d_state: 2}, training: {steps: 4, warmup_steps: 1}}}
 """
 

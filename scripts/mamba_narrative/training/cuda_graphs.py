@@ -56,7 +56,7 @@ PartGradient = Callable[[PartInputs, bool], tuple[Tensor, State]]
 processes. Returns the sum of its losses and the state after it."""
 
 
-class Recorder:
+class CudaGraphs:
     """A ``PartGradient`` that records what it sees a second time, by the shapes of the inputs.
 
     What it sees first is computed as usual, which takes as much memory as what is recorded keeps: that is freed before,
@@ -69,7 +69,7 @@ class Recorder:
     def __init__(self, compute: PartGradient) -> None:
         self._compute = compute
         self._seen: set[tuple[object, ...]] = set()
-        self._recorded: dict[tuple[object, ...], _Recorded] = {}
+        self._recorded: dict[tuple[object, ...], _CudaGraph] = {}
         self._pool: Any = None
         self._works = True
 
@@ -93,7 +93,7 @@ class Recorder:
     def _record(self, key: tuple[object, ...], inputs: PartInputs, summing: bool) -> None:
         # Nothing is computed or exchanged by recording: where it fails, other processes may record and replay.
         try:
-            recorded = _Recorded(self._compute, inputs, summing, self._pool)
+            recorded = _CudaGraph(self._compute, inputs, summing, self._pool)
         except RuntimeError as error:  # memory, or an architecture that waits for the GPU
             self._works = False
             _LOG.warning(
@@ -106,7 +106,7 @@ class Recorder:
             self._recorded[key], self._pool = recorded, recorded.pool
 
 
-class _Recorded:
+class _CudaGraph:
     def __init__(self, compute: PartGradient, inputs: PartInputs, summing: bool, pool: Any) -> None:
         self._inputs = inputs.copied()
         self._graph = torch.cuda.CUDAGraph()

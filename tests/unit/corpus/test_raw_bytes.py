@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamba_narrative.corpus.reading import UnreadableBook, read_raw
+from mamba_narrative.corpus.raw_bytes import UnreadableBook, read_raw
 
 TEXT = b"The lamp went out before the story was done.\n" * 40
 

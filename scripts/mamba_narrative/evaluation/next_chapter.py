@@ -20,9 +20,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from mamba_narrative.evaluation.book_texts import BookText
 from mamba_narrative.evaluation.scoring import Ids, Losses, Trial
-from mamba_narrative.evaluation.windows import BookText
-from mamba_narrative.tokens.chapters import Heading
+from mamba_narrative.tokens.chapter_headings import Heading
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
 CHOICES = 6
@@ -90,7 +90,7 @@ def _group(
     return trials
 
 
-def choose(losses: Sequence[Sequence[Losses]]) -> list[float]:
+def choose_openings(losses: Sequence[Sequence[Losses]]) -> list[float]:
     """For each trial of a group 1 where its own opening gains most by the prefix, 1/k as one of k ties, else 0.
 
     losses: of the trials of one group, in order, each with those of its candidates.
@@ -105,7 +105,7 @@ def choose(losses: Sequence[Sequence[Losses]]) -> list[float]:
     return (np.diag(best) / best.sum(axis=1)).tolist()
 
 
-def shortened(trials: Sequence[Trial], prefix_tokens: int) -> list[Trial]:
+def shortened_trials(trials: Sequence[Trial], prefix_tokens: int) -> list[Trial]:
     """The same trials with the last ``prefix_tokens`` tokens of each prefix."""
     return [Trial(trial.book_id, trial.prefix[-prefix_tokens:], trial.candidates) for trial in trials]
 
