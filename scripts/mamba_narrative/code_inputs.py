@@ -1,84 +1,120 @@
-"""Which source files a command runs, and one digest of their content.
+"""Which source files a command runs, and one digest of what they mean.
 
 A rule has the digest as a parameter: an edit of a module that its command uses reruns it, an edit elsewhere does not,
-and neither do ``touch``, a fresh clone or another place of the project.
+and neither do another comment, docstring or text of help, ``touch``, a fresh clone or another place of the project.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cached_property
 from pathlib import Path
+from typing import Any
+
+from mamba_narrative.code_meaning import imported_names, meanings
+from mamba_narrative.io import write_text
 
 PACKAGE = "mamba_narrative"
+_MOST_REMEMBERED = 5_000
 
 
-def code_digest(scripts: Path, script: str, modules: Iterable[str] = (), data: Iterable[Path] = ()) -> str:
-    """Hexadecimal SHA-256 over names and contents of ``code_inputs`` and of the files ``data`` that they read."""
-    digest = hashlib.sha256()
-    for path in [*code_inputs(scripts, script, modules), *sorted(data)]:
-        digest.update(f"{os.path.relpath(path, scripts)}\n".encode())
-        digest.update(_content(path))
-    return digest.hexdigest()
+class Code:
+    """The sources below ``scripts``. Each is read once in the life of an object; what it means is remembered.
 
-
-@cache
-def _content(path: Path) -> bytes:
-    return path.read_bytes()
-
-
-def code_inputs(scripts: Path, script: str, modules: Iterable[str] = ()) -> list[Path]:
-    """Files of ``scripts/<script>.py`` and of all package modules it imports, directly or not, sorted.
-
-    Imports are found in the syntax tree, inside functions too. ``modules`` adds modules that are
-    imported by name at run time (``mamba_narrative.reporting.figures.training_curve``).
-    Raises FileNotFoundError where the script or a module does not exist.
+    ``cache`` is a file with what earlier calls found, by content; it may be deleted at any time. None: nowhere.
     """
-    entry = scripts / f"{script}.py"
-    closure: set[Path] = {entry}
-    pending = [entry]
-    for module in modules:
-        found = list(_files_of(scripts, module))
-        if not found or found[-1].name == "__init__.py":
-            raise FileNotFoundError(f"no module {module} below {scripts}")
-        pending += [path for path in found if path not in closure]
-        closure.update(found)
-    while pending:
-        for path in _imported_files(scripts, pending.pop()):
-            if path not in closure:
-                closure.add(path)
-                pending.append(path)
-    return sorted(closure)
 
+    def __init__(self, scripts: Path, cache: Path | None = None) -> None:
+        self.scripts, self._cache = scripts, cache
+        self._of_path: dict[Path, dict[str, Any]] = {}
 
-@cache
-def _imported_files(scripts: Path, source: Path) -> frozenset[Path]:
-    tree = ast.parse(source.read_bytes(), filename=str(source))
-    files: set[Path] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            # An imported name may itself be a module: from package import module.
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            if name.split(".", 1)[0] == PACKAGE:
-                files.update(_files_of(scripts, name))
-    return frozenset(files)
+    def digest(self, script: str, modules: Iterable[str] = (), data: Iterable[Path] = ()) -> str:
+        """Hexadecimal SHA-256 over names and meanings of ``files``, and over the bytes of the files ``data``."""
+        digest = hashlib.sha256()
+        for name, part in self.definitions(script, modules).items():
+            digest.update(f"{name} {part}\n".encode())
+        for path in sorted(data):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{os.path.relpath(path, self.scripts)} {content}\n".encode())
+        return digest.hexdigest()
 
+    def definitions(self, script: str, modules: Iterable[str] = ()) -> dict[str, str]:
+        """The meaning of each definition that the command can reach, as ``path`` or ``path:name``, in order."""
+        found = {}
+        for path in self.files(script, modules):
+            name = os.path.relpath(path, self.scripts)
+            parts = self._read(path)["meanings"]
+            found |= {f"{name}:{part}" if part else name: meaning for part, meaning in sorted(parts.items())}
+        return found
 
-def _files_of(scripts: Path, module: str) -> Iterator[Path]:
-    """The files that importing ``module`` runs: the ``__init__`` of each package above it, and its own."""
-    path = scripts
-    for part in module.split("."):
-        path = path / part
-        if (path / "__init__.py").is_file():
-            yield path / "__init__.py"
-        elif path.with_suffix(".py").is_file():
-            yield path.with_suffix(".py")
+    def files(self, script: str, modules: Iterable[str] = ()) -> list[Path]:
+        """``<script>.py`` and all package modules it imports, directly or not, sorted.
+
+        Imports are found in the syntax tree, inside functions too. ``modules`` adds modules that are
+        imported by name at run time (``mamba_narrative.reporting.figures.training_curve``).
+        Raises FileNotFoundError where the script or a module does not exist.
+        """
+        entry = self.scripts / f"{script}.py"
+        closure: set[Path] = {entry}
+        pending = [entry]
+        for module in modules:
+            found = list(self._files_of(module))
+            if not found or found[-1].name == "__init__.py":
+                raise FileNotFoundError(f"no module {module} below {self.scripts}")
+            pending += [path for path in found if path not in closure]
+            closure.update(found)
+        while pending:
+            for name in self._read(pending.pop())["imports"]:
+                new = [path for path in self._files_of(name) if path not in closure]
+                closure.update(new)
+                pending += new
+        return sorted(closure)
+
+    def _files_of(self, module: str) -> Iterator[Path]:
+        """The files that importing ``module`` runs: the ``__init__`` of each package above it, and its own."""
+        path = self.scripts
+        for part in module.split("."):
+            path = path / part
+            if (path / "__init__.py").is_file():
+                yield path / "__init__.py"
+            elif path.with_suffix(".py").is_file():
+                yield path.with_suffix(".py")
+                return
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        if path not in self._of_path:
+            source = path.read_bytes()
+            key = hashlib.sha256(source).hexdigest()
+            if key not in self._remembered:
+                imports = sorted(name for name in imported_names(source) if name.split(".", 1)[0] == PACKAGE)
+                self._remembered[key] = {"meanings": meanings(source), "imports": imports}
+                self._is_new = True
+            self._of_path[path] = self._remembered[key]
+        return self._of_path[path]
+
+    @cached_property
+    def _remembered(self) -> dict[str, dict[str, Any]]:
+        self._is_new = False
+        try:
+            saved = json.loads(self._cache.read_text(encoding="utf-8")) if self._cache else {}
+            known = saved["format"] == _FORMAT and len(saved["sources"]) <= _MOST_REMEMBERED
+            return saved["sources"] if known else {}
+        except (OSError, ValueError, TypeError, KeyError):
+            return {}
+
+    def save(self) -> None:
+        """Write the cache if there is something new."""
+        if self._cache is None or not self._is_new:
             return
+        try:
+            write_text(self._cache, json.dumps({"format": _FORMAT, "sources": self._remembered}))
+            self._is_new = False
+        except OSError:
+            pass  # A folder that cannot be written to costs time at the next call, nothing else.
+
+
+_FORMAT = hashlib.sha256((Path(__file__).with_name("code_meaning.py")).read_bytes()).hexdigest()
+"""What was found by other code is found anew."""

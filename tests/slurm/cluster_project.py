@@ -29,8 +29,8 @@ def _wait_for_the_test(step: int) -> None:
     from mamba_narrative.training.stop import StopRequest
 
     if step in {steps}:
-        Path("reached").touch()
-        while not (Path("go").exists() or StopRequest.requested):
+        Path({folder!r}, "reached").touch()
+        while not (Path({folder!r}, "go").exists() or StopRequest.requested):
             time.sleep(0.05)
 """
 
@@ -144,13 +144,7 @@ def make_watched(project: ClusterProject, steps: tuple[int, ...] = (WATCHED_STEP
         "scripts/mamba_narrative/training/stop.py",
         lambda text: text.replace("self.requested = True", "StopRequest.requested = True"),
     )
-    project.edit(
-        "scripts/mamba_narrative/training/schedule.py",
-        lambda text: (
-            text.replace(
-                "    if step < settings.warmup_steps:",
-                "    _wait_for_the_test(step)\n    if step < settings.warmup_steps:",
-            )
-            + _WAIT.format(steps=steps)
-        ),
-    )
+    schedule = "scripts/mamba_narrative/training/schedule.py"
+    begins = "        if step < self.warmup_steps:"
+    project.edit(schedule, lambda text: text.replace(begins, f"        _wait_for_the_test(step)\n{begins}"))
+    project.edit(schedule, lambda text: text + _WAIT.format(steps=steps, folder=str(project.folder)))

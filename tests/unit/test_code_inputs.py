@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mamba_narrative.code_inputs import code_inputs
+from mamba_narrative.code_inputs import Code
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 COMMANDS = sorted(path.stem for path in SCRIPTS.glob("*.py"))
@@ -50,7 +50,7 @@ def test_imports_are_followed_through_modules_packages_and_functions(tmp_path):
             "mamba_narrative/unused.py": "",
         },
     )
-    assert names(code_inputs(root, "go"), root) == [
+    assert names(Code(root).files("go"), root) == [
         "go.py",
         "mamba_narrative/__init__.py",
         "mamba_narrative/a.py",
@@ -70,11 +70,11 @@ def test_modules_imported_by_name_are_added_with_what_they_import(tmp_path):
             "mamba_narrative/style.py": "x = 1\n",
         },
     )
-    found = names(code_inputs(root, "go", ["mamba_narrative.plot"]), root)
+    found = names(Code(root).files("go", ["mamba_narrative.plot"]), root)
     assert "mamba_narrative/plot.py" in found
     assert "mamba_narrative/style.py" in found
     with pytest.raises(FileNotFoundError, match="no_such_plot"):
-        code_inputs(root, "go", ["mamba_narrative.no_such_plot"])
+        Code(root).files("go", ["mamba_narrative.no_such_plot"])
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -85,7 +85,7 @@ def test_every_command_explains_itself_with_an_example_and_loads_declared_module
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert f"scripts/{command}.py" in done.stdout.split("example:")[1]
     assert len(script.read_text().splitlines()) <= 60
-    declared = {str(path) for path in code_inputs(SCRIPTS, command)}
+    declared = {str(path) for path in Code(SCRIPTS).files(command)}
     loaded = {line for line in done.stderr.splitlines() if line.endswith(".py")}
     assert str(SCRIPTS / "mamba_narrative" / "command.py") in loaded
     assert loaded <= declared

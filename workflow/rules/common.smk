@@ -11,7 +11,8 @@ What a job depends on:
   (``pinned``). No job may have only ancient inputs of another one: Snakemake would skip it when both are outdated;
 * what lies elsewhere (raw books, catalogue, code) is a parameter: the digest of its content. Where it lies is told to
   the command by a variable of the environment, which Snakemake does not record;
-* its own section of the settings is one line of JSON (``settings``).
+* its own section of the settings is a parameter, too (``settings``): a small file named by its content, without what
+  changes no number.
 """
 
 import os
@@ -29,13 +30,14 @@ SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from mamba_narrative.acquisition.state import Layout, find_acquired
-from mamba_narrative.code_inputs import code_digest
+from mamba_narrative.code_inputs import Code
 from mamba_narrative.config.corpus import ACQUIRED_SOURCES
 from mamba_narrative.config.experiment import resolve_experiment
+from mamba_narrative.config.base import numbers_of
 from mamba_narrative.corpus.inventory import books_by_shard, shard_digests
 from mamba_narrative.errors import UserError
 from mamba_narrative.file_digests import FileDigests
-from mamba_narrative.io import embeddable_json
+from mamba_narrative.io import canonical_json, sha256_text, write_text
 from mamba_narrative.strict_yaml import read_yaml
 
 # Commands run with this interpreter's python unless a software deployment method puts another one first.
@@ -128,6 +130,7 @@ environ["NARRATIVE_RAW_BOOKS"] = str(RAW_BOOKS)
 environ["NARRATIVE_CATALOGUE"] = str(CATALOGUE or "")
 environ["NARRATIVE_CITATION"] = str(ROOT / "CITATION.cff")
 DIGESTS = FileDigests(Path(".cache/digests.json"))
+CODE = Code(SCRIPTS, Path(".cache/code.json"))
 
 
 wildcard_constraints:
@@ -137,8 +140,8 @@ wildcard_constraints:
 
 
 def code(script: str, *modules: str, data=()) -> str:
-    """Digest of what ``python scripts/<script>.py`` runs, with modules that it imports and files it reads by name."""
-    return f"code {code_digest(SCRIPTS, script, modules, data)}"
+    """Digest of what the code of ``python scripts/<script>.py`` means, with modules that it imports and files it reads by name."""
+    return f"code {CODE.digest(script, modules, data)}"
 
 
 def content(name: str, *files: Path) -> str:
@@ -216,11 +219,23 @@ def shard_group(wildcards) -> str | None:
     return group
 
 
-def settings(section):
-    """A section of the settings as one line of JSON with sorted keys, as a parameter."""
-    line = embeddable_json(section.model_dump(mode="json"))
-    # A function, because Snakemake would take the braces of a plain string for wildcards.
-    return lambda wildcards: line
+def settings(section) -> str:
+    """What a section of the settings changes, as a parameter: a file that is named by its content."""
+    return kept_settings(numbers_of(section))
+
+
+def settings_file(section) -> str:
+    """The whole section for the command. A resource, which is no reason to run anything again."""
+    return kept_settings(section.model_dump(mode="json"))
+
+
+def kept_settings(value) -> str:
+    """A JSON value in a file that is named by its content and never changes."""
+    text = canonical_json(value) + "\n"
+    path = Path(f".cache/settings/{sha256_text(text)[:16]}.json")
+    if not path.exists():
+        write_text(path, text)
+    return str(path)
 
 
 def pinned(hashes: str, *files: str) -> list:
@@ -323,15 +338,6 @@ def several_nodes(value):
     """A resource of runs on several nodes, whose command starts one task a node itself; absent in others."""
     return lambda wildcards: (
         value(training_of(wildcards)) if training_of(wildcards).nodes > 1 else None
-    )
-
-
-def settings_of_run(wildcards) -> str:
-    """Everything that defines a run, as one line of JSON; where its tokens are staged does not."""
-    return embeddable_json(
-        RUNS[wildcards.run].model_dump(
-            mode="json", exclude={"training": {"staging_directory"}}
-        )
     )
 
 

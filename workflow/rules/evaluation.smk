@@ -40,6 +40,7 @@ rule evaluate_likelihood:
         "../../envs/gpu.yaml"
     threads: 8
     resources:
+        settings=settings_file(EXPERIMENT.evaluation.likelihood),
         mem_mb=16000,
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.likelihood.device),
@@ -49,7 +50,7 @@ rule evaluate_likelihood:
     shell:
         gpu_command("evaluate_likelihood")
         + " --run-directory runs/{wildcards.run} --tokens tokens"
-        " --settings {params.settings:q} --output-directory evaluation/{wildcards.run}"
+        " --settings {resources.settings:q} --output-directory evaluation/{wildcards.run}"
 
 
 rule evaluate_context:
@@ -71,6 +72,7 @@ rule evaluate_context:
         "../../envs/gpu.yaml"
     threads: 8
     resources:
+        settings=settings_file(EXPERIMENT.evaluation.context),
         mem_mb=16000,
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.context.device),
@@ -80,7 +82,7 @@ rule evaluate_context:
     shell:
         gpu_command("evaluate_context")
         + " --run-directory runs/{wildcards.run} --tokens tokens"
-        " --settings {params.settings:q} --output-directory evaluation/{wildcards.run}"
+        " --settings {resources.settings:q} --output-directory evaluation/{wildcards.run}"
 
 
 rule evaluate_generation:
@@ -100,6 +102,7 @@ rule evaluate_generation:
         "../../envs/gpu.yaml"
     threads: 8
     resources:
+        settings=settings_file(EXPERIMENT.evaluation.generation),
         mem_mb=16000,
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.generation.device),
@@ -109,7 +112,7 @@ rule evaluate_generation:
     shell:
         gpu_command("evaluate_generation")
         + " --run-directory runs/{wildcards.run} --tokens tokens"
-        " --settings {params.settings:q} --output-directory evaluation/{wildcards.run}"
+        " --settings {resources.settings:q} --output-directory evaluation/{wildcards.run}"
 
 
 rule evaluate_structure:
@@ -130,6 +133,7 @@ rule evaluate_structure:
         "../../envs/gpu.yaml"
     threads: 8
     resources:
+        settings=settings_file(EXPERIMENT.evaluation.structure),
         mem_mb=16000,
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.structure.device),
@@ -139,7 +143,7 @@ rule evaluate_structure:
     shell:
         gpu_command("evaluate_structure")
         + " --run-directory runs/{wildcards.run} --tokens tokens"
-        " --settings {params.settings:q} --output-directory evaluation/{wildcards.run}"
+        " --settings {resources.settings:q} --output-directory evaluation/{wildcards.run}"
 
 
 rule evaluate_words:
@@ -159,6 +163,7 @@ rule evaluate_words:
         "../../envs/gpu.yaml"
     threads: 8
     resources:
+        settings=settings_file(EXPERIMENT.evaluation.words),
         mem_mb=16000,
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.words.device),
@@ -168,7 +173,7 @@ rule evaluate_words:
     shell:
         gpu_command("evaluate_words")
         + " --run-directory runs/{wildcards.run} --tokens tokens"
-        " --settings {params.settings:q} --output-directory evaluation/{wildcards.run}"
+        " --settings {resources.settings:q} --output-directory evaluation/{wildcards.run}"
 
 
 rule evaluate_unigram:
@@ -197,13 +202,15 @@ rule evaluate_unigram:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
+        settings=settings_file(MEASURES),
         mem_mb=4000,
         runtime=60,
     params:
         code=code("evaluate_unigram"),
         settings=settings(MEASURES),
     shell:
-        command("evaluate_unigram") + " --tokens tokens --settings {params.settings:q}"
+        command("evaluate_unigram")
+        + " --tokens tokens --settings {resources.settings:q}"
         " --output-directory evaluation/unigram"
 
 
@@ -223,13 +230,15 @@ rule evaluate_ngram:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
+        settings=settings_file(LIKELIHOOD_AND_BASELINES),
         mem_mb=8000,
         runtime=60,
     params:
         code=code("evaluate_ngram"),
         settings=settings(LIKELIHOOD_AND_BASELINES),
     shell:
-        command("evaluate_ngram") + " --tokens tokens --settings {params.settings:q}"
+        command("evaluate_ngram")
+        + " --tokens tokens --settings {resources.settings:q}"
         " --output-directory evaluation/ngram"
 
 
@@ -251,6 +260,7 @@ rule evaluate_compressor:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
+        settings=settings_file(LIKELIHOOD_AND_BASELINES),
         mem_mb=2000,
         runtime=60,
     params:
@@ -258,7 +268,7 @@ rule evaluate_compressor:
         settings=settings(LIKELIHOOD_AND_BASELINES),
     shell:
         command("evaluate_compressor")
-        + " --tokens tokens --settings {params.settings:q}"
+        + " --tokens tokens --settings {resources.settings:q}"
         " --output-directory evaluation"
 
 
@@ -277,13 +287,15 @@ rule evaluate_human:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
+        settings=settings_file(EXPERIMENT.evaluation.generation),
         mem_mb=4000,
         runtime=60,
     params:
         code=code("evaluate_human"),
         settings=settings(EXPERIMENT.evaluation.generation),
     shell:
-        command("evaluate_human") + " --tokens tokens --settings {params.settings:q}"
+        command("evaluate_human")
+        + " --tokens tokens --settings {resources.settings:q}"
         " --output-directory evaluation/human"
 
 
@@ -304,6 +316,7 @@ rule evaluate_published:
         "../../envs/gpu.yaml"
     threads: 8
     resources:
+        settings=settings_file(EXPERIMENT.evaluation.likelihood),
         mem_mb=16000,
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.likelihood.device),
@@ -318,7 +331,7 @@ rule evaluate_published:
         settings=settings(EXPERIMENT.evaluation.likelihood),
     shell:
         gpu_command("evaluate_published")
-        + " --model {params.model:q} --tokens tokens --settings {params.settings:q}"
+        + " --model {params.model:q} --tokens tokens --settings {resources.settings:q}"
         " --output-directory evaluation/published/{wildcards.model}"
 
 
@@ -338,6 +351,7 @@ rule evaluate_tasks:
         "../../envs/gpu.yaml"
     threads: 8
     resources:
+        settings=settings_file(TASKS),
         mem_mb=16000,
         runtime=480,
         gpu=gpus(EXPERIMENT.evaluation.tasks.device),
@@ -347,7 +361,7 @@ rule evaluate_tasks:
         tasks=content("tasks", *files_below(EXPERIMENT.evaluation.tasks.task_directory)),
     shell:
         gpu_command("evaluate_tasks")
-        + " --run-directory runs/{wildcards.run} --settings {params.settings:q}"
+        + " --run-directory runs/{wildcards.run} --settings {resources.settings:q}"
         " --output-directory evaluation/{wildcards.run}"
 
 

@@ -6,6 +6,8 @@ Snakemake would: to it, an output without a record is up to date. Included last,
 from mamba_narrative.rerun_record import unrecorded_outputs
 from mamba_narrative.tokens.carried import carried_token_files
 
+CODE.save()  # all rules are known
+
 
 def is_output(path: str) -> bool:
     return any(output.match(path) for rule in workflow.rules for output in rule.output)

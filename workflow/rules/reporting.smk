@@ -186,6 +186,10 @@ rule figures:
         expand("report/figures/{figure}.svg", figure=FIGURES),
 
 
+# Where the results lie is not said on the page, so moving them changes nothing.
+CONFIGURATION = EXPERIMENT.model_copy(update={"results_dir": "results"})
+
+
 rule write_report:
     """One self-contained page: corpus, runs, measurements, figures, samples, environment."""
     input:
@@ -218,6 +222,8 @@ rule write_report:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
+        settings=settings_file(EXPERIMENT.report),
+        configuration=settings_file(CONFIGURATION),
         mem_mb=2000,
         runtime=15,
     params:
@@ -226,12 +232,12 @@ rule write_report:
             data=SCRIPTS.glob("mamba_narrative/reporting/templates/*"),
         ),
         settings=settings(EXPERIMENT.report),
-        configuration=settings(EXPERIMENT.model_copy(update={"results_dir": "results"})),
+        configuration=settings(CONFIGURATION),
         runs=list(RUNS),
     shell:
         command("write_report")
-        + " --results . --runs {params.runs} --settings {params.settings:q}"
-        " --configuration {params.configuration:q} --output {output:q}"
+        + " --results . --runs {params.runs} --settings {resources.settings:q}"
+        " --configuration {resources.configuration:q} --output {output:q}"
 
 
 rule report:

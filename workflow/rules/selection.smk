@@ -22,6 +22,7 @@ rule select_books:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
+        settings=settings_file(EXPERIMENT.selection),
         mem_mb=2000,
         runtime=60,
     params:
@@ -31,7 +32,7 @@ rule select_books:
     shell:
         command("select_books")
         + " --stripped {input.texts:q} --audit {input.audit:q} --manifest {input.manifest:q}"
-        ' --chapters {input.chapters:q} ${{NARRATIVE_CATALOGUE:+--catalogue "$NARRATIVE_CATALOGUE"}} --settings {params.settings:q} --output {output:q}'
+        ' --chapters {input.chapters:q} ${{NARRATIVE_CATALOGUE:+--catalogue "$NARRATIVE_CATALOGUE"}} --settings {resources.settings:q} --output {output:q}'
 
 
 rule sketch_books:
@@ -52,6 +53,7 @@ rule sketch_books:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
+        settings=settings_file(EXPERIMENT.duplicates),
         mem_mb=2000,
         runtime=60,
     params:
@@ -60,7 +62,7 @@ rule sketch_books:
     shell:
         command("sketch_books")
         + " --selection {input.selection:q} --stripped {input.texts:q} --manifest {input.manifest:q}"
-        " --settings {params.settings:q} --output {output.sketches:q} --hashes {output.hashes:q}"
+        " --settings {resources.settings:q} --output {output.sketches:q} --hashes {output.hashes:q}"
 
 
 rule find_duplicates:
@@ -81,6 +83,7 @@ rule find_duplicates:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
+        settings=settings_file(EXPERIMENT.duplicates),
         mem_mb=8000,
         runtime=120,
     params:
@@ -91,5 +94,5 @@ rule find_duplicates:
         command("find_duplicates") + " --sketch-directory corpus/sketches"
         " --selection-directory corpus/selection"
         " --stripped-root stripped --shard-names {params.shards}"
-        " --settings {params.settings:q} --clusters {output.clusters:q}"
+        " --settings {resources.settings:q} --clusters {output.clusters:q}"
         " --duplicates {output.duplicates:q} --hashes {output.hashes:q}"

@@ -29,6 +29,7 @@ rule split_books:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
+        settings=settings_file(EXPERIMENT.splits),
         mem_mb=8000,
         runtime=60,
     params:
@@ -39,7 +40,7 @@ rule split_books:
         command("split_books") + " --clusters corpus/clusters.tsv"
         " --sketch-directory corpus/sketches"
         " --selection-directory corpus/selection --shard-names {params.shards}"
-        " --settings {params.settings:q} --train {output.train:q} --validation {output.validation:q}"
+        " --settings {resources.settings:q} --train {output.train:q} --validation {output.validation:q}"
         " --test {output.test:q} --summary {output.summary:q} --moves {output.moves:q}"
         # Not an output: Snakemake would delete it before the run that compares itself with it.
         " --history splits/history.tsv --hashes {output.hashes:q}"
@@ -65,6 +66,7 @@ rule measure_leaks:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
+        settings=settings_file(EXPERIMENT.splits),
         mem_mb=4000,
         runtime=120,
     params:
@@ -74,7 +76,7 @@ rule measure_leaks:
     shell:
         command("measure_leaks") + " --splits-directory splits"
         " --selection-directory corpus/selection --shard-names {params.shards}"
-        " --stripped-root stripped --settings {params.settings:q}"
+        " --stripped-root stripped --settings {resources.settings:q}"
         " --table {output.table:q} --summary {output.summary:q}"
 
 

@@ -26,6 +26,7 @@ rule strip_books:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
+        settings=settings_file(EXPERIMENT.stripping),
         mem_mb=2000,
         runtime=60,
     params:
@@ -37,6 +38,6 @@ rule strip_books:
     shell:
         command("strip_books")
         + ' --source-directory "$NARRATIVE_RAW_BOOKS" --shard {wildcards.shard} --shards {params.shards}'
-        " --max-book-bytes {params.max_book_bytes} --settings {params.settings:q}"
+        " --max-book-bytes {params.max_book_bytes} --settings {resources.settings:q}"
         " --stripped {output.texts:q} --audit {output.audit:q} --chapters {output.chapters:q}"
         " --manifest {output.manifest:q} --hashes {output.hashes:q}"

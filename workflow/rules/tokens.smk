@@ -25,6 +25,7 @@ rule encode_books:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
+        settings=settings_file(TOKENS),
         mem_mb=2000,
         runtime=60,
     params:
@@ -34,7 +35,7 @@ rule encode_books:
     shell:
         command("encode_books")
         + " --selection {input.selection:q} --stripped {input.texts:q} --manifest {input.manifest:q}"
-        " --settings {params.settings:q}"
+        " --settings {resources.settings:q}"
         " --tokens {output.tokens:q} --books {output.books:q} --hashes {output.hashes:q}"
 
 
@@ -70,6 +71,7 @@ checkpoint assemble_tokens:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
+        settings=settings_file(TOKENS),
         mem_mb=2000,
         runtime=60,
     params:
@@ -80,7 +82,7 @@ checkpoint assemble_tokens:
         command("assemble_tokens")
         + " --train splits/train.tsv --validation splits/validation.tsv"
         " --test splits/test.tsv --shard-tokens-directory tokens/shards"
-        " --stripped-directory stripped --settings {params.settings:q} --output tokens"
+        " --stripped-directory stripped --settings {resources.settings:q} --output tokens"
 
 
 rule tokens:

@@ -30,6 +30,7 @@ rule train_run:
         "../../envs/gpu.yaml"
     threads: 8
     resources:
+        settings=lambda wildcards: settings_file(RUNS[wildcards.run]),
         mem_mb=16000,
         runtime=1440,
         gpu=lambda wildcards: gpus(
@@ -44,10 +45,10 @@ rule train_run:
         stage=lambda wildcards: training_of(wildcards).staging_directory or "",
     params:
         code=code("train_run"),
-        settings=settings_of_run,
+        settings=lambda wildcards: settings(RUNS[wildcards.run]),
     shell:
         gpu_command("train_run")
-        + " --run {wildcards.run} --settings {params.settings:q} --tokens tokens"
+        + " --run {wildcards.run} --settings {resources.settings:q} --tokens tokens"
         " --output runs/{wildcards.run} --state-directory state/{wildcards.run}"
         " --staging-directory={resources.stage:q}"
 
@@ -77,6 +78,7 @@ rule initialise_run:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
+        settings=settings_file(UNTRAINED),
         mem_mb=4000,
         runtime=15,
     params:
@@ -87,7 +89,7 @@ rule initialise_run:
         content=TOKENIZER_DIGEST,
     shell:
         command("initialise_run")
-        + " --like {params.like:q} --settings {params.settings:q} --tokenizer {params.tokenizer:q}"
+        + " --like {params.like:q} --settings {resources.settings:q} --tokenizer {params.tokenizer:q}"
         " --output runs/untrained"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from mamba_narrative.config.renamed import RENAMED
@@ -18,6 +18,13 @@ NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?"
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _LONGEST_SHOWN = 80
 _YAML_KINDS = {bool: "true or false", int: "a number", float: "a number", type(None): "null"}
+
+
+NOTHING: dict[str, Any] = {"changes": "nothing"}
+"""Mark of a field (``json_schema_extra``) on which no number depends, but for rounding: another value is no reason to
+compute anything again, and what was interrupted goes on with it."""
+SUMMARY: dict[str, Any] = {"changes": "summary"}
+"""Mark of a field that changes how measured numbers are summarised, and not what is measured."""
 
 
 class Section(BaseModel):
@@ -56,6 +63,28 @@ class Section(BaseModel):
         if faults:
             raise ValidationError.from_exception_data(cls.__name__, faults)
         return data
+
+
+def numbers_of(section: BaseModel, without: tuple[str, ...] = ("nothing",)) -> Any:
+    """``section`` as JSON without the fields whose mark says that they change ``nothing`` (or what is named)."""
+    return _without_marked(section, section.model_dump(mode="json"), without)
+
+
+def _without_marked(value: Any, dumped: Any, without: tuple[str, ...]) -> Any:
+    if isinstance(value, RootModel):
+        return _without_marked(value.root, dumped, without)
+    if isinstance(value, BaseModel):
+        marks = {name: field.json_schema_extra for name, field in type(value).model_fields.items()}
+        return {
+            name: _without_marked(getattr(value, name), dumped[name], without)
+            for name, mark in marks.items()
+            if not (isinstance(mark, dict) and mark.get("changes") in without)
+        }
+    if isinstance(value, Mapping):
+        return {key: _without_marked(item, dumped[key], without) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_marked(item, one, without) for item, one in zip(value, dumped, strict=True)]
+    return dumped
 
 
 def _fault(key: str, value: object, message: str) -> InitErrorDetails:

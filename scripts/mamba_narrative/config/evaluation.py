@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from mamba_narrative.config.base import NAME, Distinct, Rising, Section, Seed
+from mamba_narrative.config.base import NAME, NOTHING, SUMMARY, Distinct, Rising, Section, Seed
 from mamba_narrative.config.paths import ConfiguredPath
 
 _MOST_GENERATED_TOKENS = 200_000_000
@@ -18,16 +18,16 @@ class LikelihoodSettings(Section):
 
     max_tokens_per_book: int | None = Field(default=None, ge=64, le=1_000_000_000)
     """Only the beginning of longer books is scored; null: whole books."""
-    context_tokens: int = Field(default=2_048, ge=16, le=1_048_576)
+    context_tokens: int = Field(default=2_048, ge=16, le=1_048_576, json_schema_extra=NOTHING)
     """Tokens computed at once; the state is carried along the book, so this changes memory, not results."""
-    batch_size: int | None = Field(default=None, ge=1, le=1_024)
+    batch_size: int | None = Field(default=None, ge=1, le=1_024, json_schema_extra=NOTHING)
     """Books read side by side; more use a GPU better and take more memory, without changing results. null: 4, 16 on a
     GPU."""
-    bootstrap_samples: int = Field(default=2_000, ge=100, le=100_000)
+    bootstrap_samples: int = Field(default=2_000, ge=100, le=100_000, json_schema_extra=SUMMARY)
     """Resamples of books behind each 95 % interval."""
-    seed: Seed = 1
+    seed: Seed = Field(default=1, json_schema_extra=SUMMARY)
     """Seed of the bootstrap."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra=NOTHING)
     """auto: the GPU where there is one."""
 
 
@@ -48,9 +48,9 @@ class GenerationSettings(Section):
     """One continuation a passage and seed."""
     passage_seed: Seed = 1
     """Seed of the choice of passages, and of the bootstrap."""
-    bootstrap_samples: int = Field(default=2_000, ge=100, le=100_000)
+    bootstrap_samples: int = Field(default=2_000, ge=100, le=100_000, json_schema_extra=SUMMARY)
     """Resamples of books behind each 95 % interval."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra=NOTHING)
     """auto: the GPU where there is one."""
 
     @model_validator(mode="after")
@@ -88,15 +88,15 @@ class ContextSettings(Section):
     """Whole books are read with the state thrown away every so many tokens, and with the state carried."""
     shuffled_tokens: int = Field(default=2_048, ge=16, le=1_000_000_000)
     """Tokens of each book's beginning that are read in their order and shuffled."""
-    piece_tokens: int = Field(default=2_048, ge=16, le=1_048_576)
+    piece_tokens: int = Field(default=2_048, ge=16, le=1_048_576, json_schema_extra=NOTHING)
     """Tokens computed at once along a book; this changes memory, not results."""
-    batch_size: int = Field(default=4, ge=1, le=1_024)
+    batch_size: int = Field(default=4, ge=1, le=1_024, json_schema_extra=NOTHING)
     """Short contexts are computed side by side, up to so many times `piece_tokens`."""
-    bootstrap_samples: int = Field(default=2_000, ge=100, le=100_000)
+    bootstrap_samples: int = Field(default=2_000, ge=100, le=100_000, json_schema_extra=SUMMARY)
     """Resamples of books behind each 95 % interval."""
     seed: Seed = 1
     """Seed of the choice of targets, of the shuffle and of the bootstrap."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra=NOTHING)
     """auto: the GPU where there is one."""
 
 
@@ -121,11 +121,11 @@ class StructureSettings(Section):
     """Tokens of a chapter's opening."""
     chapter_prefix_tokens: Rising[_Tokens] = Field(default=(256, 1_024, 4_096), min_length=1, max_length=100)
     """Tokens before the chapter that are read, in rising order; the longest is the headline."""
-    bootstrap_samples: int = Field(default=2_000, ge=100, le=100_000)
+    bootstrap_samples: int = Field(default=2_000, ge=100, le=100_000, json_schema_extra=SUMMARY)
     """Resamples of books behind each 95 % interval."""
     seed: Seed = 1
     """Seed of the choice of stretches, of the shuffles and of the bootstrap."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra=NOTHING)
     """auto: the GPU where there is one."""
 
 
@@ -151,11 +151,11 @@ class WordsSettings(Section):
     """At most so many mentions of names whose last mention is further back than `name_window_tokens`."""
     name_window_tokens: int = Field(default=256, ge=1, le=1_048_576)
     """Tokens before a name from far back that are read without the book, to compare."""
-    bootstrap_samples: int = Field(default=2_000, ge=100, le=100_000)
+    bootstrap_samples: int = Field(default=2_000, ge=100, le=100_000, json_schema_extra=SUMMARY)
     """Resamples of books behind each 95 % interval."""
     seed: Seed = 1
     """Seed of the choice of passages and of the bootstrap."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra=NOTHING)
     """auto: the GPU where there is one."""
 
 
@@ -183,11 +183,11 @@ class TaskSettings(Section):
     """Folder of task files of one's own."""
     limit: int | None = Field(default=None, ge=1, le=100_000_000)
     """Only the first so many cases of each task, to try it out; null: all."""
-    batch_size: int = Field(default=8, ge=1, le=4_096)
+    batch_size: int = Field(default=8, ge=1, le=4_096, json_schema_extra=NOTHING)
     """Cases computed side by side."""
     seed: int = Field(default=1, ge=0, le=2**32 - 1)
     """Seed of what tasks draw."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra=NOTHING)
     """auto: the GPU where there is one."""
 
 

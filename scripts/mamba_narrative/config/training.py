@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from mamba_narrative.config.base import Section, Seed
+from mamba_narrative.config.base import NOTHING, Section, Seed
 from mamba_narrative.config.paths import PathOfAnotherMachine
 
 _MOST_TOKENS_OF_A_BATCH = 2**28
@@ -38,23 +38,23 @@ class TrainingSettings(Section):
     window_offsets: Literal["fixed", "random"] = "fixed"
     """Where shuffled windows cut a book. fixed: at multiples of sequence_length, so that a token has the same tokens
     before it in every epoch; random: shifted by an offset that each book draws anew each epoch."""
-    micro_batch_size: int | None = Field(default=None, ge=1, le=65_536)
+    micro_batch_size: int | None = Field(default=None, ge=1, le=65_536, json_schema_extra=NOTHING)
     """Windows computed at once; smaller parts of a batch are accumulated, with the same result. null: as many as fit
     into the GPU's memory (found once for a run), on the CPU all."""
-    processes: int = Field(default=1, ge=1, le=4_096)
+    processes: int = Field(default=1, ge=1, le=4_096, json_schema_extra=NOTHING)
     """Processes that share each batch, one a GPU; the results are the same up to rounding."""
     reduce_dtype: Literal["float32", "bfloat16"] = "float32"
     """Type in which several processes exchange and add up their gradients; bfloat16 halves what travels and rounds the
     sums, so use it where the connection between GPUs is slow. Without effect for one process."""
-    nodes: int = Field(default=1, ge=1, le=1_024)
+    nodes: int = Field(default=1, ge=1, le=1_024, json_schema_extra=NOTHING)
     """Machines that the processes are spread over evenly; more than one needs SLURM."""
-    staging_directory: PathOfAnotherMachine | None = None
+    staging_directory: PathOfAnotherMachine | None = Field(default=None, json_schema_extra=NOTHING)
     """Folder on a disk of the machine that trains, such as `$TMPDIR` or `/scratch/$USER` (variables are those of that
     machine): token arrays are copied there first and removed at the end. null: they are read where they are."""
-    cuda_graphs: bool = True
+    cuda_graphs: bool = Field(default=True, json_schema_extra=NOTHING)
     """On a GPU, record the kernels of a step once and replay them: the same numbers, and a slow processor cannot hold
     the GPU up. Takes the memory of a step for good."""
-    activation_checkpointing: bool = False
+    activation_checkpointing: bool = Field(default=False, json_schema_extra=NOTHING)
     """Keep the inputs of each block only and compute the rest again for the gradients: less memory, a third slower."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """adamw: for all parameters; muon: Muon for the layers' matrices, AdamW for the rest, with one learning rate and
@@ -106,21 +106,21 @@ class TrainingSettings(Section):
     ema_decay: float | None = Field(default=None, ge=0.1, le=0.999999)
     """Keep an exponential moving average of the weights, of which an update leaves this share: about the mean of the
     last 1 / (1 - ema_decay) updates, without the initial weights. It is validated beside the weights. null: none."""
-    max_skipped_steps: int = Field(default=3, ge=0, le=100_000_000)
+    max_skipped_steps: int = Field(default=3, ge=0, le=100_000_000, json_schema_extra=NOTHING)
     """More skipped steps in a row end the run."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Compute type; parameters and optimiser state are float32 always."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra=NOTHING)
     """auto: the GPU where there is one."""
     validate_every_steps: int = Field(default=500, ge=1, le=100_000_000)
     """Steps between validations; one more at the end."""
     validation_tokens: int = Field(default=200_000, ge=1, le=10_000_000_000)
     """Tokens that one validation reads, from the beginnings of all validation books alike (the same ones each time)."""
-    checkpoint_every_steps: int = Field(default=500, ge=1, le=100_000_000)
+    checkpoint_every_steps: int = Field(default=500, ge=1, le=100_000_000, json_schema_extra=NOTHING)
     """Steps between checkpoints."""
-    keep_checkpoints: int = Field(default=2, ge=1, le=1_000)
+    keep_checkpoints: int = Field(default=2, ge=1, le=1_000, json_schema_extra=NOTHING)
     """Newest checkpoints kept."""
-    keep_every_steps: int | None = Field(default=None, ge=1, le=100_000_000)
+    keep_every_steps: int | None = Field(default=None, ge=1, le=100_000_000, json_schema_extra=NOTHING)
     """Checkpoints at multiples of this step are kept for good, in results/state; null: none."""
     early_stopping_patience: int | None = Field(default=None, ge=1, le=1_000_000)
     """End the run after so many validations in a row without a new best (of the average where that is the result).

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mamba_narrative.config.base import numbers_of
+from mamba_narrative.config.evaluation import EvaluationSettings
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.evaluation.cases import BOOK_COLUMNS
 from mamba_narrative.evaluation.likelihood_report import BOOK_COLUMNS as LIKELIHOOD_COLUMNS
@@ -16,9 +18,6 @@ from mamba_narrative.reporting.sources import BASELINES, PUBLISHED, optional_jso
 
 LIKELIHOOD = "likelihood"
 GROUPS = (LIKELIHOOD, "context", "structure", "words", "generation")
-# What changes speed and memory, or the interval, but not what is asked.
-_NOT_ASKED = {"device", "bootstrap_samples", "batch_size", "piece_tokens"}
-_NOT_ASKED_OF = {LIKELIHOOD: {"context_tokens", "seed"}}
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,8 @@ def read_group(entry: Entry, group: str) -> Group | None:
     if not path.is_file() or not books.is_file():
         return None
     settings = read_json(path).get("settings", {})
-    not_asked = _NOT_ASKED | _NOT_ASKED_OF.get(group, set())
+    section = getattr(EvaluationSettings(), group)
+    not_asked = vars(section).keys() - numbers_of(section, without=("nothing", "summary"))
     metrics: dict[str, dict[str, Sum]] = {}
     for metric, book, found in _sums(books, group):
         metrics.setdefault(metric, {})[book] = found

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from mamba_narrative import __version__
-from mamba_narrative.code_inputs import code_digest
+from mamba_narrative.code_inputs import Code
 from mamba_narrative.io import sha256_text
 from mamba_narrative.model.hugging_face import transformers_opens
 from mamba_narrative.training.compute import Compute
@@ -47,11 +47,11 @@ def describe_versions() -> dict[str, str]:
 
 
 def describe_code() -> dict[str, str]:
-    """SHA-256 over the sources that training runs, names and contents in order, and of all installed packages.
+    """SHA-256 over what the sources that training runs mean, in order of their names, and of all installed packages.
 
     Two runs with equal values ran the same code; the second value names the environment.
     """
-    sources = code_digest(Path(__file__).parents[2], "train_run")
+    sources = Code(Path(__file__).parents[2]).digest("train_run")
     installed = sorted(f"{found.name}=={found.version}" for found in metadata.distributions())
     return {"sources_sha256": sources, "environment_sha256": sha256_text("\n".join(installed))}
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mamba_narrative.config.base import numbers_of
 from mamba_narrative.config.runs import AnyRun
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import canonical_json, read_json, recorded_outputs, sha256_text, write_json, write_text
@@ -29,13 +30,6 @@ from mamba_narrative.training.throughput import peak_memory_gib
 from mamba_narrative.training.try_record import Try
 from mamba_narrative.training.validation import choose_openings
 
-# Settings without influence on what is computed (but for rounding): a stopped run may continue with others.
-_NEUTRAL_SETTINGS = frozenset(
-    {
-        *("device", "micro_batch_size", "activation_checkpointing", "checkpoint_every_steps", "keep_checkpoints"),
-        *("keep_every_steps", "max_skipped_steps", "processes", "nodes", "staging_directory", "cuda_graphs"),
-    }
-)
 _LOG = logging.getLogger(__name__)
 
 
@@ -111,9 +105,7 @@ def train_run(name: str, run: AnyRun, tokens: Path, output: Path, states: Path, 
 
 def state_key(run: AnyRun, data: Mapping[str, Any]) -> str:
     """Name of the folder for a run's state: a hash of everything that its numbers depend on, but for the code."""
-    settings = run.model_dump(mode="json")
-    settings["training"] = {key: value for key, value in settings["training"].items() if key not in _NEUTRAL_SETTINGS}
-    return sha256_text(canonical_json({"settings": settings, "data": data}))[:16]
+    return sha256_text(canonical_json({"settings": numbers_of(run), "data": data}))[:16]
 
 
 def _batches(run: AnyRun, train: TokenFile) -> Batches:
