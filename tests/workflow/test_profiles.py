@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -92,3 +96,37 @@ def test_where_tokens_are_staged_is_no_reason_to_train_again(project):
     assert "--staging-directory='/scratch/$USER'" in after
     settings = [set(re.findall(r"--settings '(\{\"architecture.*?\})' ", text)) for text in (before, after)]
     assert settings[0] == settings[1] != set()
+
+
+def test_a_job_of_a_cluster_finds_what_the_call_meant_from_within_the_results(project):
+    """Executors start snakemake once more, in the working directory of the workflow: the results folder."""
+    settings = yaml.safe_load((project.folder / "tiny.yaml").read_text(encoding="utf-8"))
+    settings["corpus"] |= {"source": "directory", "directory": "raw", "catalogue": None}
+    (project.folder / "tiny.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    shutil.copytree(project.folder / "workflow" / "sample" / "raw", project.folder / "raw")
+    project.run("--until", "strip_books")
+    results = project.folder / "results"
+    before = (results / "stripped" / "000.sha256").read_bytes()
+    (results / "stripped" / "000.sha256").unlink()
+    job = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        project.folder / "Snakefile",
+        "--mode",
+        "remote",
+        "--force",
+    ]
+    job += ["--configfiles", project.folder / "tiny.yaml", "--nolock", "--cores", "1", "--no-hooks"]
+    job += ["--target-jobs", "strip_books:shard=000", "--allowed-rules", "strip_books"]
+
+    def start(**environment: str) -> subprocess.CompletedProcess[str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("NARRATIVE_")}
+        return subprocess.run(job, cwd=results, env=inherited | environment, capture_output=True, text=True)
+
+    assert "must get the environment of the call" in start().stderr
+    done = start(NARRATIVE_ORIGIN=str(project.folder))
+    assert done.returncode == 0, done.stderr
+    assert (results / "stripped" / "000.sha256").read_bytes() == before
+    assert not (results / "results").exists()

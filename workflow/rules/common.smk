@@ -50,8 +50,16 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-# Relative paths of the configuration are relative to where snakemake is called.
-ORIGIN = Path.cwd()
+# Relative paths of the configuration are relative to where snakemake is called. A job of a cluster, and one of a group,
+# parse this once more in the results folder, with the environment of the call.
+if workflow.is_main_process:
+    environ["NARRATIVE_ORIGIN"] = os.getcwd()
+elif "NARRATIVE_ORIGIN" not in environ:
+    raise WorkflowError(
+        "the job does not know where snakemake was called: jobs must get the environment of the call (sbatch's "
+        "--export=ALL, which is its default)"
+    )
+ORIGIN = Path(environ["NARRATIVE_ORIGIN"])
 RESULTS = str(ORIGIN / EXPERIMENT.results_dir)
 RUNS = {name: run for name, run in EXPERIMENT.runs.items() if run is not None}
 SPLITS = ["train", "validation", "test"]
@@ -60,19 +68,17 @@ if EXPERIMENT.corpus.source == "sample":
     RAW_BOOKS = ROOT / "workflow" / "sample" / "raw"
     CATALOGUE = ROOT / "workflow" / "sample" / "catalog.csv"
 elif EXPERIMENT.corpus.source == "directory":
-    RAW_BOOKS = Path(EXPERIMENT.corpus.directory).absolute()
-    CATALOGUE = (
-        EXPERIMENT.corpus.catalogue and Path(EXPERIMENT.corpus.catalogue).absolute()
-    )
+    RAW_BOOKS = ORIGIN / EXPERIMENT.corpus.directory
+    CATALOGUE = EXPERIMENT.corpus.catalogue and ORIGIN / EXPERIMENT.corpus.catalogue
 else:
-    RAW_BOOKS = Layout(Path(EXPERIMENT.corpus.directory)).raw.absolute()
-    CATALOGUE = Layout(Path(EXPERIMENT.corpus.directory)).catalogue.absolute()
+    RAW_BOOKS = Layout(ORIGIN / EXPERIMENT.corpus.directory).raw
+    CATALOGUE = Layout(ORIGIN / EXPERIMENT.corpus.directory).catalogue
 
 # Told by whatever needs a raw book first, since the target that brings them must be planned without them.
 NOT_ACQUIRED = None
 try:
     if EXPERIMENT.corpus.source in ACQUIRED_SOURCES:
-        find_acquired(EXPERIMENT.corpus)
+        find_acquired(EXPERIMENT.corpus, ORIGIN)
 except UserError as error:
     NOT_ACQUIRED = str(error)
 

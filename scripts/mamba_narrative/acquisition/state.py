@@ -71,13 +71,13 @@ def request_key(settings: CorpusSettings) -> str:
     return sha256_text(canonical_json(request))
 
 
-def find_acquired(settings: CorpusSettings) -> Layout:
-    """The folder that ``snakemake acquire_books`` has filled for these settings.
+def find_acquired(settings: CorpusSettings, origin: Path = Path()) -> Layout:
+    """The folder that ``snakemake acquire_books`` has filled for these settings, whose paths begin at ``origin``.
 
     Raises UserError, with what to do, where it has not, where the settings have changed since, or where books are
     missing and ``corpus.allow_missing`` does not say that this is all right.
     """
-    layout = Layout(Path(settings.directory or ""))
+    layout = Layout(origin / (settings.directory or ""))
     advice = "run `snakemake --cores 1 acquire_books` with the same --configfile"
     if not layout.status.is_file():
         raise UserError(f"{layout.directory}: the books have not been brought yet; {advice}")
