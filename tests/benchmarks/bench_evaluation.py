@@ -30,9 +30,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "evaluation"))
 
 from evaluation_inputs import write_split
 
-from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.config.architectures.mamba import MambaRun, MambaSettings
 from mamba_narrative.config.evaluation import EvaluationSettings
-from mamba_narrative.config.runs import MambaRun
 from mamba_narrative.evaluation.context import evaluate_context
 from mamba_narrative.evaluation.generation import evaluate_generation
 from mamba_narrative.evaluation.likelihood import evaluate_likelihood

@@ -25,8 +25,8 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from mamba_narrative.config.architectures import MambaSettings
-from mamba_narrative.model.convert import hugging_face_config, to_hugging_face
+from mamba_narrative.config.architectures.mamba import MambaSettings
+from mamba_narrative.model.convert_mamba import hugging_face_config, to_hugging_face
 from mamba_narrative.model.mamba import MambaLanguageModel
 from mamba_narrative.model.registry import build_model
 from mamba_narrative.model.scan.dispatch import selective_scan

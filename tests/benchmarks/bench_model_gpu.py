@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.config.architectures.mamba import MambaSettings
 from mamba_narrative.model.decoding import Decoder
 from mamba_narrative.model.interface import LanguageModel
 from mamba_narrative.model.registry import build_model

@@ -28,7 +28,8 @@ from timing import cuda_milliseconds, machine
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from mamba_narrative.config.architectures import MambaSettings, TransformerSettings
+from mamba_narrative.config.architectures.mamba import MambaSettings
+from mamba_narrative.config.architectures.transformer import TransformerSettings
 from mamba_narrative.config.training import TrainingSettings
 from mamba_narrative.model.registry import build_model
 from mamba_narrative.tokens.windows import IGNORED_TARGET

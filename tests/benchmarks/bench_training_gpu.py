@@ -28,7 +28,8 @@ from timing import Row, machine, show, write
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from mamba_narrative.config.architectures import MambaSettings, TransformerSettings
+from mamba_narrative.config.architectures.mamba import MambaSettings
+from mamba_narrative.config.architectures.transformer import TransformerSettings
 from mamba_narrative.config.base import Section
 from mamba_narrative.config.training import TrainingSettings
 from mamba_narrative.model.registry import build_model

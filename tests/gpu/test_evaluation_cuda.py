@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.config.architectures.mamba import MambaSettings
 from mamba_narrative.evaluation.held_out import HeldOutBook
 from mamba_narrative.evaluation.likelihood import score_books
 from mamba_narrative.evaluation.sampling import sample_tokens

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from gpu.recorded_steps import assert_steps_score_as_reading_at_once
-from mamba_narrative.config.architectures import MambaSettings
-from mamba_narrative.config.runs import MambaRun
+from mamba_narrative.config.architectures.mamba import MambaRun, MambaSettings
 from mamba_narrative.model.export import export_model
 from mamba_narrative.model.registry import build_model
 from mamba_narrative.model.storage import save_model

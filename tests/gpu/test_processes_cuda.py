@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mamba_narrative.config.runs import MambaRun
+from mamba_narrative.config.architectures.mamba import MambaRun
 from mamba_narrative.io import read_json
 from unit.training.tiny_run import write_tokens
 from unit.training.torchrun import ROOT, by_two_processes

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import torch
 
-from mamba_narrative.config.runs import MambaRun, RunSettings, TransformerRun
+from mamba_narrative.config.architectures.mamba import MambaRun
+from mamba_narrative.config.architectures.transformer import TransformerRun
+from mamba_narrative.config.runs import RunSettings
 from mamba_narrative.cuda.products import add_product_over_rows
 from mamba_narrative.io import read_json
 from mamba_narrative.training.run_training import train_run

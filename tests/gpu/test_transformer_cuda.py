@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gpu.recorded_steps import assert_steps_score_as_reading_at_once
-from mamba_narrative.config.architectures import TransformerSettings
+from mamba_narrative.config.architectures.transformer import TransformerSettings
 from mamba_narrative.model.registry import build_model
 
 LENGTH, VOCABULARY = 70, 101

@@ -99,7 +99,7 @@ def test_a_removed_book_leaves_no_stale_text(project):
 
 def test_changed_plot_code_redraws_that_plot(project):
     module = "scripts/mamba_narrative/reporting/figures/training_curve.py"
-    project.edit(module, lambda text: text + "\n# A comment is a change of the code.\n")
+    project.edit(module, lambda text: text + "\n_ADDED = 1\n")
     assert project.plan() == {"draw_training_curve", "write_report"}
 
 
@@ -130,8 +130,84 @@ def test_an_evaluation_setting_reruns_that_evaluation_and_trains_nothing(project
 def test_changed_code_of_a_stage_reruns_the_stage(project):
     project.edit(
         "scripts/mamba_narrative/evaluation/likelihood.py",
-        lambda text: text + "\n# A comment is a change of the code.\n",
+        lambda text: text + "\n_ADDED = 1\n",
     )
     jobs = {job.split(":")[0] for job in project.plan("evaluate")}
     assert "evaluate_likelihood" in jobs
     assert not jobs & {"train_run", "strip_books", "assemble_tokens"}
+
+
+LIBRARY = "scripts/mamba_narrative"
+GRU = {
+    f"{LIBRARY}/config/architectures/gru.py": (
+        "from typing import Literal\n\nfrom mamba_narrative.config.base import Section\n"
+        "from mamba_narrative.config.run import Run\n\n\nclass GruSettings(Section):\n    d_model: int = 8\n\n\n"
+        'class GruRun(Run):\n    architecture: Literal["gru"]\n'
+        "    model: GruSettings = GruSettings()\n\n\nRUN = GruRun\n"
+    ),
+    f"{LIBRARY}/model/gru.py": "MODEL = None\n",
+}
+OF_THE_TRANSFORMER = {
+    f"{rule}:tiny-b"
+    for rule in ("train_run", *(f"evaluate_{group}" for group in ("likelihood", *["context", "structure", "words"])))
+} | {"evaluate_generation:tiny-b", "compare_runs", "make_tables", "write_report"}
+
+
+def docstring(text: str) -> str:
+    return text.replace('"""', '"""In other words: ', 1)
+
+
+def code(text: str) -> str:
+    return text + "\n_ADDED = 1\n"
+
+
+def training(**settings: object) -> dict[str, object]:
+    """A change of the configuration's section `training`."""
+    lines = "".join(f"  {name}: {str(value).lower()}\n" for name, value in settings.items())
+    return {"tiny.yaml": lambda text: text.replace("training:\n", f"training:\n{lines}", 1)}
+
+
+CHANGES = {
+    "a text of help": (
+        {f"{LIBRARY}/command.py": lambda text: text.replace("also write messages", "write them")},
+        set(),
+    ),
+    "docstrings": (
+        {f"{LIBRARY}/{module}.py": docstring for module in ("progress", "model/transformer", "model/registry")},
+        set(),
+    ),
+    "a comment in a figure": (
+        {f"{LIBRARY}/reporting/figures/training_curve.py": lambda text: f"{text}\n# Why.\n"},
+        set(),
+    ),
+    "an architecture that no run names": ({path: lambda _, text=text: text for path, text in GRU.items()}, set()),
+    "how often and how many checkpoints": (training(keep_checkpoints=5, keep_every_steps=3), set()),
+    "how a step is computed": (
+        training(micro_batch_size=1, activation_checkpointing=True, cuda_graphs=False, max_skipped_steps=9),
+        set(),
+    ),
+    "how many books are read at once": (
+        {"tiny.yaml": lambda text: text.replace("  likelihood:\n", "  likelihood:\n    batch_size: 2\n", 1)},
+        set(),
+    ),
+    "the code of one architecture": ({f"{LIBRARY}/model/transformer.py": code}, OF_THE_TRANSFORMER),
+    "the code of one figure": (
+        {f"{LIBRARY}/reporting/figures/training_curve.py": code},
+        {"draw_training_curve", "write_report"},
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_reruns_is_what_means_something(change, project):
+    edits, expected = CHANGES[change]
+    for path, edit in edits.items():
+        file = project.folder / path
+        before = file.read_text(encoding="utf-8") if file.exists() else ""
+        file.write_text(edit(before), encoding="utf-8")
+        assert file.read_text(encoding="utf-8") != before
+    planned = project.plan()
+    assert {job for job in planned if not job.startswith("draw_")} == {
+        job for job in expected if not job.startswith("draw_")
+    }
+    assert "draw_training_curve" not in planned or expected

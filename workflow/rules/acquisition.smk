@@ -15,10 +15,9 @@ rule acquire_books:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        settings=settings_file(corpus_to_acquire()),
         mem_mb=2000,
         runtime=2880,
     params:
-        settings=settings(corpus_to_acquire()),
+        settings=settings_file(corpus_to_acquire()),
     shell:
-        command("acquire_books") + " --settings {resources.settings:q}"
+        command("acquire_books") + " --settings {params.settings:q}"

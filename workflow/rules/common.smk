@@ -31,6 +31,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from mamba_narrative.acquisition.state import Layout, find_acquired
 from mamba_narrative.code_inputs import Code
+from mamba_narrative.config import architectures
 from mamba_narrative.config.corpus import ACQUIRED_SOURCES
 from mamba_narrative.config.experiment import resolve_experiment
 from mamba_narrative.config.base import numbers_of
@@ -52,12 +53,18 @@ except UserError as error:
 
 # Relative paths of the configuration are relative to where snakemake is called. A job of a cluster, and one of a group,
 # parse this once more in the results folder, with the environment of the call.
+SETTINGS_SHA256 = sha256_text(canonical_json(EXPERIMENT.model_dump(mode="json")))
 if workflow.is_main_process:
     environ["NARRATIVE_ORIGIN"] = os.getcwd()
-elif "NARRATIVE_ORIGIN" not in environ:
+    environ["NARRATIVE_SETTINGS"] = SETTINGS_SHA256
+elif not {"NARRATIVE_ORIGIN", "NARRATIVE_SETTINGS"} <= environ.keys():
     raise WorkflowError(
         "the job does not know where snakemake was called: jobs must get the environment of the call (sbatch's "
         "--export=ALL, which is its default)"
+    )
+elif environ["NARRATIVE_SETTINGS"] != SETTINGS_SHA256:
+    raise WorkflowError(
+        "the job finds other settings than the call: has a configuration file been changed since? Call again"
     )
 ORIGIN = Path(environ["NARRATIVE_ORIGIN"])
 RESULTS = str(ORIGIN / EXPERIMENT.results_dir)
@@ -146,8 +153,18 @@ wildcard_constraints:
 
 
 def code(script: str, *modules: str, data=()) -> str:
-    """Digest of what the code of ``python scripts/<script>.py`` means, with modules that it imports and files it reads by name."""
+    """Digest of what the code of ``python scripts/<script>.py`` means, with what it imports or reads by name."""
     return f"code {CODE.digest(script, modules, data)}"
+
+
+def code_for_run(script: str, data=()):
+    """``code`` of a command for one run, with the architecture that the run names and no other."""
+
+    def digest(wildcards) -> str:
+        run = RUNS.get(wildcards.run) or UNTRAINED
+        return code(script, *architectures.modules_of(run.architecture), data=data)
+
+    return digest
 
 
 def content(name: str, *files: Path) -> str:
@@ -231,7 +248,11 @@ def settings(section) -> str:
 
 
 def settings_file(section) -> str:
-    """The whole section for the command. A resource, which is no reason to run anything again."""
+    """The whole section in a file for the command.
+
+    A parameter of most rules. Where some of the section changes no number, ``settings`` is the parameter and this is a
+    resource, which is no reason to run again; jobs that share a cluster job can have no such resource.
+    """
     return kept_settings(section.model_dump(mode="json"))
 
 

@@ -17,6 +17,8 @@ MEASURES = EXPERIMENT.evaluation.model_copy(
     update={"published": (), "tasks": TaskSettings()}
 )
 TASKS = spelled_from_results(EXPERIMENT.evaluation.tasks, "task_directory")
+# A model of others is of the architecture that its own configuration says.
+ALL_ARCHITECTURES = sum(map(architectures.modules_of, architectures.names()), [])
 PUBLISHED = {
     model.name: spelled_from_results(model, "path", "tokenizer")
     for model in EXPERIMENT.evaluation.published
@@ -45,7 +47,7 @@ rule evaluate_likelihood:
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.likelihood.device),
     params:
-        code=code("evaluate_likelihood"),
+        code=code_for_run("evaluate_likelihood"),
         settings=settings(EXPERIMENT.evaluation.likelihood),
     shell:
         gpu_command("evaluate_likelihood")
@@ -77,7 +79,7 @@ rule evaluate_context:
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.context.device),
     params:
-        code=code("evaluate_context"),
+        code=code_for_run("evaluate_context"),
         settings=settings(EXPERIMENT.evaluation.context),
     shell:
         gpu_command("evaluate_context")
@@ -107,7 +109,7 @@ rule evaluate_generation:
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.generation.device),
     params:
-        code=code("evaluate_generation"),
+        code=code_for_run("evaluate_generation"),
         settings=settings(EXPERIMENT.evaluation.generation),
     shell:
         gpu_command("evaluate_generation")
@@ -138,7 +140,7 @@ rule evaluate_structure:
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.structure.device),
     params:
-        code=code("evaluate_structure"),
+        code=code_for_run("evaluate_structure"),
         settings=settings(EXPERIMENT.evaluation.structure),
     shell:
         gpu_command("evaluate_structure")
@@ -168,7 +170,7 @@ rule evaluate_words:
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.words.device),
     params:
-        code=code("evaluate_words"),
+        code=code_for_run("evaluate_words"),
         settings=settings(EXPERIMENT.evaluation.words),
     shell:
         gpu_command("evaluate_words")
@@ -321,7 +323,7 @@ rule evaluate_published:
         runtime=240,
         gpu=gpus(EXPERIMENT.evaluation.likelihood.device),
     params:
-        code=code("evaluate_published"),
+        code=code("evaluate_published", *ALL_ARCHITECTURES),
         model=lambda wildcards: embeddable_json(
             PUBLISHED[wildcards.model].model_dump(mode="json")
         ),
@@ -356,7 +358,7 @@ rule evaluate_tasks:
         runtime=480,
         gpu=gpus(EXPERIMENT.evaluation.tasks.device),
     params:
-        code=code("evaluate_tasks"),
+        code=code_for_run("evaluate_tasks"),
         settings=settings(TASKS),
         tasks=content("tasks", *files_below(EXPERIMENT.evaluation.tasks.task_directory)),
     shell:

@@ -62,7 +62,7 @@ rule export_model:
         mem_mb=4000,
         runtime=30,
     params:
-        code=code("export_model", data=[ROOT / "CITATION.cff"]),
+        code=code_for_run("export_model", data=[ROOT / "CITATION.cff"]),
     shell:
         command("export_model")
         + ' --results . --run {wildcards.run} --citation "$NARRATIVE_CITATION" --output {output:q}'

@@ -22,17 +22,16 @@ rule select_books:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        settings=settings_file(EXPERIMENT.selection),
         mem_mb=2000,
         runtime=60,
     params:
         code=code("select_books"),
-        settings=settings(EXPERIMENT.selection),
+        settings=settings_file(EXPERIMENT.selection),
         catalogue=CATALOGUE_DIGEST,
     shell:
         command("select_books")
         + " --stripped {input.texts:q} --audit {input.audit:q} --manifest {input.manifest:q}"
-        ' --chapters {input.chapters:q} ${{NARRATIVE_CATALOGUE:+--catalogue "$NARRATIVE_CATALOGUE"}} --settings {resources.settings:q} --output {output:q}'
+        ' --chapters {input.chapters:q} ${{NARRATIVE_CATALOGUE:+--catalogue "$NARRATIVE_CATALOGUE"}} --settings {params.settings:q} --output {output:q}'
 
 
 rule sketch_books:
@@ -53,16 +52,15 @@ rule sketch_books:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        settings=settings_file(EXPERIMENT.duplicates),
         mem_mb=2000,
         runtime=60,
     params:
         code=code("sketch_books"),
-        settings=settings(EXPERIMENT.duplicates),
+        settings=settings_file(EXPERIMENT.duplicates),
     shell:
         command("sketch_books")
         + " --selection {input.selection:q} --stripped {input.texts:q} --manifest {input.manifest:q}"
-        " --settings {resources.settings:q} --output {output.sketches:q} --hashes {output.hashes:q}"
+        " --settings {params.settings:q} --output {output.sketches:q} --hashes {output.hashes:q}"
 
 
 rule find_duplicates:
@@ -83,16 +81,15 @@ rule find_duplicates:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        settings=settings_file(EXPERIMENT.duplicates),
         mem_mb=8000,
         runtime=120,
     params:
         code=code("find_duplicates"),
-        settings=settings(EXPERIMENT.duplicates),
+        settings=settings_file(EXPERIMENT.duplicates),
         shards=SHARDS,
     shell:
         command("find_duplicates") + " --sketch-directory corpus/sketches"
         " --selection-directory corpus/selection"
         " --stripped-root stripped --shard-names {params.shards}"
-        " --settings {resources.settings:q} --clusters {output.clusters:q}"
+        " --settings {params.settings:q} --clusters {output.clusters:q}"
         " --duplicates {output.duplicates:q} --hashes {output.hashes:q}"

@@ -29,18 +29,17 @@ rule split_books:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        settings=settings_file(EXPERIMENT.splits),
         mem_mb=8000,
         runtime=60,
     params:
         code=code("split_books"),
-        settings=settings(EXPERIMENT.splits),
+        settings=settings_file(EXPERIMENT.splits),
         shards=SHARDS,
     shell:
         command("split_books") + " --clusters corpus/clusters.tsv"
         " --sketch-directory corpus/sketches"
         " --selection-directory corpus/selection --shard-names {params.shards}"
-        " --settings {resources.settings:q} --train {output.train:q} --validation {output.validation:q}"
+        " --settings {params.settings:q} --train {output.train:q} --validation {output.validation:q}"
         " --test {output.test:q} --summary {output.summary:q} --moves {output.moves:q}"
         # Not an output: Snakemake would delete it before the run that compares itself with it.
         " --history splits/history.tsv --hashes {output.hashes:q}"
@@ -66,17 +65,16 @@ rule measure_leaks:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        settings=settings_file(EXPERIMENT.splits),
         mem_mb=4000,
         runtime=120,
     params:
         code=code("measure_leaks"),
-        settings=settings(EXPERIMENT.splits),
+        settings=settings_file(EXPERIMENT.splits),
         shards=SHARDS,
     shell:
         command("measure_leaks") + " --splits-directory splits"
         " --selection-directory corpus/selection --shard-names {params.shards}"
-        " --stripped-root stripped --settings {resources.settings:q}"
+        " --stripped-root stripped --settings {params.settings:q}"
         " --table {output.table:q} --summary {output.summary:q}"
 
 

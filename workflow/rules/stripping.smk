@@ -26,18 +26,17 @@ rule strip_books:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        settings=settings_file(EXPERIMENT.stripping),
         mem_mb=2000,
         runtime=60,
     params:
         code=code("strip_books"),
         books=books_of_shard,
-        settings=settings(EXPERIMENT.stripping),
+        settings=settings_file(EXPERIMENT.stripping),
         shards=EXPERIMENT.corpus.shards,
         max_book_bytes=EXPERIMENT.corpus.max_book_bytes,
     shell:
         command("strip_books")
         + ' --source-directory "$NARRATIVE_RAW_BOOKS" --shard {wildcards.shard} --shards {params.shards}'
-        " --max-book-bytes {params.max_book_bytes} --settings {resources.settings:q}"
+        " --max-book-bytes {params.max_book_bytes} --settings {params.settings:q}"
         " --stripped {output.texts:q} --audit {output.audit:q} --chapters {output.chapters:q}"
         " --manifest {output.manifest:q} --hashes {output.hashes:q}"

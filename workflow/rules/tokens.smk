@@ -25,17 +25,16 @@ rule encode_books:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        settings=settings_file(TOKENS),
         mem_mb=2000,
         runtime=60,
     params:
         code=code("encode_books"),
-        settings=settings(TOKENS),
+        settings=settings_file(TOKENS),
         tokenizer=TOKENIZER_DIGEST,
     shell:
         command("encode_books")
         + " --selection {input.selection:q} --stripped {input.texts:q} --manifest {input.manifest:q}"
-        " --settings {resources.settings:q}"
+        " --settings {params.settings:q}"
         " --tokens {output.tokens:q} --books {output.books:q} --hashes {output.hashes:q}"
 
 
@@ -71,18 +70,17 @@ checkpoint assemble_tokens:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        settings=settings_file(TOKENS),
         mem_mb=2000,
         runtime=60,
     params:
         code=code("assemble_tokens"),
-        settings=settings(TOKENS),
+        settings=settings_file(TOKENS),
         tokenizer=TOKENIZER_DIGEST,
     shell:
         command("assemble_tokens")
         + " --train splits/train.tsv --validation splits/validation.tsv"
         " --test splits/test.tsv --shard-tokens-directory tokens/shards"
-        " --stripped-directory stripped --settings {resources.settings:q} --output tokens"
+        " --stripped-directory stripped --settings {params.settings:q} --output tokens"
 
 
 rule tokens:

@@ -44,7 +44,7 @@ rule train_run:
         # Not a parameter: another disk is no reason to train again.
         stage=lambda wildcards: training_of(wildcards).staging_directory or "",
     params:
-        code=code("train_run"),
+        code=code_for_run("train_run"),
         settings=lambda wildcards: settings(RUNS[wildcards.run]),
     shell:
         gpu_command("train_run")
@@ -82,7 +82,7 @@ rule initialise_run:
         mem_mb=4000,
         runtime=15,
     params:
-        code=code("initialise_run"),
+        code=code("initialise_run", *architectures.modules_of(UNTRAINED.architecture)),
         like=UNTRAINED_LIKE,
         settings=settings(UNTRAINED),
         tokenizer=TOKENS.tokenizer,

@@ -1,40 +1,21 @@
-"""A named run: an architecture, its size, and its training."""
+"""A named run of any architecture there is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, RootModel, ValidatorFunctionWrapHandler, WrapValidator
 
-from mamba_narrative.config.architectures import MambaSettings, TransformerSettings
+from mamba_narrative.config import architectures
 from mamba_narrative.config.base import Section
-from mamba_narrative.config.training import TrainingSettings
+from mamba_narrative.config.run import Run
 
-
-class MambaRun(Section):
-    """A run of the architecture `mamba`."""
-
-    architecture: Literal["mamba"]
-    """The entry of the architecture table."""
-    model: MambaSettings = MambaSettings()
-    """Size of the model."""
-    training: TrainingSettings = TrainingSettings()
-    """Keys given here override the section `training` for this run."""
-
-
-class TransformerRun(Section):
-    """A run of the architecture `transformer`."""
-
-    architecture: Literal["transformer"]
-    """The entry of the architecture table."""
-    model: TransformerSettings = TransformerSettings()
-    """Size of the model."""
-    training: TrainingSettings = TrainingSettings()
-    """Keys given here override the section `training` for this run."""
-
-
-RUN_TYPES: dict[str, type[MambaRun] | type[TransformerRun]] = {"mamba": MambaRun, "transformer": TransformerRun}
+RUN_TYPES: dict[str, type[Run]] = {
+    name: architectures.declared(name, architectures.RUN) for name in architectures.names()
+}
 
 
 class _Named(Section):
@@ -42,7 +23,7 @@ class _Named(Section):
 
     model_config = ConfigDict(extra="ignore")
 
-    architecture: Literal["mamba", "transformer"]
+    architecture: Literal[tuple(RUN_TYPES)]  # type: ignore[valid-type]
 
 
 def _of_its_architecture(run: Any, as_union: ValidatorFunctionWrapHandler) -> Any:
@@ -60,7 +41,12 @@ def _of_its_architecture(run: Any, as_union: ValidatorFunctionWrapHandler) -> An
     return found
 
 
-AnyRun = Annotated[MambaRun | TransformerRun, Field(discriminator="architecture"), WrapValidator(_of_its_architecture)]
+if TYPE_CHECKING:
+    AnyRun = Run
+else:
+    AnyRun = Annotated[
+        reduce(or_, RUN_TYPES.values()), Field(discriminator="architecture"), WrapValidator(_of_its_architecture)
+    ]
 
 
 class RunSettings(RootModel[AnyRun]):

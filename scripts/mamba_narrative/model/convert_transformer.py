@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mamba_narrative.config.architectures import TransformerSettings
+from mamba_narrative.config.architectures.transformer import TransformerSettings
 from mamba_narrative.errors import FileFormatError
-from mamba_narrative.model.convert import HEAD, refuse_unsupported
+from mamba_narrative.model.hugging_face import HEAD, HuggingFaceForm, refuse_unsupported
 from mamba_narrative.model.layers import EMBEDDING_STD, NORM_EPSILON
 from mamba_narrative.model.transformer import TransformerLanguageModel
 
@@ -108,7 +108,7 @@ def hugging_face_config(model: TransformerLanguageModel, end_of_text_id: int | N
 
 
 _ACTIVATIONS = {"mistral": "silu", "llama": "silu", "arcee": "gelu"}
-MODEL_TYPES = frozenset(_ACTIVATIONS)
+_MODEL_TYPES = frozenset(_ACTIVATIONS)
 _WINDOW_OF_MISTRAL = 4_096
 """Of a configuration that does not name one (``MistralConfig``)."""
 
@@ -140,3 +140,13 @@ def settings_from_hugging_face(config: Mapping[str, Any], ours: TransformerSetti
     )
     resolved = {} if ours is None else {"n_head": ours.resolved_n_head, "d_ff": ours.resolved_d_ff}
     return ours if ours and ours.model_copy(update=resolved) == found else found
+
+
+FORM = HuggingFaceForm(
+    hugging_face_config,
+    to_hugging_face,
+    from_hugging_face,
+    settings_from_hugging_face,
+    HUGGING_FACE_EMBEDDING,
+    _MODEL_TYPES,
+)

@@ -10,7 +10,7 @@ import torch
 
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import atomic_directory, write_bytes, write_json, write_text
-from mamba_narrative.model.convert import mamba_ssm_config, to_mamba_ssm
+from mamba_narrative.model.convert_mamba import mamba_ssm_config, to_mamba_ssm
 from mamba_narrative.model.mamba import MambaLanguageModel
 from mamba_narrative.model.storage import CONFIG, WEIGHTS, load_model, unpadded_weights
 

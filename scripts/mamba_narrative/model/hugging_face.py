@@ -8,11 +8,13 @@ from typing import Any
 
 from torch import Tensor
 
-from mamba_narrative.errors import UserError
-from mamba_narrative.model import convert, convert_transformer
+from mamba_narrative.config import architectures
+from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.model.interface import LanguageModel
 
 Weights = Mapping[str, Tensor]
+HEAD = "lm_head.weight"
+"""The name of the head, in transformers too, where it is not the embedding."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class HuggingFaceForm:
     """``config.json`` from the model and the id that begins and ends a text."""
     to_theirs: Callable[[Weights], dict[str, Tensor]]
     to_ours: Callable[[Weights], dict[str, Tensor]]
-    """Without a stored head, ``convert.HEAD``: whether it is another than the embedding, only the values say."""
+    """Without a stored head, ``HEAD``: whether it is another than the embedding, only the values say."""
     settings: Callable[[Mapping[str, Any], Any], Any] | None = None
     """Settings from ``config.json`` and those that the model was written with, if any. None: always the latter."""
     embedding: str | None = None
@@ -37,34 +39,16 @@ def _own_config(model: LanguageModel, end_of_text_id: int | None) -> dict[str, A
 
 
 _OWN = HuggingFaceForm(_own_config, dict, dict)
-_FORMS = {
-    "mamba": HuggingFaceForm(
-        convert.hugging_face_config,
-        convert.to_hugging_face,
-        convert.from_hugging_face,
-        convert.settings_from_hugging_face,
-        convert.HUGGING_FACE_EMBEDDING,
-        frozenset({"mamba"}),
-    ),
-    "transformer": HuggingFaceForm(
-        convert_transformer.hugging_face_config,
-        convert_transformer.to_hugging_face,
-        convert_transformer.from_hugging_face,
-        convert_transformer.settings_from_hugging_face,
-        convert_transformer.HUGGING_FACE_EMBEDDING,
-        convert_transformer.MODEL_TYPES,
-    ),
-}
 
 
 def find_form(architecture: str) -> HuggingFaceForm:
     """The form of ``architecture``; one that transformers cannot open is kept under our own names."""
-    return _FORMS.get(architecture, _OWN)
+    return architectures.declared(architecture, architectures.FORM) or _OWN
 
 
 def architecture_of(model_type: object) -> str:
     """The architecture that computes what transformers calls ``model_type``. Raises UserError where there is none."""
-    known = {kind: name for name, form in _FORMS.items() for kind in form.model_types}
+    known = {kind: name for name in architectures.names() for kind in find_form(name).model_types}
     if not isinstance(model_type, str) or model_type not in known:
         raise UserError(f"model_type is {model_type!r}; only {', '.join(sorted(known))} are supported")
     return known[model_type]
@@ -72,4 +56,11 @@ def architecture_of(model_type: object) -> str:
 
 def transformers_opens(architecture: str) -> bool:
     """Whether transformers has a class that computes this architecture."""
-    return architecture in _FORMS
+    return find_form(architecture) is not _OWN
+
+
+def refuse_unsupported(config: Mapping[str, Any], supported: Mapping[str, Any]) -> None:
+    """Raise FileFormatError for a field of ``config`` that is there with another value than the one supported."""
+    for field, value in supported.items():
+        if config.get(field, value) != value:
+            raise FileFormatError(f"{field} is {config[field]!r}; only {value!r} is supported")

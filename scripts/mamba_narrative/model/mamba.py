@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.config.architectures.mamba import MambaSettings
 from mamba_narrative.model.dropout import Site, dropout
 from mamba_narrative.model.interface import LanguageModel, Role, State
 from mamba_narrative.model.layers import (
@@ -273,3 +273,6 @@ class MambaLanguageModel(LanguageModel):
         self.backbone.norm_f.weight.fill_(1.0)
         if self.lm_head is not None:
             as_torch_does(self.lm_head.weight, generator)
+
+
+MODEL = MambaLanguageModel

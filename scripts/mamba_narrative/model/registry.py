@@ -1,61 +1,30 @@
-"""The table of architectures. To add one: its settings (``config/architectures.py``), its run
-(``config/runs.py``) and one entry here."""
+"""Models by the name of their architecture (``config/architectures`` says what one consists of)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
 
-from mamba_narrative.config.architectures import MambaSettings, TransformerSettings
+from mamba_narrative.config import architectures
 from mamba_narrative.config.base import Section
 from mamba_narrative.errors import UserError
 from mamba_narrative.model.interface import LanguageModel
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """One entry of the table: the type of its settings, and how a model of given settings is made."""
-
-    settings: type[Section]
-    create: Callable[[Section, int], LanguageModel]
-
-
-def _create_mamba(settings: Section, vocab_size: int) -> LanguageModel:
-    from mamba_narrative.model.mamba import MambaLanguageModel
-
-    assert isinstance(settings, MambaSettings)
-    return MambaLanguageModel(settings, vocab_size)
-
-
-def _create_transformer(settings: Section, vocab_size: int) -> LanguageModel:
-    from mamba_narrative.model.transformer import TransformerLanguageModel
-
-    assert isinstance(settings, TransformerSettings)
-    return TransformerLanguageModel(settings, vocab_size)
-
-
-ARCHITECTURES: dict[str, Architecture] = {
-    "mamba": Architecture(MambaSettings, _create_mamba),
-    "transformer": Architecture(TransformerSettings, _create_transformer),
-}
-
-
-def find_architecture(name: str) -> Architecture:
-    """The entry ``name``. Raises UserError with the names there are."""
-    if name not in ARCHITECTURES:
-        raise UserError(f"architecture {name!r} is unknown; there are: {', '.join(sorted(ARCHITECTURES))}")
-    return ARCHITECTURES[name]
+def settings_type(architecture: str) -> type[Section]:
+    """The type of an architecture's settings. Raises UserError with the names there are."""
+    run = architectures.declared(architecture, architectures.RUN)
+    if run is None:
+        raise UserError(f"architecture {architecture!r} is unknown; there are: {', '.join(architectures.names())}")
+    return run.model_fields["model"].annotation
 
 
 def outline_model(architecture: str, settings: Section, vocab_size: int) -> LanguageModel:
     """A model on torch's meta device: shapes and names without memory or values."""
-    entry = find_architecture(architecture)
-    if not isinstance(settings, entry.settings):
-        raise TypeError(f"architecture {architecture!r} takes {entry.settings.__name__}, not {type(settings).__name__}")
+    expected = settings_type(architecture)
+    if not isinstance(settings, expected):
+        raise TypeError(f"architecture {architecture!r} takes {expected.__name__}, not {type(settings).__name__}")
     with torch.device("meta"):
-        return entry.create(settings, vocab_size)
+        return architectures.declared(architecture, architectures.MODEL)(settings, vocab_size)
 
 
 def build_model(architecture: str, settings: Section, vocab_size: int, seed: int) -> LanguageModel:

@@ -29,10 +29,9 @@ from mamba_narrative.io import (
     write_bytes,
     write_json,
 )
-from mamba_narrative.model.convert import HEAD
-from mamba_narrative.model.hugging_face import architecture_of, find_form
+from mamba_narrative.model.hugging_face import HEAD, architecture_of, find_form
 from mamba_narrative.model.interface import LanguageModel
-from mamba_narrative.model.registry import find_architecture, outline_model
+from mamba_narrative.model.registry import outline_model, settings_type
 from mamba_narrative.model.weight_files import WEIGHTS, Shape, read_shapes, read_weights
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
@@ -148,8 +147,8 @@ def _declared(config: Any, path: Path, shapes: Mapping[str, Shape]) -> tuple[str
         architecture, settings, vocab_size = _written(config)
         form = find_form(architecture)
         if form.settings is not None:
-            if architecture_of(config.get("model_type")) != architecture:
-                raise UserError(f"model_type is {config['model_type']!r}, but {_OURS} says {architecture!r}")
+            if (kind := config.get("model_type")) not in list(form.model_types):
+                raise UserError(f"model_type is {kind!r}, but {_OURS} says {architecture!r}")
             settings, vocab_size = form.settings(config, settings), config["vocab_size"]
     except ValidationError as error:
         raise FileFormatError(f"{path}: the model's settings are not usable: {explain(error)}") from None
@@ -174,7 +173,7 @@ def _written(config: Mapping[str, Any]) -> tuple[str, Any, Any]:
     try:
         ours = config[_OURS]
         architecture, model, vocab_size = ours["run"]["architecture"], ours["run"]["model"], ours["vocab_size"]
-        return architecture, find_architecture(architecture).settings.model_validate(model), vocab_size
+        return architecture, settings_type(architecture).model_validate(model), vocab_size
     except (KeyError, TypeError) as error:
         raise UserError(f"the entry {_OURS!r} is incomplete ({error})") from None
 

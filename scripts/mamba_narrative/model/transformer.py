@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mamba_narrative.config.architectures import TransformerSettings
+from mamba_narrative.config.architectures.transformer import TransformerSettings
 from mamba_narrative.model.attention import Reading, Rotation, Step, rotate
 from mamba_narrative.model.dropout import Dropout, Site, dropout
 from mamba_narrative.model.interface import LanguageModel, Role, State
@@ -237,3 +237,6 @@ class TransformerLanguageModel(LanguageModel):
 
     def _finished(self, residual: Tensor, update: Tensor | None, site: Site | None = None) -> Tensor:
         return self.final_norm(residual, update, residual.dtype, site)[0]
+
+
+MODEL = TransformerLanguageModel

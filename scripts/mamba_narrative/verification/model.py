@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch.nn import functional as F
 
-from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.config.architectures.mamba import MambaSettings
 from mamba_narrative.model.registry import build_model, outline_model
 from mamba_narrative.model.scan.dispatch import BACKENDS, resolve_backend
 from mamba_narrative.model.scan.verify import largest_relative_difference, outputs_and_gradients, scan_case

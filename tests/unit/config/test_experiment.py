@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mamba_narrative.config.architectures import TransformerSettings
+from mamba_narrative.config.architectures.transformer import TransformerSettings
 from mamba_narrative.config.evaluation import EvaluationSettings
 from mamba_narrative.config.experiment import ExperimentSettings, resolve_experiment
 from mamba_narrative.errors import UserError

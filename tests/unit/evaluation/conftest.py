@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from evaluation_inputs import SETTINGS, random_text, write_chapters, write_split
 
-from mamba_narrative.config.runs import MambaRun
+from mamba_narrative.config.architectures.mamba import MambaRun
 from mamba_narrative.io import write_json
 from mamba_narrative.model.registry import build_model
 from mamba_narrative.model.storage import save_model

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.config.architectures.mamba import MambaSettings
 from mamba_narrative.io import sha256_file, write_json, write_table
 from mamba_narrative.model.interface import LanguageModel
 from mamba_narrative.model.registry import build_model

@@ -19,7 +19,8 @@ import evaluate_structure
 import evaluate_unigram
 import evaluate_words
 import initialise_run
-from mamba_narrative.config.runs import MambaRun, RunSettings
+from mamba_narrative.config.architectures.mamba import MambaRun
+from mamba_narrative.config.runs import RunSettings
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.evaluation.definitions import DEFINITIONS
 from mamba_narrative.evaluation.trained_run import load_run

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mamba_narrative.config.architectures import MambaSettings, TransformerSettings
+from mamba_narrative.config.architectures.mamba import MambaSettings
+from mamba_narrative.config.architectures.transformer import TransformerSettings
 from mamba_narrative.evaluation import book_reading, scoring
 from mamba_narrative.evaluation.scoring import ModelScorer, Trial
 from mamba_narrative.model.registry import build_model

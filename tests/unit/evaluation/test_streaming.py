@@ -12,8 +12,7 @@ import pytest
 import torch
 
 import generate
-from mamba_narrative.config.architectures import MambaSettings
-from mamba_narrative.config.runs import MambaRun
+from mamba_narrative.config.architectures.mamba import MambaRun, MambaSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation import streaming
 from mamba_narrative.evaluation.streaming import continuation_ids, stream_text

@@ -12,7 +12,8 @@ import torch
 from torch.nn import functional as F
 
 from cuda_emulator.emulator import WHY_NOT, emulate
-from mamba_narrative.config.architectures import MambaSettings, TransformerSettings
+from mamba_narrative.config.architectures.mamba import MambaSettings
+from mamba_narrative.config.architectures.transformer import TransformerSettings
 from mamba_narrative.cuda import dropout
 from mamba_narrative.cuda.cross_entropy import cross_entropy_
 from mamba_narrative.cuda.dropout import drop

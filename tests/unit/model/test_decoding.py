@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.config.architectures.mamba import MambaSettings
 from mamba_narrative.model.decoding import Decoder
 from mamba_narrative.model.registry import build_model
 

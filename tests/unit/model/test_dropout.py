@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mamba_narrative.config.architectures import MambaSettings, TransformerSettings
+from mamba_narrative.config.architectures.mamba import MambaSettings
+from mamba_narrative.config.architectures.transformer import TransformerSettings
 from mamba_narrative.model.dropout import Dropout, Site, dropout, philox
 from mamba_narrative.model.interface import LanguageModel
 from mamba_narrative.model.registry import build_model

@@ -10,8 +10,8 @@ import safetensors.torch
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForLanguageModeling, pipeline
 
-from mamba_narrative.config.architectures import MambaSettings, TransformerSettings
-from mamba_narrative.config.runs import MambaRun, TransformerRun
+from mamba_narrative.config.architectures.mamba import MambaRun, MambaSettings
+from mamba_narrative.config.architectures.transformer import TransformerRun, TransformerSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.streaming import continuation_ids
 from mamba_narrative.model.export import export_model

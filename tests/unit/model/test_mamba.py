@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.config.architectures.mamba import MambaSettings
 from mamba_narrative.model.interface import detach_state
 from mamba_narrative.model.registry import build_model, outline_model
 from unit.model.language_models import VOCABULARY, assert_learns_a_repeated_text, random_ids

@@ -1,27 +1,31 @@
-"""The table of architectures."""
+"""Architectures by name."""
 
 import pytest
 
-from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.config import architectures
+from mamba_narrative.config.architectures.mamba import MambaSettings
 from mamba_narrative.config.duplicates import DuplicatesSettings
-from mamba_narrative.config.runs import RUN_TYPES, RunSettings
+from mamba_narrative.config.runs import RunSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.model.interface import LanguageModel
-from mamba_narrative.model.registry import ARCHITECTURES, build_model
+from mamba_narrative.model.registry import build_model, settings_type
 
 
-def test_every_entry_builds_a_language_model_of_its_own_name():
-    for name, entry in ARCHITECTURES.items():
-        model = build_model(name, entry.settings.model_validate({"d_model": 16, "n_layer": 1}), 11, seed=1)
-        assert isinstance(model, LanguageModel)
-        assert model.architecture == name
+@pytest.mark.parametrize("name", architectures.names())
+def test_every_architecture_builds_a_language_model_of_its_own_name(name):
+    run = RunSettings.model_validate({"architecture": name}).root
+    assert (run.architecture, type(run.model)) == (name, settings_type(name))
+    model = build_model(name, settings_type(name).model_validate({"d_model": 16, "n_layer": 1}), 11, seed=1)
+    assert isinstance(model, LanguageModel)
+    assert model.architecture == name
 
 
-def test_a_run_can_name_exactly_the_entries():
-    assert set(RUN_TYPES) == set(ARCHITECTURES)
-    for name, entry in ARCHITECTURES.items():
-        run = RunSettings.model_validate({"architecture": name}).root
-        assert (run.architecture, type(run.model)) == (name, entry.settings)
+def test_an_architecture_is_its_modules_alone():
+    assert architectures.names() == ["mamba", "transformer"]
+    package = "mamba_narrative"
+    parts = ("config.architectures.mamba", "model.mamba", "model.convert_mamba")
+    assert architectures.modules_of("mamba") == [f"{package}.{part}" for part in parts]
+    assert architectures.modules_of("rnn") == []
 
 
 def test_an_unknown_architecture_is_refused_with_the_known_ones():

@@ -10,8 +10,8 @@ import safetensors.torch
 import torch
 from transformers import AutoModelForCausalLM
 
-from mamba_narrative.config.architectures import MambaSettings, TransformerSettings
-from mamba_narrative.config.runs import MambaRun, TransformerRun
+from mamba_narrative.config.architectures.mamba import MambaRun, MambaSettings
+from mamba_narrative.config.architectures.transformer import TransformerRun, TransformerSettings
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.model.interface import LanguageModel
 from mamba_narrative.model.registry import build_model

@@ -5,7 +5,7 @@ import typing
 import pytest
 import torch
 
-from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.config.architectures.mamba import MambaSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.model.scan import dispatch
 from mamba_narrative.model.scan.dispatch import BACKENDS, Backend, resolve_backend

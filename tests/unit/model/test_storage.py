@@ -7,12 +7,12 @@ import safetensors.torch
 import torch
 from transformers import AutoModelForCausalLM, MambaForCausalLM
 
-from mamba_narrative.config.architectures import MambaSettings
-from mamba_narrative.config.runs import MambaRun
+from mamba_narrative.config import architectures
+from mamba_narrative.config.architectures.mamba import MambaRun, MambaSettings
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import sha256_file
 from mamba_narrative.model.mamba import MambaLanguageModel
-from mamba_narrative.model.registry import ARCHITECTURES, Architecture, build_model
+from mamba_narrative.model.registry import build_model
 from mamba_narrative.model.storage import load_model, save_model, weights_sha256
 
 RUN = MambaRun(architecture="mamba", model=MambaSettings(d_model=32, n_layer=2, d_state=8))
@@ -153,7 +153,11 @@ def test_an_architecture_that_transformers_does_not_have_is_kept_under_its_own_n
     class Theirs(MambaLanguageModel):
         architecture = "users_idea"
 
-    monkeypatch.setitem(ARCHITECTURES, "users_idea", Architecture(MambaSettings, Theirs))
+    declared = {architectures.RUN: MambaRun, architectures.MODEL: Theirs}
+    others = architectures.declared
+    monkeypatch.setattr(
+        architectures, "declared", lambda name, part: declared.get(part) if name == "users_idea" else others(name, part)
+    )
     model = build_model("users_idea", RUN.model, 101, seed=2)
     save_model(model, RUN.model_copy(update={"architecture": "users_idea"}), tmp_path / "model", end_of_text_id=100)
     loaded = load_model(tmp_path / "model")

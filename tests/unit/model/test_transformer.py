@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch.nn import functional as F
 
-from mamba_narrative.config.architectures import MambaSettings, TransformerSettings
-from mamba_narrative.config.runs import TransformerRun
+from mamba_narrative.config.architectures.mamba import MambaSettings
+from mamba_narrative.config.architectures.transformer import TransformerRun, TransformerSettings
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.model.attention import Reading, Rotation
 from mamba_narrative.model.convert_transformer import from_hugging_face, hugging_face_config, to_hugging_face

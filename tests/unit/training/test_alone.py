@@ -18,7 +18,7 @@ import torch
 
 from killing import contents
 from mamba_narrative import lease as lease_module
-from mamba_narrative.config.runs import MambaRun
+from mamba_narrative.config.architectures.mamba import MambaRun
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import read_json
 from mamba_narrative.lease import Lease

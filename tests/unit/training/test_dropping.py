@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mamba_narrative.config.architectures import MambaSettings, TransformerSettings
-from mamba_narrative.config.runs import MambaRun, TransformerRun
+from mamba_narrative.config.architectures.mamba import MambaRun, MambaSettings
+from mamba_narrative.config.architectures.transformer import TransformerRun, TransformerSettings
 from mamba_narrative.model.dropout import Dropout
 from mamba_narrative.model.interface import LanguageModel
 from mamba_narrative.model.registry import build_model

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mamba_narrative.config.architectures import TransformerSettings
-from mamba_narrative.config.runs import MambaRun, TransformerRun
+from mamba_narrative.config.architectures.mamba import MambaRun
+from mamba_narrative.config.architectures.transformer import TransformerRun, TransformerSettings
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import sha256_file
 from mamba_narrative.model.storage import load_model

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mamba_narrative.config.runs import MambaRun
+from mamba_narrative.config.architectures.mamba import MambaRun
 from mamba_narrative.io import write_table
 from mamba_narrative.tokens.tokenizer import load_tokenizer
 from mamba_narrative.tokens.writer import assemble_splits, encode_books

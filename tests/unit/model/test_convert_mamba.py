@@ -7,9 +7,9 @@ import pytest
 import torch
 from transformers import MambaConfig, MambaForCausalLM
 
-from mamba_narrative.config.architectures import MambaSettings
+from mamba_narrative.config.architectures.mamba import MambaSettings
 from mamba_narrative.errors import FileFormatError
-from mamba_narrative.model.convert import (
+from mamba_narrative.model.convert_mamba import (
     from_hugging_face,
     from_mamba_ssm,
     hugging_face_config,

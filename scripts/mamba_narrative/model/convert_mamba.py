@@ -11,14 +11,12 @@ from typing import Any
 
 from torch import Tensor
 
-from mamba_narrative.config.architectures import MambaSettings
-from mamba_narrative.errors import FileFormatError
+from mamba_narrative.config.architectures.mamba import MambaSettings
+from mamba_narrative.model.hugging_face import HEAD, HuggingFaceForm, refuse_unsupported
 from mamba_narrative.model.layers import EMBEDDING_STD, NORM_EPSILON
 from mamba_narrative.model.mamba import DT_FLOOR, DT_MAX, DT_MIN, MambaLanguageModel
 
 _EMBEDDING, HUGGING_FACE_EMBEDDING = "backbone.embedding.weight", "backbone.embeddings.weight"
-HEAD = "lm_head.weight"
-"""The name of the head, in transformers too, where it is not the embedding."""
 
 
 def to_hugging_face(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -143,8 +141,11 @@ def settings_from_hugging_face(config: Mapping[str, Any], ours: MambaSettings | 
     return ours if ours and ours.model_copy(update={"dt_rank": ours.resolved_dt_rank}) == found else found
 
 
-def refuse_unsupported(config: Mapping[str, Any], supported: Mapping[str, Any]) -> None:
-    """Raise FileFormatError for a field of ``config`` that is there with another value than the one supported."""
-    for field, value in supported.items():
-        if config.get(field, value) != value:
-            raise FileFormatError(f"{field} is {config[field]!r}; only {value!r} is supported")
+FORM = HuggingFaceForm(
+    hugging_face_config,
+    to_hugging_face,
+    from_hugging_face,
+    settings_from_hugging_face,
+    HUGGING_FACE_EMBEDDING,
+    frozenset({"mamba"}),
+)

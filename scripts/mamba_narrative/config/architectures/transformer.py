@@ -1,75 +1,15 @@
-"""The architectures a run may name, with the settings of each.
-
-To add one: a settings class here, an entry in ``RunSettings`` (``config/runs.py``), and a builder in
-``model/registry.py``. ``dropouts`` names the settings of the training that drop values, if the model heeds any.
-"""
+"""Settings of the Transformer."""
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from mamba_narrative.config.architectures.mamba import MambaSettings
 from mamba_narrative.config.base import Section
-
-_MOST_PARAMETERS = 20_000_000_000
-"""In float32 with AdamW's two moments and gradients they take 320 GB, more than any GPU has; nothing is divided."""
-
-
-def _refuse_too_large(parameters: int) -> None:
-    if parameters > _MOST_PARAMETERS:
-        raise ValueError(
-            f"the blocks have {parameters:,} parameters; more than {_MOST_PARAMETERS:,} fit into no GPU here: make "
-            "d_model or n_layer smaller"
-        )
-
-
-class MambaSettings(Section):
-    """Mamba-1 (Gu and Dao 2023); names and defaults of mamba-ssm. 130M is d_model 768 with 24 layers."""
-
-    dropouts: ClassVar[frozenset[str]] = frozenset({"embedding_dropout", "residual_dropout"})
-
-    d_model: int = Field(default=768, ge=8, le=16_384)
-    """Width of the residual stream."""
-    n_layer: int = Field(default=24, ge=1, le=1_024)
-    """Number of Mamba blocks."""
-    d_state: int = Field(default=16, ge=1, le=1_024)
-    """State size of each channel."""
-    d_conv: int = Field(default=4, ge=1, le=64)
-    """Width of the causal convolution."""
-    expand: int = Field(default=2, ge=1, le=16)
-    """Inner width as a multiple of d_model."""
-    dt_rank: Annotated[int, Field(ge=1, le=16_384)] | Literal["auto"] = "auto"
-    """Rank of the step-size projection; auto: d_model / 16, rounded up."""
-    pad_vocab_size_multiple: int = Field(default=8, ge=1, le=1_024)
-    """Embedding rows are padded to a multiple of this."""
-    tie_embeddings: bool = True
-    """Whether the head is the embedding; false: a matrix of its own."""
-    scan_backend: Literal["auto", "cuda", "cpu", "reference", "mamba_ssm"] = "auto"
-    """Implementation of the selective scan; auto: the fastest that works here. Only mamba_ssm must be installed."""
-
-    @property
-    def resolved_dt_rank(self) -> int:
-        """The rank of the step-size projection as a number."""
-        return math.ceil(self.d_model / 16) if self.dt_rank == "auto" else self.dt_rank
-
-    @property
-    def block_parameters(self) -> int:
-        """Trained values of one block."""
-        d_inner, rank = self.expand * self.d_model, self.resolved_dt_rank
-        matrices = 3 * d_inner * self.d_model + d_inner * (rank + 2 * self.d_state) + rank * d_inner
-        a_log_and_convolution = d_inner * (self.d_state + self.d_conv)
-        d_and_biases, norm = 3 * d_inner, self.d_model
-        return matrices + a_log_and_convolution + d_and_biases + norm
-
-    @model_validator(mode="after")
-    def _sizes_fit(self) -> MambaSettings:
-        if self.resolved_dt_rank > self.d_model:
-            raise ValueError(f"dt_rank ({self.dt_rank}) must not exceed d_model ({self.d_model})")
-        _refuse_too_large(self.n_layer * self.block_parameters)
-        return self
-
+from mamba_narrative.config.model_size import refuse_too_large
+from mamba_narrative.config.run import Run
 
 _HEAD_WIDTH = 64
 _FF_MULTIPLE = 32
@@ -133,5 +73,17 @@ class TransformerSettings(Section):
             raise ValueError(
                 f"d_model ({self.d_model}) must be a multiple of twice n_head ({heads}): rotary positions turn pairs"
             )
-        _refuse_too_large(self.n_layer * self.block_parameters)
+        refuse_too_large(self.n_layer * self.block_parameters)
         return self
+
+
+class TransformerRun(Run):
+    """A run of the architecture `transformer`."""
+
+    architecture: Literal["transformer"]
+    """The architecture: a module of `config/architectures`."""
+    model: TransformerSettings = TransformerSettings()
+    """Size of the model."""
+
+
+RUN = TransformerRun
