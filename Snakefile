@@ -50,3 +50,4 @@ rule all:
     input:
         "report/index.html",
         "corpus/books.tsv",
+        expand("runs/{run}/model/README.md", run=RUNS),

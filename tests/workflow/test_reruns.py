@@ -113,6 +113,7 @@ def test_a_training_setting_of_one_run_reruns_that_run(project):
     jobs = project.run("train", "evaluate")
     assert jobs - {"train", "evaluate"} == {
         "train_run:tiny-b",
+        "write_model_card:tiny-b",
         "evaluate_likelihood:tiny-b",
         "evaluate_generation:tiny-b",
         "evaluate_context:tiny-b",
@@ -150,7 +151,7 @@ GRU = {
 OF_THE_TRANSFORMER = {
     f"{rule}:tiny-b"
     for rule in ("train_run", *(f"evaluate_{group}" for group in ("likelihood", *["context", "structure", "words"])))
-} | {"evaluate_generation:tiny-b", "compare_runs", "make_tables", "write_report"}
+} | {"evaluate_generation:tiny-b", "write_model_card:tiny-b", "compare_runs", "make_tables", "write_report"}
 
 
 def docstring(text: str) -> str:
@@ -175,6 +176,10 @@ CHANGES = {
     "docstrings": (
         {f"{LIBRARY}/{module}.py": docstring for module in ("progress", "model/transformer", "model/registry")},
         set(),
+    ),
+    "the text of the model card": (
+        {f"{LIBRARY}/reporting/run_card.py": lambda text: text.replace("The books are old", "Books are old")},
+        {"write_model_card:tiny-a", "write_model_card:tiny-b"},
     ),
     "a comment in a figure": (
         {f"{LIBRARY}/reporting/figures/training_curve.py": lambda text: f"{text}\n# Why.\n"},

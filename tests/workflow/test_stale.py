@@ -125,7 +125,7 @@ def test_carried_token_files_are_refused_where_they_differ_from_their_manifest(f
 
 RULES = [
     *["strip_books", "select_books", "sketch_books", "find_duplicates", "split_books", "measure_leaks"],
-    *["encode_books", "assemble_tokens", "join_books", "initialise_run", "train_run"],
+    *["encode_books", "assemble_tokens", "join_books", "initialise_run", "train_run", "write_model_card"],
     *["evaluate_likelihood", "evaluate_context", "evaluate_structure", "evaluate_words", "evaluate_generation"],
     *["evaluate_unigram", "evaluate_ngram", "evaluate_compressor", "evaluate_human"],
     *["make_tables", "compare_runs", "draw_training_curve", "draw_loss_by_position", "draw_corpus_composition"],

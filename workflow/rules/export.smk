@@ -47,6 +47,7 @@ rule export_model:
     """A run as a folder to hand on, with a complete model card, and in mamba-ssm's own format."""
     input:
         run=trained,
+        card="runs/{run}/model/README.md",
         tables=rules.make_tables.output,
         leaks="splits/leaks.json",
     output:

@@ -21,7 +21,6 @@ rule train_run:
         generation="runs/{run}/model/generation_config.json",
         tokenizer="runs/{run}/model/tokenizer.json",
         tokenizer_config="runs/{run}/model/tokenizer_config.json",
-        card="runs/{run}/model/README.md",
     log:
         "logs/runs/{run}/train_run.log",
     benchmark:
@@ -51,6 +50,28 @@ rule train_run:
         + " --run {wildcards.run} --settings {resources.settings:q} --tokens tokens"
         " --output runs/{wildcards.run} --state-directory state/{wildcards.run}"
         " --staging-directory={resources.stage:q}"
+
+
+rule write_model_card:
+    """The card of a trained model; its text is no reason to train again."""
+    input:
+        record="runs/{run}/run.json",
+    output:
+        "runs/{run}/model/README.md",
+    log:
+        "logs/runs/{run}/write_model_card.log",
+    benchmark:
+        "benchmarks/runs/{run}/write_model_card.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        code=code_for_run("write_model_card"),
+    shell:
+        command("write_model_card") + " --record {input.record:q} --output {output:q}"
 
 
 # The baseline `untrained` is the first run before its first step.
@@ -97,3 +118,4 @@ rule train:
     """Target: all runs trained."""
     input:
         expand("runs/{run}/run.json", run=RUNS),
+        expand("runs/{run}/model/README.md", run=RUNS),

@@ -23,7 +23,7 @@ from mamba_narrative.tokens.windows import WindowSampler
 from mamba_narrative.training.compute import Compute, choose_compute
 from mamba_narrative.training.loop import Trainer
 from mamba_narrative.training.processes import Processes
-from mamba_narrative.training.run_record import describe_code, describe_hardware, describe_versions, model_card
+from mamba_narrative.training.run_record import describe_code, describe_hardware, describe_versions
 from mamba_narrative.training.schedule import Schedule
 from mamba_narrative.training.stop import EXIT_STOPPED, StopRequest
 from mamba_narrative.training.throughput import peak_memory_gib
@@ -231,8 +231,8 @@ def _write_results(
         "hardware": describe_hardware(compute),
         "tokenizer": tokenizer.describe(),
     }
-    extra_files = {**_tokenizer_files(tokenizer), "README.md": model_card(record).encode("utf-8")}
-    weights_sha256 = save_model(trainer.model, run, output / "model", tokenizer.end_of_text_id, extra_files)
+    files = _tokenizer_files(tokenizer)
+    weights_sha256 = save_model(trainer.model, run, output / "model", tokenizer.end_of_text_id, files)
     hashes = {"weights_sha256": weights_sha256, "model_sha256": model_hashes(output / "model")}
     with recorded_outputs():
         write_text(output / "train.csv", trainer.train_log.text())

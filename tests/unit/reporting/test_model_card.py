@@ -10,7 +10,7 @@ from huggingface_hub import ModelCard
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import read_json, write_text
 from mamba_narrative.reporting.model_card import complete_card
-from mamba_narrative.training.run_record import model_card
+from mamba_narrative.reporting.run_card import run_card
 
 CITATION = Path(__file__).parents[3] / "CITATION.cff"
 
@@ -26,7 +26,7 @@ def trained(reported: Path) -> Path:
         "versions": {"mamba_narrative": "0.1.0"}, "tokenizer": {"name": "gpt2", "vocab_size": 50_257},
         "hardware": {"precision": "float32", "cpu": "a processor"},
     }  # fmt: skip
-    write_text(reported / "runs" / "small" / "model" / "README.md", model_card(record | facts))
+    write_text(reported / "runs" / "small" / "model" / "README.md", run_card(record | facts))
     return reported
 
 

@@ -20,6 +20,7 @@ from mamba_narrative.config.architectures.transformer import TransformerRun, Tra
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import sha256_file
 from mamba_narrative.model.storage import load_model
+from mamba_narrative.reporting.run_card import run_card
 from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import load_tokenizer
 from mamba_narrative.training import run_training
@@ -79,7 +80,6 @@ def test_the_model_folder_is_complete_and_its_tokenizer_loads(finished: Path) ->
 
     folder = finished / "output" / "model"
     assert {
-        "README.md",
         "config.json",
         "generation_config.json",
         "model.safetensors",
@@ -91,8 +91,8 @@ def test_the_model_folder_is_complete_and_its_tokenizer_loads(finished: Path) ->
 
 
 def test_the_model_card_warns_of_a_run_that_is_too_short(finished: Path) -> None:
-    card = (finished / "output" / "model" / "README.md").read_text(encoding="utf-8")
     record = json.loads((finished / "output" / "run.json").read_text(encoding="utf-8"))
+    card = run_card(record)
     assert f"{record['tokens_seen']:,} tokens" in card
     assert f"{record['validation']['bits_per_byte']:.4f}" in card
     assert "not a model to use" in card
