@@ -55,7 +55,7 @@ class Code:
 
         Imports are found in the syntax tree, inside functions too. ``modules`` adds modules that are
         imported by name at run time (``mamba_narrative.reporting.figures.training_curve``).
-        Raises FileNotFoundError where the script or a module does not exist.
+        Raises FileNotFoundError where the script or a module does not exist, SyntaxError where one is no Python.
         """
         entry = self.scripts / f"{script}.py"
         closure: set[Path] = {entry}
@@ -89,8 +89,12 @@ class Code:
             source = path.read_bytes()
             key = hashlib.sha256(source).hexdigest()
             if key not in self._remembered:
-                imports = sorted(name for name in imported_names(source) if name.split(".", 1)[0] == PACKAGE)
-                self._remembered[key] = {"meanings": meanings(source), "imports": imports}
+                try:
+                    imports = sorted(name for name in imported_names(source) if name.split(".", 1)[0] == PACKAGE)
+                    self._remembered[key] = {"meanings": meanings(source), "imports": imports}
+                except SyntaxError as error:
+                    error.filename = str(path)
+                    raise
                 self._is_new = True
             self._of_path[path] = self._remembered[key]
         return self._of_path[path]

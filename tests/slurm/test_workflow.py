@@ -69,8 +69,9 @@ def make_fail(project: ClusterProject, script: str, always: bool) -> None:
     """Let a script fail: at its first attempt, or always."""
     marker = f'Path("{script} failed")'
     condition = "True" if always else f"not {marker}.exists()"
-    failing = f'if {condition}:\n    {marker}.touch()\n    raise SystemExit("made to fail")\n\n\ndef main('
-    project.edit(f"scripts/{script}.py", lambda text: text.replace("def main(", failing))
+    starts = 'if __name__ == "__main__":'
+    failing = f'if {condition}:\n    {marker}.touch()\n    raise SystemExit("made to fail")\n\n{starts}'
+    project.edit(f"scripts/{script}.py", lambda text: text.replace(starts, failing))
 
 
 def test_what_fails_is_submitted_again_with_more_memory_and_time_groups_too(project):

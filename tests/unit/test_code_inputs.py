@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mamba_narrative.code_inputs import Code
+from mamba_narrative.config import architectures
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 COMMANDS = sorted(path.stem for path in SCRIPTS.glob("*.py"))
@@ -85,7 +86,9 @@ def test_every_command_explains_itself_with_an_example_and_loads_declared_module
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert f"scripts/{command}.py" in done.stdout.split("example:")[1]
     assert len(script.read_text().splitlines()) <= 60
-    declared = {str(path) for path in Code(SCRIPTS).files(command)}
+    # A run is checked by the settings of all architectures, of which only its own count (`code_for_run`).
+    settings = [f"mamba_narrative.{architectures.RUN.format(name)}" for name in architectures.names()]
+    declared = {str(path) for path in Code(SCRIPTS).files(command, settings)}
     loaded = {line for line in done.stderr.splitlines() if line.endswith(".py")}
     assert str(SCRIPTS / "mamba_narrative" / "command.py") in loaded
     assert loaded <= declared

@@ -130,6 +130,13 @@ def test_definitions_tell_which_one_changed(project: Path) -> None:
     assert [name for name in after if after[name] != before[name]] == ["mamba_narrative/a.py:g"]
 
 
+def test_a_source_that_is_no_python_is_named(project: Path) -> None:
+    (project / "mamba_narrative" / "a.py").write_text("def f(:\n")
+    with pytest.raises(SyntaxError) as found:
+        Code(project).digest("go")
+    assert found.value.filename == str(project / "mamba_narrative" / "a.py")
+
+
 def test_the_cache_answers_by_content_and_may_be_damaged(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = project / "cache.json"
     code = Code(project, cache)

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ["README.md", "CONTRIBUTING.md"]
 PATHS = re.compile(r"\b(?:scripts|workflow|tests|envs)/[\w./-]*\w|\brequirements[\w-]*\.txt")
 MADE_BY_EXAMPLES = {
+    "scripts/mamba_narrative/config/architectures/gru.py",
     "scripts/mamba_narrative/model/gru.py",
     "scripts/mamba_narrative/reporting/figures/book_lengths.py",
     "workflow/report/book_lengths.rst",
