@@ -30,6 +30,7 @@ class Code:
     def __init__(self, scripts: Path, cache: Path | None = None) -> None:
         self.scripts, self._cache = scripts, cache
         self._of_path: dict[Path, dict[str, Any]] = {}
+        self._is_new = False
 
     def digest(self, script: str, modules: Iterable[str] = (), data: Iterable[Path] = ()) -> str:
         """Hexadecimal SHA-256 over names and meanings of ``files``, and over the bytes of the files ``data``."""
@@ -101,7 +102,6 @@ class Code:
 
     @cached_property
     def _remembered(self) -> dict[str, dict[str, Any]]:
-        self._is_new = False
         try:
             saved = json.loads(self._cache.read_text(encoding="utf-8")) if self._cache else {}
             known = saved["format"] == _FORMAT and len(saved["sources"]) <= _MOST_REMEMBERED

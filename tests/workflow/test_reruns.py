@@ -195,6 +195,14 @@ CHANGES = {
         {"tiny.yaml": lambda text: text.replace("  likelihood:\n", "  likelihood:\n    batch_size: 2\n", 1)},
         set(),
     ),
+    "a published model": (
+        {
+            "tiny.yaml": lambda text: text.replace(
+                "evaluation:\n", "evaluation:\n  published: [{name: other, path: results/runs/tiny-a/model}]\n", 1
+            )
+        },
+        {"evaluate_published:other", "compare_runs", "make_tables", "write_report"},
+    ),
     "the code of one architecture": ({f"{LIBRARY}/model/transformer.py": code}, OF_THE_TRANSFORMER),
     "the code of one figure": (
         {f"{LIBRARY}/reporting/figures/training_curve.py": code},

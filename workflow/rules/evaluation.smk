@@ -324,9 +324,7 @@ rule evaluate_published:
         gpu=gpus(EXPERIMENT.evaluation.likelihood.device),
     params:
         code=code("evaluate_published", *ALL_ARCHITECTURES),
-        model=lambda wildcards: embeddable_json(
-            PUBLISHED[wildcards.model].model_dump(mode="json")
-        ),
+        model=lambda wildcards: settings_file(PUBLISHED[wildcards.model]),
         weights=lambda wildcards: content(
             "weights", *files_of_published(wildcards.model)
         ),

@@ -12,6 +12,7 @@ import torch
 
 from mamba_narrative import __version__
 from mamba_narrative.code_inputs import Code
+from mamba_narrative.config.architectures import modules_of
 from mamba_narrative.io import sha256_text
 from mamba_narrative.training.compute import Compute
 
@@ -32,12 +33,12 @@ def describe_versions() -> dict[str, str]:
     return versions
 
 
-def describe_code() -> dict[str, str]:
-    """SHA-256 over what the sources that training runs mean, in order of their names, and of all installed packages.
+def describe_code(architecture: str) -> dict[str, str]:
+    """SHA-256 over what the sources mean that training of this ``architecture`` runs, and of all installed packages.
 
     Two runs with equal values ran the same code; the second value names the environment.
     """
-    sources = Code(Path(__file__).parents[2]).digest("train_run")
+    sources = Code(Path(__file__).parents[2]).digest("train_run", modules_of(architecture))
     installed = sorted(f"{found.name}=={found.version}" for found in metadata.distributions())
     return {"sources_sha256": sources, "environment_sha256": sha256_text("\n".join(installed))}
 

@@ -227,7 +227,7 @@ def _write_results(
             "bytes": sum(opening.bytes for opening in trainer.openings),
         },
         "versions": describe_versions(),
-        "code": describe_code(),
+        "code": describe_code(run.architecture),
         "hardware": describe_hardware(compute),
         "tokenizer": tokenizer.describe(),
     }

@@ -51,7 +51,7 @@ class Try:
             "peak_memory_gib": peak_memory_gib(trainer.compute.device),
             "hardware": describe_hardware(trainer.compute),
             "versions": describe_versions(),
-            "code": describe_code(),
+            "code": describe_code(run.architecture),
             "commit": self.commit,
         }
         write_json(self.path, record)

@@ -28,6 +28,7 @@ from mamba_narrative.training import validation as validation_module
 from mamba_narrative.training.compute import Compute
 from mamba_narrative.training.loop import Trainer
 from mamba_narrative.training.metrics_log import TRAIN_COLUMNS, VALIDATION_COLUMNS
+from mamba_narrative.training.run_record import describe_code
 from mamba_narrative.training.run_training import state_key, train_run
 from unit.training.tiny_run import RECIPE, settings_of
 
@@ -57,6 +58,7 @@ def test_the_record_states_settings_data_and_outcome(finished: Path, tokens: Pat
     assert record["versions"]["torch"] == torch.__version__
     assert record["hardware"]["device"] == "cpu"
     assert len(record["code"]["sources_sha256"]) == len(record["code"]["environment_sha256"]) == 64
+    assert record["code"] == describe_code("mamba") != describe_code("transformer")
     assert (record["processes"], record["micro_batch_size"], record["skipped_steps"]) == (1, 2, 0)
     assert (record["weights_of_step"], record["planned_steps"]) == (4, 4)
     assert record["learning_rate_of_weights"] == float(
