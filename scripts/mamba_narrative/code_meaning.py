@@ -9,12 +9,14 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 
 _HELP_TEXTS = {"help", "description", "epilog", "metavar"}
 """Keywords of argparse's functions."""
 _HELPERS_OF_HELP = {"command_parser"}
 """Functions whose arguments are texts of ``--help``."""
 _SAYS_NOTHING = {"ctx", "kind", "type_comment", "type_ignores"}
+_parsed = lru_cache(maxsize=1)(ast.parse)  # both questions about a source are asked one after the other
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -24,7 +26,7 @@ def meanings(source: bytes) -> dict[str, str]:
     A name that is bound twice counts once, with both. Raises SyntaxError.
     """
     parts: dict[str, list[str]] = {"": []}
-    for statement in ast.parse(source).body:
+    for statement in _parsed(source).body:
         if not _is_prose(statement):
             parts.setdefault(_name_of(statement), []).append("".join(_canonical(statement)))
     return {name: hashlib.sha256("\n".join(texts).encode("utf-8")).hexdigest() for name, texts in parts.items()}
@@ -33,7 +35,7 @@ def meanings(source: bytes) -> dict[str, str]:
 def imported_names(source: bytes) -> set[str]:
     """Dotted names that the module imports anywhere, inside of functions too: modules, and perhaps what is in them."""
     names = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:

@@ -276,11 +276,6 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
-def embeddable_json(value: Any) -> str:
-    """``canonical_json`` that may stand in the script of an HTML page: no ``</script>`` of a text in it ends that."""
-    return canonical_json(value).replace("<", "\\u003c")
-
-
 def read_json(path: Path) -> Any:
     """Read one JSON file. Raises FileFormatError with path and line where it is not JSON."""
     return _parse_json(read_text(path), path)

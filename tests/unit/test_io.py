@@ -269,14 +269,6 @@ def test_a_quote_at_the_beginning_of_a_title_takes_no_rows_in_other_programs(tmp
     assert [row["title"] for row in io.read_table(tmp_path / "t.tsv")] == titles
 
 
-def test_json_for_a_page_ends_no_script_and_says_the_same():
-    value = {"title": "</script><script>alert(1)</script><!--", "loss": -1.5}
-    line = io.embeddable_json(value)
-    assert "<" not in line
-    assert json.loads(line) == value
-    assert io.embeddable_json({"a": 1}) == io.canonical_json({"a": 1})
-
-
 # What killed processes leave
 
 

@@ -147,7 +147,7 @@ def _declared(config: Any, path: Path, shapes: Mapping[str, Shape]) -> tuple[str
         architecture, settings, vocab_size = _written(config)
         form = find_form(architecture)
         if form.settings is not None:
-            if (kind := config.get("model_type")) not in list(form.model_types):
+            if (kind := config.get("model_type")) not in list(form.model_types):  # a file may hold what no set takes
                 raise UserError(f"model_type is {kind!r}, but {_OURS} says {architecture!r}")
             settings, vocab_size = form.settings(config, settings), config["vocab_size"]
     except ValidationError as error:
