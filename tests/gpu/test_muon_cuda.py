@@ -8,7 +8,7 @@ from torch import nn
 
 from mamba_narrative.cuda.products import add_batched_product
 from mamba_narrative.model.interface import Role
-from mamba_narrative.training.muon import Muon, add_orthogonal
+from mamba_narrative.training.muon import Muon, orthogonal_factors
 
 CUDA = torch.device("cuda")
 SHAPES = [(3072, 768), (768, 1536), (80, 1536), (1536, 48), (5, 7)]
@@ -34,18 +34,17 @@ def test_batched_products_are_added_in_float32_where_matrices_lie_apart(dtype: t
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_update_is_that_of_a_processor_up_to_the_rounding_of_its_products(shape: tuple[int, int]) -> None:
     direction = torch.randn(2, *shape, generator=torch.Generator().manual_seed(1))
-    reference = torch.zeros(2, *shape)
-    add_orthogonal(reference, direction.clone(), 1.0, 1.0)
+    reference = torch.bmm(*orthogonal_factors(direction.clone()))
     for dtype, tolerance in ((torch.float32, 1e-3), (torch.bfloat16, 0.1)):
-        found = torch.zeros(2, *shape, device=CUDA)
-        add_orthogonal(found, direction.to(CUDA, dtype), 1.0, 1.0)
-        assert float((found.cpu() - reference).norm() / reference.norm()) < tolerance
+        left, right = orthogonal_factors(direction.to(CUDA, dtype))
+        found = (left.float() @ right.float()).cpu()
+        assert float((found - reference).norm() / reference.norm()) < tolerance
 
 
 @pytest.mark.parametrize("split", [False, True])
-def test_updates_of_a_gpu_repeat_to_the_bit(split: bool) -> None:
+def test_updates_of_a_gpu_repeat_to_the_bit_recorded_or_not(split: bool) -> None:
     ends = []
-    for _ in range(2):
+    for record in (False, False, True):
         generator = torch.Generator(CUDA).manual_seed(2)
         parameters = {
             f"{shape}/{layer}": nn.Parameter(torch.randn(shape, generator=generator, device=CUDA))
@@ -53,12 +52,17 @@ def test_updates_of_a_gpu_repeat_to_the_bit(split: bool) -> None:
             for shape in SHAPES
         }
         roles = {name: Role("matrix", parts=(1, len(parameter) - 1)) for name, parameter in parameters.items()}
-        muon = Muon(parameters, roles, 0.95, True, split, torch.bfloat16)
-        for _ in range(3):
-            for parameter in parameters.values():
-                parameter.grad = torch.randn(parameter.shape, generator=generator, device=CUDA)
-            muon.step(0.02, 0.1)
+        muon = Muon(parameters, roles, 0.95, True, split, torch.bfloat16, record)
+        gradients = {name: torch.empty_like(parameter) for name, parameter in parameters.items()}
+        for step in range(6):
+            for name, parameter in parameters.items():
+                # A while at one place, then at another.
+                parameter.grad = gradients[name] if step != 3 else torch.empty_like(parameter)
+                parameter.grad.normal_(generator=generator)
+            muon.step(0.02 / (step + 1), 0.1)
+        assert not muon._graph or muon._graph._recorded, "nothing was recorded"
         ends.append(parameters)
     for name, parameter in ends[0].items():
         assert parameter.isfinite().all()
-        assert torch.equal(parameter, ends[1][name]), name
+        for other in ends[1:]:
+            assert torch.equal(parameter, other[name]), name

@@ -1,4 +1,4 @@
-"""Parts of a batch as CUDA graphs: recorded once and replayed, so that the GPU never waits for the processor.
+"""Kernels as CUDA graphs: recorded once and replayed, so that the GPU never waits for the processor.
 
 A replay starts the same kernels in the same order as the code that was recorded, with the same results.
 """
@@ -6,9 +6,9 @@ A replay starts the same kernels in the same order as the code that was recorded
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch import Tensor
 from mamba_narrative.model.interface import State
 
 _LOG = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class CudaGraphs:
     def __init__(self, compute: PartGradient) -> None:
         self._compute = compute
         self._seen: set[tuple[object, ...]] = set()
-        self._recorded: dict[tuple[object, ...], _CudaGraph] = {}
+        self._recorded: dict[tuple[object, ...], _PartGraph] = {}
         self._pool: Any = None
         self._works = True
 
@@ -92,21 +93,14 @@ class CudaGraphs:
 
     def _record(self, key: tuple[object, ...], inputs: PartInputs, summing: bool) -> None:
         # Nothing is computed or exchanged by recording: where it fails, other processes may record and replay.
-        try:
-            recorded = _CudaGraph(self._compute, inputs, summing, self._pool)
-        except RuntimeError as error:  # memory, or an architecture that waits for the GPU
+        recorded = _recorded(lambda: _PartGraph(self._compute, inputs, summing, self._pool))
+        if recorded is None:
             self._works = False
-            _LOG.warning(
-                "the kernels of a step cannot be recorded as a CUDA graph, steps may be slower (training.cuda_graphs): "
-                "%s",
-                str(error).splitlines()[0],
-            )
-            torch.cuda.empty_cache()
         else:
             self._recorded[key], self._pool = recorded, recorded.pool
 
 
-class _CudaGraph:
+class _PartGraph:
     def __init__(self, compute: PartGradient, inputs: PartInputs, summing: bool, pool: Any) -> None:
         self._inputs = inputs.copied()
         self._graph = torch.cuda.CUDAGraph()
@@ -122,3 +116,49 @@ class _CudaGraph:
         total, state = self._result
         # The memory of graphs is shared between them.
         return total.clone(), {name: tensor.clone() for name, tensor in state.items()}
+
+
+class FixedGraph(Generic[Result]):
+    """A computation on tensors that stay where they are, recorded the second time they are found there.
+
+    The first time loads kernels and takes memory as usual. Its results stay where they are, too, until the next call.
+    """
+
+    def __init__(self, compute: Callable[[], Result]) -> None:
+        self._compute = compute
+        self._places: tuple[int, ...] | None = None
+        self._recorded: tuple[torch.cuda.CUDAGraph, Result] | None = None
+        self._works = True
+
+    def __call__(self, moving: Sequence[Tensor]) -> Result:
+        """moving: those tensors that may lie elsewhere than last time."""
+        places = tuple(tensor.data_ptr() for tensor in moving)
+        if places != self._places:
+            self._places, self._recorded = places, None
+            return self._compute()
+        if self._recorded is None and self._works:
+            self._recorded = _recorded(self._record)
+            self._works = self._recorded is not None
+        if self._recorded is None:
+            return self._compute()
+        graph, result = self._recorded
+        graph.replay()
+        return result
+
+    def _record(self) -> tuple[torch.cuda.CUDAGraph, Result]:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            return graph, self._compute()
+
+
+def _recorded(record: Callable[[], Result]) -> Result | None:
+    """None, and a warning, where it fails."""
+    try:
+        return record()
+    except RuntimeError as error:  # memory, or an architecture that waits for the GPU
+        _LOG.warning(
+            "the kernels of a step cannot be recorded as a CUDA graph, steps may be slower (training.cuda_graphs): %s",
+            str(error).splitlines()[0],
+        )
+        torch.cuda.empty_cache()
+        return None

@@ -1,19 +1,22 @@
 """Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): momentum whose singular values are made about equal.
 
-Matrices of one shape are updated together. ``torch.optim.Muon`` (2.13) computes the same one by one, so that a GPU
-waits for the processor, knows no joined matrices, and rounds to bfloat16 on a CPU, too.
+Matrices of one shape are updated together, and on a GPU their kernels replayed from a CUDA graph: these are many and
+short. ``torch.optim.Muon`` (2.13) computes the same one by one, so that a GPU waits for the processor, knows no joined
+matrices, and rounds to bfloat16 on a CPU, too.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from mamba_narrative.cuda.products import add_batched_product
 from mamba_narrative.model.interface import Role
+from mamba_narrative.training.cuda_graphs import FixedGraph
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Jordan's factors of x, x^3 and x^5: ``ROUNDS`` times applied, they bring singular values to between 0.68 and 1.14."""
@@ -42,10 +45,11 @@ class Muon:
         nesterov: bool,
         split: bool,
         dtype: torch.dtype,
+        record: bool = False,
     ) -> None:
         """matrices, roles: by name. split: make the parts of joined matrices orthogonal, each on its own.
 
-        dtype: of the matrix products, float32 or bfloat16.
+        dtype: of the matrix products, float32 or bfloat16. record: replay a GPU's kernels from a CUDA graph.
         """
         alike: dict[tuple[torch.Size, Role], dict[str, nn.Parameter]] = {}
         # Last layer first: so their gradients lie in memory (`flat_gradients`).
@@ -53,13 +57,20 @@ class Muon:
             alike.setdefault((parameter.shape, roles[name]), {})[name] = parameter
         self._stacks = [
             _Stack(parameters, role.decayed, role.parts if split else (), momentum, nesterov, dtype)
-            for (_, role), parameters in sorted(alike.items(), key=_elements, reverse=True)
+            for (_, role), parameters in alike.items()
         ]
+        self._graph = FixedGraph(self._updates) if record else None
 
+    @torch.no_grad()
     def step(self, learning_rate: float, weight_decay: float) -> None:
         """Update every matrix by its gradient."""
-        for stack in self._stacks:
-            stack.step(learning_rate, weight_decay)
+        gradients = [gradient for stack in self._stacks for gradient in stack.gradients()]
+        # Only the last products know the learning rate, which differs from step to step.
+        for update in self._graph(gradients) if self._graph else self._updates():
+            update.add(learning_rate, weight_decay)
+
+    def _updates(self) -> list[_Update]:
+        return [update for stack in self._stacks for update in stack.updates()]
 
     def tensors(self) -> dict[str, Tensor]:
         """What it remembers as ``<parameter>/momentum``, float32: tensors shared with the optimiser."""
@@ -89,33 +100,50 @@ class _Stack:
     def momenta(self) -> dict[str, Tensor]:
         return dict(zip(self._names, self._momenta, strict=True))
 
-    @torch.no_grad()
-    def step(self, learning_rate: float, weight_decay: float) -> None:
-        gradients = _stacked([_gradient(parameter) for parameter in self._parameters])
+    def gradients(self) -> list[Tensor]:
+        return [_gradient(parameter) for parameter in self._parameters]
+
+    def updates(self) -> list[_Update]:
+        """Takes the gradients into the momenta."""
+        gradients = _stacked(self.gradients())
         momenta = torch.add(gradients, self._momenta, alpha=self._momentum, out=self._momenta)
         direction = torch.empty(gradients.shape, dtype=self._dtype, device=gradients.device)
         if self._nesterov:
             torch.add(gradients, momenta, alpha=self._momentum, out=direction)
         else:
             direction.copy_(momenta)
-        kept = 1 - learning_rate * weight_decay if self._decayed else 1.0
-        for weights, part in zip(
-            self._weights.split(self._parts, dim=1), direction.split(self._parts, dim=1), strict=True
-        ):
-            add_orthogonal(weights, part, kept, -learning_rate * UPDATE_RMS * math.sqrt(max(part.shape[1:])))
+        parts = zip(self._weights.split(self._parts, dim=1), direction.split(self._parts, dim=1), strict=True)
+        return [_Update(weights, *orthogonal_factors(part), self._decayed) for weights, part in parts]
 
 
-def add_orthogonal(total: Tensor, matrices: Tensor, kept: float, factor: float) -> None:
-    """``kept`` * total + ``factor`` * the nearest matrices with singular values of about 1, in place of ``total``.
+@dataclass(frozen=True)
+class _Update:
+    """Of some matrices, before the learning rate."""
 
-    total: float32 [number, rows, columns]; matrices: alike, in the type of the products; they are overwritten.
+    weights: Tensor
+    """float32 [number, rows, columns]."""
+    left: Tensor
+    right: Tensor
+    """Whose product is orthogonal."""
+    decayed: bool
+
+    def add(self, learning_rate: float, weight_decay: float) -> None:
+        kept = 1 - learning_rate * weight_decay if self.decayed else 1.0
+        factor = learning_rate * UPDATE_RMS * math.sqrt(max(self.weights.shape[1:]))
+        add_batched_product(self.weights, self.left, self.right, kept=kept, factor=-factor)
+
+
+def orthogonal_factors(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Whose product are the nearest matrices with singular values of about 1.
+
+    matrices: [number, rows, columns] in the type of the products; they are overwritten.
     """
     x = matrices.div_(torch.linalg.vector_norm(matrices, dim=(1, 2), keepdim=True).clamp_min_(_SMALLEST_NORM))
     shorter, longer = sorted(x.shape[1:])
     *groups, last = _GROUPS if longer >= _GROUPED_FROM * shorter else (1,) * ROUNDS
     for rounds in groups:
         x = torch.bmm(*_factors(x, rounds))
-    add_batched_product(total, *_factors(x, last), kept=kept, factor=factor)
+    return _factors(x, last)
 
 
 def _factors(x: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
@@ -139,12 +167,6 @@ def _polynomial(y: Tensor) -> Tensor:
     polynomial = torch.baddbmm(y, y, y, beta=b, alpha=c)
     polynomial.diagonal(dim1=1, dim2=2).add_(a)
     return polynomial
-
-
-def _elements(stack: tuple[tuple[torch.Size, Role], Mapping[str, nn.Parameter]]) -> int:
-    """The larger, the sooner: while a GPU computes these, the processor starts the kernels of the small ones."""
-    (shape, _), parameters = stack
-    return shape.numel() * len(parameters)
 
 
 def _empty_stack(like: Tensor, count: int) -> Tensor:

@@ -28,7 +28,13 @@ class Optimizer:
             if settings.optimizer == "muon" and roles[name].kind == "matrix"
         }
         self.muon = Muon(
-            matrices, roles, settings.muon_momentum, settings.muon_nesterov, settings.muon_split_fused, dtype
+            matrices,
+            roles,
+            settings.muon_momentum,
+            settings.muon_nesterov,
+            settings.muon_split_fused,
+            dtype,
+            record=settings.cuda_graphs and any(parameter.is_cuda for parameter in matrices.values()),
         )
         groups = [
             {
@@ -53,7 +59,7 @@ class Optimizer:
         """Update every parameter by its gradient."""
         for group in self.adamw.param_groups:
             group["lr"], group["weight_decay"] = learning_rate, weight_decay if group["decayed"] else 0.0
-        self.muon.step(learning_rate, weight_decay)  # first: a GPU has work while the processor prepares AdamW
+        self.muon.step(learning_rate, weight_decay)  # first: a GPU has work while the processor starts AdamW's kernels
         self.adamw.step()
 
     def tensors(self) -> dict[str, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from mamba_narrative.model.interface import State
 from mamba_narrative.tokens.batches import ShuffledBatches
 from mamba_narrative.training import cuda_graphs
 from mamba_narrative.training.compute import Compute
-from mamba_narrative.training.cuda_graphs import CudaGraphs, PartInputs
+from mamba_narrative.training.cuda_graphs import CudaGraphs, FixedGraph, PartInputs
 from mamba_narrative.training.loop import Trainer
 from unit.training.stand_in import recurrent_model
 
@@ -37,7 +39,7 @@ class Replayed:
 def test_parts_with_and_without_a_sum_over_processes_are_recorded_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[tuple[str, bool]] = []
     monkeypatch.setattr(Replayed, "events", events, raising=False)
-    monkeypatch.setattr(cuda_graphs, "_CudaGraph", Replayed)
+    monkeypatch.setattr(cuda_graphs, "_PartGraph", Replayed)
 
     def compute(inputs: PartInputs, summing: bool) -> tuple[Tensor, State]:
         events.append(("compute", summing))
@@ -62,7 +64,7 @@ def test_a_new_shape_is_computed_with_the_memory_of_what_was_recorded(monkeypatc
     # Stateful batches have resets or none: the second kind ran out of memory beside the graph of the first.
     events: list[tuple[str, bool]] = []
     monkeypatch.setattr(Replayed, "events", events, raising=False)
-    monkeypatch.setattr(cuda_graphs, "_CudaGraph", Replayed)
+    monkeypatch.setattr(cuda_graphs, "_PartGraph", Replayed)
     kept_at_first_sight = []
 
     def compute(inputs: PartInputs, summing: bool) -> tuple[Tensor, State]:
@@ -76,6 +78,56 @@ def test_a_new_shape_is_computed_with_the_memory_of_what_was_recorded(monkeypatc
         graphs(inputs, False)
     assert kept_at_first_sight == [0, 0]
     assert [event for event, _ in events] == ["record", "replay", "record", "replay", "record", "replay", "replay"]
+
+
+class Graph:
+    """In place of ``torch.cuda.CUDAGraph``, of which ``events`` tells."""
+
+    events: list[str]
+    works = True
+
+    def replay(self) -> None:
+        self.events.append("replay")
+
+
+@contextmanager
+def recording(graph: Graph) -> Iterator[None]:
+    graph.events.append("record")
+    if not graph.works:
+        raise RuntimeError("operation not permitted when stream is capturing")
+    yield
+
+
+def fixed_graph(monkeypatch: pytest.MonkeyPatch) -> tuple[FixedGraph[str], list[str]]:
+    events: list[str] = []
+    monkeypatch.setattr(Graph, "events", events, raising=False)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", recording)
+    return FixedGraph(lambda: events.append("compute") or "result"), events
+
+
+def test_what_stays_in_place_is_recorded_at_second_sight_and_anew_where_it_moved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graph, events = fixed_graph(monkeypatch)
+    here, there = torch.zeros(2), torch.zeros(2)
+    for place in (here, here, here, there, there):
+        assert graph([place]) == "result"
+    record = ["record", "compute", "replay"]
+    assert events == ["compute", *record, "replay", "compute", *record]
+
+
+def test_what_cannot_be_recorded_is_computed_each_time_after_one_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    graph, events = fixed_graph(monkeypatch)
+    monkeypatch.setattr(Graph, "works", False)
+    place = torch.zeros(2)
+    for _ in range(4):
+        assert graph([place]) == "result"
+    assert events == ["compute", "record", "compute", "compute", "compute"]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 class Readings(TorchFunctionMode):
