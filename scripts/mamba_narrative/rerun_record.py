@@ -2,7 +2,11 @@
 
 Snakemake works inside the results folder, so its record (``.snakemake/metadata``) names every output relative to that
 folder and moves with it, however the folder is spelled and from wherever the workflow is called. An output that has no
-entry there would be taken as it is. This is the one module that knows the names of those entries.
+entry there would be taken as it is.
+
+This is the one module that knows the names of those entries. They are Snakemake's own affair and may change:
+``tests/unit/test_rerun_record.py`` reads what the pinned version writes. Where another version has other names, every
+output looks unrecorded, which ends the call; none is taken unseen.
 """
 
 from __future__ import annotations
@@ -13,6 +17,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 SNAKEMAKE_FOLDER = ".snakemake"
+KNOWN_VERSION = "9.27.1"
+"""The version of Snakemake in requirements.txt."""
+
+
+def another_version(version: str) -> str:
+    """What to add to the complaint that results have no record; nothing where ``version`` is the known one."""
+    if version == KNOWN_VERSION:
+        return ""
+    return (
+        f". If they were made here: this is Snakemake {version}, which may keep its record in another way than "
+        f"{KNOWN_VERSION}; install that (requirements.txt)"
+    )
 
 
 def unrecorded_outputs(results: Path, is_output: Callable[[str], bool]) -> list[str]:

@@ -1,19 +1,25 @@
 """An output without a record in Snakemake's own folder is found, whatever lies around it."""
 
-from base64 import urlsafe_b64encode
+from pathlib import Path
 
 import pytest
+import snakemake
+from snakemake.persistence import MetadataRecord
+from snakemake.persistence.file import FilePersistence
 
-from mamba_narrative.rerun_record import unrecorded_outputs
+from mamba_narrative.rerun_record import KNOWN_VERSION, SNAKEMAKE_FOLDER, another_version, unrecorded_outputs
+
+REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements.txt"
 
 
 def record(results, output: str, kind: str = "metadata", longest: int = 255) -> None:
-    """As the pinned Snakemake names it; tests/workflow/test_reruns.py tries the real one."""
-    name = urlsafe_b64encode(output.encode()).decode()
-    parts = [name[start : start + longest - 1] for start in range(0, len(name), longest - 1)]
-    path = results.joinpath(".snakemake", kind, *(f"@{part}" for part in parts[:-1]), parts[-1])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("{}")
+    """Let the installed Snakemake write the entry of an output, on a file system with names of ``longest`` bytes."""
+    persistence = FilePersistence(path=results / SNAKEMAKE_FOLDER)
+    persistence._max_len = longest
+    if kind == "metadata":
+        persistence._write_record(output, MetadataRecord())
+    else:
+        persistence._mark_incomplete(output, None)
 
 
 def write(results, *names: str) -> None:
@@ -24,6 +30,17 @@ def write(results, *names: str) -> None:
 
 def unrecorded(results) -> list[str]:
     return unrecorded_outputs(results, lambda path: path.startswith(("runs/", "stripped/")) and path != "runs/a")
+
+
+def test_the_record_is_that_of_the_pinned_snakemake():
+    assert f"snakemake=={KNOWN_VERSION}\n" in REQUIREMENTS.read_text(encoding="utf-8")
+    assert snakemake.__version__ == KNOWN_VERSION, "with another Snakemake these tests say nothing about the pinned one"
+
+
+def test_another_version_of_snakemake_is_named_as_a_possible_cause():
+    assert another_version(KNOWN_VERSION) == ""
+    assert "this is Snakemake 10.0.0" in another_version("10.0.0")
+    assert f"{KNOWN_VERSION}; install that" in another_version("10.0.0")
 
 
 def test_an_output_without_record_is_named(tmp_path):
