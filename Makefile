@@ -33,14 +33,14 @@ test-gpu: $(VENV)/.installed-dev  ## the tests that need an NVIDIA GPU
 lint: $(VENV)/.installed-dev  ## ruff, snakefmt, types, snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	$(BIN)/pyright
 	$(BIN)/snakemake --lint
 
 format: $(VENV)/.installed-dev  ## format Python and Snakemake code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/snakefmt Snakefile workflow/rules
+	$(BIN)/snakefmt Snakefile workflow/Snakefile workflow/rules
 
 schema: $(VENV)/.installed  ## regenerate workflow/schemas from the typed configuration
 	$(BIN)/python scripts/write_schema.py

@@ -10,7 +10,7 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-configfile: f"{workflow.basedir}/config.yaml"
+configfile: f"{workflow.current_basedir}/config.yaml"
 
 
 report: "workflow/report/workflow.rst"
@@ -30,23 +30,8 @@ include: "workflow/rules/export.smk"
 include: "workflow/rules/provenance.smk"
 
 
-localrules:
-    all,
-    acquire_books,
-    environment,
-    corpus,
-    tokens,
-    train,
-    evaluate,
-    figures,
-    report,
-    dataset,
-    models,
-
-
 rule all:
     """Everything: the report and all it is made of."""
-    default_target: True
     input:
         "report/index.html",
         "corpus/books.tsv",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ["README.md", "CONTRIBUTING.md", "BASELINE.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "BASELINE.md", "config/README.md"]
 # A code span is a command where it begins with one of these; in a code block every line is one.
 PROGRAMS = ("snakemake", "python", "pytest", "make", "pip", "squeue", "docker", "apptainer", "apt-get", "git")
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

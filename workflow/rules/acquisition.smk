@@ -11,6 +11,7 @@ rule acquire_books:
     """Bring the books that the settings ask for; where all are there and whole, do nothing."""
     log:
         "logs/acquire_books.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     threads: 1

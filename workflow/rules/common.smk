@@ -13,20 +13,33 @@ What a job depends on:
   the command by a variable of the environment, which Snakemake does not record;
 * its own section of the settings is a parameter, too (``settings``): a small file named by its content, without what
   changes no number.
+
+Parsing starts no job and touches no result, but it has effects, in a dry-run too, since Snakemake knows only later that
+it is one. The process gets another PATH and variables ``NARRATIVE_*``, ignores SIGUSR1, and works in the results folder,
+which is made where it is missing. Its ``.cache`` gets digests of what was read, and settings as files for commands;
+Snakemake adds its ``.snakemake``. All of this holds for an outer workflow that uses this one as a module. It parses this
+once for each ``use rule``, so doing it again must change nothing.
 """
 
 import os
 import re
 import signal
 import sys
+from collections.abc import Mapping
 from functools import cache
 from os import environ
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
-ROOT = Path(workflow.basedir)
+# workflow.basedir would be the folder of the outer workflow where this one is a module.
+ROOT = Path(str(workflow.current_basedir)).parents[1]
 SCRIPTS = ROOT / "scripts"
+if not SCRIPTS.is_dir():
+    raise WorkflowError(
+        f"{ROOT}: the workflow needs its own files on this machine; clone it, and name its Snakefile by a path"
+    )
 sys.path.insert(0, str(SCRIPTS))
 
 from mamba_narrative.acquisition.state import Layout, find_acquired
@@ -44,30 +57,59 @@ from mamba_narrative.strict_yaml import read_yaml
 # Commands run with this interpreter's python unless a software deployment method puts another one first.
 environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', '')}"
 
-try:
-    for path in workflow.configfiles:
-        read_yaml(Path(path))
-    EXPERIMENT = resolve_experiment(config)
-except UserError as error:
-    raise WorkflowError(str(error)) from None
-
 # Relative paths of the configuration are relative to where snakemake is called. A job of a cluster, and one of a group,
 # parse this once more in the results folder, with the environment of the call.
-SETTINGS_SHA256 = sha256_text(canonical_json(EXPERIMENT.model_dump(mode="json")))
 if workflow.is_main_process:
-    environ["NARRATIVE_ORIGIN"] = os.getcwd()
-    environ["NARRATIVE_SETTINGS"] = SETTINGS_SHA256
+    environ["NARRATIVE_ORIGIN"] = workflow.workdir_init
 elif not {"NARRATIVE_ORIGIN", "NARRATIVE_SETTINGS"} <= environ.keys():
     raise WorkflowError(
         "the job does not know where snakemake was called: jobs must get the environment of the call (sbatch's "
         "--export=ALL, which is its default)"
     )
+ORIGIN = Path(environ["NARRATIVE_ORIGIN"])
+
+try:
+    if workflow.modifier.skip_configfile:
+        # A module with `config:`, which changes single keys of config.yaml, too; Snakemake has not read that.
+        given, config = config, read_yaml(ROOT / "config.yaml")
+        if not isinstance(given, Mapping):
+            raise UserError(
+                f'config of the module: expected settings by name, as in config["narrative"], found {given!r}'
+            )
+        update_config(config, given)
+    else:
+        for path in workflow.configfiles:
+            read_yaml(Path(path))
+    EXPERIMENT = resolve_experiment(config, start=ORIGIN)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+SETTINGS_SHA256 = sha256_text(canonical_json(EXPERIMENT.model_dump(mode="json")))
+if workflow.is_main_process:
+    environ["NARRATIVE_SETTINGS"] = SETTINGS_SHA256
 elif environ["NARRATIVE_SETTINGS"] != SETTINGS_SHA256:
     raise WorkflowError(
         "the job finds other settings than the call: has a configuration file been changed since? Call again"
     )
-ORIGIN = Path(environ["NARRATIVE_ORIGIN"])
 RESULTS = str(ORIGIN / EXPERIMENT.results_dir)
+
+# As a module. All rules of a call work in one folder, jobs get one set of variables, and commands know the names of files.
+if workflow.is_main_process and os.path.realpath(os.curdir) not in map(
+    os.path.realpath, [ORIGIN, RESULTS]
+):
+    raise WorkflowError(
+        f"the working directory is {os.getcwd()}, expected {ORIGIN} or {RESULTS}: this workflow works in its results "
+        "folder, so an outer workflow has one `module` of it and no `workdir:`; for another experiment call again"
+    )
+if (
+    workflow.modifier.path_modifier.prefix
+    or workflow.modifier.path_modifier.modifies_prefixes
+):
+    raise WorkflowError(
+        "a module of this workflow takes no `prefix:` and no `replace_prefix:`; results_dir in its config says where "
+        "files go"
+    )
+
 RUNS = {name: run for name, run in EXPERIMENT.runs.items() if run is not None}
 SPLITS = ["train", "validation", "test"]
 
