@@ -87,7 +87,7 @@ def test_every_command_explains_itself_with_an_example_and_loads_declared_module
     assert f"scripts/{command}.py" in done.stdout.split("example:")[1]
     assert len(script.read_text().splitlines()) <= 60
     # A run is checked by the settings of all architectures, of which only its own count (`code_for_run`).
-    settings = [f"mamba_narrative.{architectures.RUN.format(name)}" for name in architectures.names()]
+    settings = [f"mamba_narrative.config.architectures.{name}" for name in architectures.names()]
     declared = {str(path) for path in Code(SCRIPTS).files(command, settings)}
     loaded = {line for line in done.stderr.splitlines() if line.endswith(".py")}
     assert str(SCRIPTS / "mamba_narrative" / "command.py") in loaded

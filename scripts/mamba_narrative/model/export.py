@@ -31,7 +31,8 @@ def export_model(model_directory: Path, card: str, output: Path) -> None:
     model = load_model(model_directory)
     with atomic_directory(output) as beside:
         for path in sorted(model_directory.iterdir()):
-            shutil.copyfile(path, beside / path.name)
+            if path.is_file():  # the folder of recorded hashes is this project's alone
+                shutil.copyfile(path, beside / path.name)
         write_text(beside / CARD, card)
         if isinstance(model, MambaLanguageModel):
             _write_mamba_ssm(model, beside / MAMBA_SSM)

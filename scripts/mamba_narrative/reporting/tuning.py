@@ -9,6 +9,7 @@ from typing import Any
 from mamba_narrative.config.training import TrainingSettings
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import read_json
+from mamba_narrative.model.registry import settings_type
 from mamba_narrative.reporting.tables.table import markdown_grid
 
 _KEYS = ("name", "architecture", "model", "training", "data", "validations", "finished")
@@ -53,7 +54,11 @@ def read_tries(folder: Path) -> list[dict[str, Any]]:
         if missing:
             raise FileFormatError(f"{path}: no record of a try; it lacks {', '.join(missing)}")
         # Records from before a setting existed did as its default says.
-        tries.append({**record, "training": {**TrainingSettings().model_dump(mode="json"), **record["training"]}})
+        model = settings_type(record["architecture"])().model_dump(mode="json")
+        training = TrainingSettings().model_dump(mode="json")
+        tries.append(
+            {**record, "model": {**model, **record["model"]}, "training": {**training, **record["training"]}}
+        )
     if not tries:
         raise UserError(f"{folder}: no records of tries; try_recipe.py writes them")
     return tries

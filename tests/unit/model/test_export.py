@@ -14,6 +14,7 @@ from mamba_narrative.config.architectures.mamba import MambaRun, MambaSettings
 from mamba_narrative.config.architectures.transformer import TransformerRun, TransformerSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.streaming import continuation_ids
+from mamba_narrative.io import recorded_outputs, write_text
 from mamba_narrative.model.export import export_model
 from mamba_narrative.model.registry import build_model
 from mamba_narrative.model.storage import load_model, save_model
@@ -43,8 +44,16 @@ def exported(request, tmp_path_factory):
     write_hugging_face_files(tokenizer, folder / "files")
     files = {path.name: path.read_bytes() for path in (folder / "files").iterdir()} | {"README.md": b"short\n"}
     save_model(model, run, folder / "model", tokenizer.end_of_text_id, files)
+    with recorded_outputs():  # as the rule of the card does, which leaves a hidden folder
+        write_text(folder / "model" / "README.md", "short\n")
     export_model(folder / "model", "the complete card\n", folder / "exported")
     return model.eval(), folder / "exported"
+
+
+def test_records_of_hashes_are_not_handed_on(exported):
+    _, folder = exported
+    assert (folder.parent / "model" / ".sha256").is_dir()
+    assert not [path for path in folder.rglob("*") if path.name.startswith(".")]
 
 
 def test_greedy_generation_by_transformers_is_ours_token_by_token(exported):

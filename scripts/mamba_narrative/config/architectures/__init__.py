@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGE = "mamba_narrative"
-RUN, MODEL, FORM = "config.architectures.{}", "model.{}", "model.convert_{}"
-"""The modules of an architecture, and what each declares under this name."""
+RUN, MODEL, FORM = "RUN", "MODEL", "FORM"
+_MODULES = {RUN: "config.architectures.{}", MODEL: "model.{}", FORM: "model.convert_{}"}
+"""What an architecture declares, and where."""
 
 
 def names() -> list[str]:
@@ -22,14 +23,12 @@ def names() -> list[str]:
 
 def declared(name: str, part: str) -> Any:
     """What an architecture declares: its ``RUN``, ``MODEL`` or ``FORM``; None where it has no such module."""
-    module = part.format(name)
-    if f"{_PACKAGE}.{module}" not in modules_of(name):
-        return None
-    return getattr(import_module(f"{_PACKAGE}.{module}"), {RUN: "RUN", MODEL: "MODEL", FORM: "FORM"}[part])
+    module = f"{_PACKAGE}.{_MODULES[part].format(name)}"
+    return getattr(import_module(module), part) if module in modules_of(name) else None
 
 
 def modules_of(name: str) -> list[str]:
     """Full names of the modules that an architecture consists of; code that runs it imports them by its name alone."""
     root = Path(__file__).parents[2]
-    parts = [part.format(name) for part in (RUN, MODEL, FORM)]
-    return [f"{_PACKAGE}.{part}" for part in parts if (root / f"{part.replace('.', '/')}.py").is_file()]
+    modules = [module.format(name) for module in _MODULES.values()]
+    return [f"{_PACKAGE}.{module}" for module in modules if (root / f"{module.replace('.', '/')}.py").is_file()]
