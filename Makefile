@@ -19,7 +19,7 @@ run: $(VENV)/.installed  ## raw books to report (ARGS="--configfile workflow/con
 	$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --quiet rules $(ARGS)
 
 plan: $(VENV)/.installed  ## what `make run` would do and why, without doing it
-	$(BIN)/snakemake --cores $(CORES) --dry-run --rerun-incomplete --quiet rules host $(ARGS)
+	PYTHONPATH=scripts $(BIN)/snakemake --cores $(CORES) --dry-run --rerun-incomplete --logger plan $(ARGS)
 
 test: $(VENV)/.installed-dev  ## the tests that CI runs
 	$(BIN)/pytest -n 2

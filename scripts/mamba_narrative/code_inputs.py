@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mamba_narrative.code_meaning import imported_names, meanings
-from mamba_narrative.io import write_text
+from mamba_narrative.io import canonical_json, sha256_text, write_text
 
 PACKAGE = "mamba_narrative"
 _MOST_REMEMBERED = 5_000
@@ -33,22 +33,21 @@ class Code:
         self._is_new = False
 
     def digest(self, script: str, modules: Iterable[str] = (), data: Iterable[Path] = ()) -> str:
-        """Hexadecimal SHA-256 over names and meanings of ``files``, and over the bytes of the files ``data``."""
-        digest = hashlib.sha256()
-        for name, part in self.definitions(script, modules).items():
-            digest.update(f"{name} {part}\n".encode())
-        for path in sorted(data):
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            digest.update(f"{os.path.relpath(path, self.scripts)} {content}\n".encode())
-        return digest.hexdigest()
+        """Hexadecimal SHA-256 of ``meaning``."""
+        return sha256_text(canonical_json(self.meaning(script, modules, data)))
 
-    def definitions(self, script: str, modules: Iterable[str] = ()) -> dict[str, str]:
-        """The meaning of each definition that the command can reach, as ``path`` or ``path:name``, in order."""
+    def meaning(self, script: str, modules: Iterable[str] = (), data: Iterable[Path] = ()) -> dict[str, str]:
+        """A digest of each definition that the command can reach, as ``path`` or ``path:name``.
+
+        ``data`` are files that it reads, of which the bytes count.
+        """
         found = {}
         for path in self.files(script, modules):
             name = os.path.relpath(path, self.scripts)
             parts = self._read(path)["meanings"]
-            found |= {f"{name}:{part}" if part else name: meaning for part, meaning in sorted(parts.items())}
+            found |= {f"{name}:{part}" if part else name: meaning[:16] for part, meaning in sorted(parts.items())}
+        for path in sorted(data):
+            found[os.path.relpath(path, self.scripts)] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         return found
 
     def files(self, script: str, modules: Iterable[str] = ()) -> list[Path]:

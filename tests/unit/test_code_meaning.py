@@ -123,10 +123,10 @@ def test_data_files_count_by_their_bytes(project: Path) -> None:
 
 
 def test_definitions_tell_which_one_changed(project: Path) -> None:
-    before = Code(project).definitions("go")
+    before = Code(project).meaning("go")
     module = project / "mamba_narrative" / "a.py"
     module.write_text(module.read_text().replace("return 2", "return 3  # more"))
-    after = Code(project).definitions("go")
+    after = Code(project).meaning("go")
     assert [name for name in after if after[name] != before[name]] == ["mamba_narrative/a.py:g"]
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 
 import pytest
+from changes import CHANGES, LIBRARY, apply
 from workflow_project import Project, copy_sources
 
 from mamba_narrative.corpus.inventory import shard_of
-from mamba_narrative.io import read_table
+from mamba_narrative.io import read_table, sha256_file
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
@@ -62,11 +65,11 @@ def test_nothing_is_to_do_in_a_fresh_clone_with_the_results_copied_in(finished, 
 def test_a_changed_book_redoes_its_shard_and_what_follows_and_no_other_shard(project):
     book_id, path = book(project, "keep")
     project.edit(path, in_the_story)
-    jobs = project.run()
+    jobs = project.run("corpus", "tokens")
     shard = shard_of(book_id, 3)
     assert {job for job in jobs if job.startswith(PER_SHARD)} == {f"{rule}:{shard}" for rule in PER_SHARD}
     assert jobs >= WHOLE_CORPUS
-    assert project.plan() == set()
+    assert project.plan() >= {"train_run:tiny-a", "train_run:tiny-b", "evaluate_ngram"}
 
 
 def test_a_change_in_a_header_ends_where_the_text_is_the_same(project):
@@ -110,7 +113,7 @@ def test_a_changed_evaluation_table_redraws_its_figures_only(project):
 
 def test_a_training_setting_of_one_run_reruns_that_run(project):
     project.edit("tiny.yaml", lambda text: text.replace("training: {seed: 2}", "training: {seed: 3}"))
-    jobs = project.run("train", "evaluate")
+    jobs = project.plan("train", "evaluate")
     assert jobs - {"train", "evaluate"} == {
         "train_run:tiny-b",
         "write_model_card:tiny-b",
@@ -138,89 +141,62 @@ def test_changed_code_of_a_stage_reruns_the_stage(project):
     assert not jobs & {"train_run", "strip_books", "assemble_tokens"}
 
 
-LIBRARY = "scripts/mamba_narrative"
-GRU = {
-    f"{LIBRARY}/config/architectures/gru.py": (
-        "from typing import Literal\n\nfrom mamba_narrative.config.base import Section\n"
-        "from mamba_narrative.config.run import Run\n\n\nclass GruSettings(Section):\n    d_model: int = 8\n\n\n"
-        'class GruRun(Run):\n    architecture: Literal["gru"]\n'
-        "    model: GruSettings = GruSettings()\n\n\nRUN = GruRun\n"
-    ),
-    f"{LIBRARY}/model/gru.py": "MODEL = None\n",
-}
-OF_THE_TRANSFORMER = {
-    f"{rule}:tiny-b"
-    for rule in ("train_run", *(f"evaluate_{group}" for group in ("likelihood", *["context", "structure", "words"])))
-} | {"evaluate_generation:tiny-b", "write_model_card:tiny-b", "compare_runs", "make_tables", "write_report"}
-
-
-def docstring(text: str) -> str:
-    return text.replace('"""', '"""In other words: ', 1)
-
-
-def code(text: str) -> str:
-    return text + "\n_ADDED = 1\n"
-
-
-def training(**settings: object) -> dict[str, object]:
-    """A change of the configuration's section `training`."""
-    lines = "".join(f"  {name}: {str(value).lower()}\n" for name, value in settings.items())
-    return {"tiny.yaml": lambda text: text.replace("training:\n", f"training:\n{lines}", 1)}
-
-
-CHANGES = {
-    "a text of help": (
-        {f"{LIBRARY}/command.py": lambda text: text.replace("also write messages", "write them")},
-        set(),
-    ),
-    "docstrings": (
-        {f"{LIBRARY}/{module}.py": docstring for module in ("progress", "model/transformer", "model/registry")},
-        set(),
-    ),
-    "the text of the model card": (
-        {f"{LIBRARY}/reporting/run_card.py": lambda text: text.replace("The books are old", "Books are old")},
-        {"write_model_card:tiny-a", "write_model_card:tiny-b"},
-    ),
-    "a comment in a figure": (
-        {f"{LIBRARY}/reporting/figures/training_curve.py": lambda text: f"{text}\n# Why.\n"},
-        set(),
-    ),
-    "an architecture that no run names": ({path: lambda _, text=text: text for path, text in GRU.items()}, set()),
-    "how often and how many checkpoints": (training(keep_checkpoints=5, keep_every_steps=3), set()),
-    "how a step is computed": (
-        training(micro_batch_size=1, activation_checkpointing=True, cuda_graphs=False, max_skipped_steps=9),
-        set(),
-    ),
-    "how many books are read at once": (
-        {"tiny.yaml": lambda text: text.replace("  likelihood:\n", "  likelihood:\n    batch_size: 2\n", 1)},
-        set(),
-    ),
-    "a published model": (
-        {
-            "tiny.yaml": lambda text: text.replace(
-                "evaluation:\n", "evaluation:\n  published: [{name: other, path: results/runs/tiny-a/model}]\n", 1
-            )
-        },
-        {"evaluate_published:other", "compare_runs", "make_tables", "write_report"},
-    ),
-    "the code of one architecture": ({f"{LIBRARY}/model/transformer.py": code}, OF_THE_TRANSFORMER),
-    "the code of one figure": (
-        {f"{LIBRARY}/reporting/figures/training_curve.py": code},
-        {"draw_training_curve", "write_report"},
-    ),
-}
-
-
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_reruns_is_what_means_something(change, project):
     edits, expected = CHANGES[change]
-    for path, edit in edits.items():
-        file = project.folder / path
-        before = file.read_text(encoding="utf-8") if file.exists() else ""
-        file.write_text(edit(before), encoding="utf-8")
-        assert file.read_text(encoding="utf-8") != before
+    apply(edits, project.folder)
     planned = project.plan()
     assert {job for job in planned if not job.startswith("draw_")} == {
         job for job in expected if not job.startswith("draw_")
     }
     assert "draw_training_curve" not in planned or expected
+
+
+def plan_in_words(project):
+    """What `make plan` prints."""
+    environment = {**os.environ, "PYTHONPATH": str(project.folder / "scripts")}
+    command = [sys.executable, "-m", "snakemake", "--configfile", "tiny.yaml", "--cores", "1", "--dry-run"]
+    done = subprocess.run(
+        [*command, "--logger", "plan"], cwd=project.folder, env=environment, capture_output=True, text=True
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_plan_names_trainings_first_and_what_changed(project):
+    project.edit("tiny.yaml", lambda text: text.replace("training: {seed: 2}", "training: {seed: 3}"))
+    project.edit(f"{LIBRARY}/model/mamba.py", lambda text: f"{text}\n\ndef added_function(): ...\n")
+    code, plan, errors = plan_in_words(project)
+    assert (code, errors) == (0, "")
+    lines = plan.splitlines()
+    assert lines[0] == "TRAINED AGAIN FROM THE FIRST STEP: 2 runs"
+    assert sorted(lines[1:3]) == [
+        "  tiny-a: code of model/mamba.py (added added_function)",
+        "  tiny-b: setting training.seed 2 -> 3",
+    ]
+    assert "  initialise_run: code of model/mamba.py (added added_function)" in lines
+    assert "2 write_model_card" in next(line for line in lines if line.startswith("  and what follows from these: "))
+
+
+def test_a_plan_of_what_is_up_to_date_says_so_and_one_that_fails_says_why(project):
+    assert plan_in_words(project) == (0, "Nothing to be done: everything is up to date.\n", "")
+    project.edit("tiny.yaml", lambda text: text.replace("training:\n", "training:\n  stpes: 3\n", 1))
+    code, plan, errors = plan_in_words(project)
+    assert (code, plan) == (1, "")
+    assert "training.stpes: unknown key" in errors
+
+
+@pytest.mark.slow
+def test_an_edit_that_changes_no_number_is_taken_over_by_touching(project):
+    before = hashes(project)
+    for path in (project.folder / LIBRARY).rglob("*.py"):
+        path.write_text(path.read_text().replace("WindowSampler", "SamplerOfWindows"))
+    assert {"train_run:tiny-a", "train_run:tiny-b"} <= project.plan()
+    project.snakemake("--touch")
+    assert project.plan() == set()
+    assert hashes(project) == before
+
+
+def hashes(project):
+    results = project.folder / "results"
+    files = [path for path in results.rglob("*") if path.is_file() and ".snakemake" not in path.parts]
+    return {str(path): sha256_file(path) for path in files if ".cache" not in path.parts and "logs" not in path.parts}

@@ -195,8 +195,8 @@ wildcard_constraints:
 
 
 def code(script: str, *modules: str, data=()) -> str:
-    """Digest of what the code of ``python scripts/<script>.py`` means, with what it imports or reads by name."""
-    return f"code {CODE.digest(script, modules, data)}"
+    """What the code of ``python scripts/<script>.py`` means, with what it imports or reads by name: as ``settings``."""
+    return kept("code", CODE.meaning(script, modules, data))
 
 
 def code_for_run(script: str, data=()):
@@ -286,7 +286,7 @@ def shard_group(wildcards) -> str | None:
 
 def settings(section) -> str:
     """What a section of the settings changes, as a parameter: a file that is named by its content."""
-    return kept_settings(numbers_of(section))
+    return kept("settings", numbers_of(section))
 
 
 def settings_file(section) -> str:
@@ -295,13 +295,13 @@ def settings_file(section) -> str:
     A parameter of most rules. Where some of the section changes no number, ``settings`` is the parameter and this is a
     resource, which is no reason to run again; jobs that share a cluster job can have no such resource.
     """
-    return kept_settings(section.model_dump(mode="json"))
+    return kept("settings", section.model_dump(mode="json"))
 
 
-def kept_settings(value) -> str:
-    """A JSON value in a file that is named by its content and never changes."""
+def kept(kind: str, value) -> str:
+    """A JSON value in a file that is named by its content and never changes. ``make plan`` compares it with earlier ones."""
     text = canonical_json(value) + "\n"
-    path = Path(f".cache/settings/{sha256_text(text)[:16]}.json")
+    path = Path(f".cache/{kind}/{sha256_text(text)[:16]}.json")
     if not path.exists():
         write_text(path, text)
     return str(path)

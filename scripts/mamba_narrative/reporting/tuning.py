@@ -56,9 +56,7 @@ def read_tries(folder: Path) -> list[dict[str, Any]]:
         # Records from before a setting existed did as its default says.
         model = settings_type(record["architecture"])().model_dump(mode="json")
         training = TrainingSettings().model_dump(mode="json")
-        tries.append(
-            {**record, "model": {**model, **record["model"]}, "training": {**training, **record["training"]}}
-        )
+        tries.append({**record, "model": {**model, **record["model"]}, "training": {**training, **record["training"]}})
     if not tries:
         raise UserError(f"{folder}: no records of tries; try_recipe.py writes them")
     return tries

@@ -128,6 +128,7 @@ def test_a_model_of_single_tokens_is_at_chance_exactly(tokenizer, seed):
         assert np.mean([case.score for case in cases]) == pytest.approx(1 / 6)
 
 
+@pytest.mark.slow
 def test_an_untrained_model_is_at_chance(tokenizer):
     from evaluation_inputs import SETTINGS as SMALL
 

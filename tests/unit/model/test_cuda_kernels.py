@@ -40,9 +40,14 @@ def kernels(monkeypatch, tmp_path_factory):
     monkeypatch.setitem(dispatch.BACKENDS, "cuda", Backend(dispatch._load_cuda, lambda device: None))
 
 
+def slow(*values: object) -> object:
+    """For `make test-all`: what is emulated takes seconds."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize(("length", "channels", "d_state", "with_resets"), [
-    (1, 8, 16, True), (5, 20, 16, True), (70, 20, 16, True), (33, 8, 8, True), (37, 12, 32, False),
+    slow(1, 8, 16, True), slow(5, 20, 16, True), (70, 20, 16, True), (33, 8, 8, True), (37, 12, 32, False),
 ])  # fmt: skip
 def test_scan(kernels, length, channels, d_state, with_resets, dtype):
     case = scan_case(length, batch=2, channels=channels, d_state=d_state, with_resets=with_resets)
@@ -72,15 +77,15 @@ def segments(cut):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize(("length", "channels", "d_state"), [(1, 8, 16), (150, 20, 16), (500, 8, 8), (290, 12, 32)])
-@pytest.mark.parametrize("with_resets", [True, False])
+@pytest.mark.parametrize(("length", "channels", "d_state"), [slow(1, 8, 16), (150, 20, 16), (500, 8, 8), (290, 12, 32)])
+@pytest.mark.parametrize("with_resets", [True, slow(False)])
 def test_scan_in_segments(segments, with_resets, length, channels, d_state, dtype):
     case = scan_case(length, batch=1, channels=channels, d_state=d_state, with_resets=with_resets)
     difference, name = compared(case, dtype)
     assert difference < TOLERANCE[dtype], name
 
 
-@pytest.mark.parametrize("d_state", [8, 16, 32])
+@pytest.mark.parametrize("d_state", [slow(8), 16, slow(32)])
 @pytest.mark.parametrize(("chunk", "carry_buffers"), [(32, 2), (16, 1)], ids=["much shared memory", "little"])
 def test_segments_of_several_chunks(cut, d_state, chunk, carry_buffers):
     cut(chunk=chunk, carry_buffers=carry_buffers)
@@ -159,7 +164,7 @@ def test_convolution(kernels, length, dtype):
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("with_update", [True, False])
-@pytest.mark.parametrize("rows", [1, 37])
+@pytest.mark.parametrize("rows", [slow(1), 37])
 def test_residual_sum_and_norm(kernels, rows, with_update, dtype):
     generator = torch.Generator().manual_seed(rows)
     x, update, weight = (torch.randn(*shape, generator=generator) for shape in ((rows, 256), (rows, 256), (256,)))
@@ -201,7 +206,7 @@ def test_dropped_are_the_values_of_the_reference(kernels, dtype, width, rate):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("width", [128, 256, 384])
+@pytest.mark.parametrize("width", [slow(128), slow(256), 384])
 def test_residual_sum_and_norm_with_dropout(kernels, width, dtype):
     generator = torch.Generator().manual_seed(width)
     shape = (3, 7, width)
@@ -283,7 +288,7 @@ def test_two_runs_are_equal_to_the_bit(kernels):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("z_loss", [0.0, 0.1])
+@pytest.mark.parametrize("z_loss", [slow(0.0), 0.1])
 @pytest.mark.parametrize(("columns", "vocab_size"), [(4, 1), (12, 9), (4100, 4097)])
 def test_cross_entropy(kernels, columns, vocab_size, z_loss, dtype):
     generator = torch.Generator().manual_seed(columns)

@@ -93,7 +93,7 @@ def test_every_step_and_seed_has_its_own_key_and_every_row_its_number(
     assert len(set(keys)) == 8
 
 
-@pytest.mark.parametrize("order", ["shuffled", "stateful"])
+@pytest.mark.parametrize("order", ["shuffled", pytest.param("stateful", marks=pytest.mark.slow)])
 def test_parts_and_recomputation_and_a_stop_change_nothing(
     architecture: str, order: str, tokens: Path, tmp_path: Path
 ) -> None:

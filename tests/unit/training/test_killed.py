@@ -33,7 +33,7 @@ def run(order: str) -> object:
     )
 
 
-@pytest.fixture(scope="module", params=["shuffled", "stateful"])
+@pytest.fixture(scope="module", params=["shuffled", pytest.param("stateful", marks=pytest.mark.slow)])
 def order(request: pytest.FixtureRequest) -> str:
     return request.param
 
