@@ -1,7 +1,8 @@
-"""Give published records of earlier code the names that settings and numbers have now.
+"""Give records and results of earlier code the names that settings and numbers have now.
 
-Of each folder, `.json` files and the header lines of `.csv` files are rewritten, and its list `sha256` of hashes is
-brought up to date. Values stay as they are; a second run changes nothing.
+Of each folder, `.json` files and cells of `.csv` and `.tsv` files are rewritten, and hashes of these in other files are
+brought up to date. Values stay as they are; a second run changes nothing. A results folder is up to date again, without
+another training, by `snakemake --cores 1 --touch` afterwards.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ _LOG = logging.getLogger("convert_records")
 def main(arguments: argparse.Namespace) -> None:
     for folder in arguments.folders:
         if not folder.is_dir():
-            raise UserError(f"{folder}: no such folder; expected published records, such as workflow/baselines/NAME")
+            raise UserError(
+                f"{folder}: no such folder; expected published records or results, such as workflow/baselines/NAME"
+            )
         _LOG.info("%s: %d files changed", folder, convert_folder(folder))
 
 
 def parser() -> argparse.ArgumentParser:
     command = command_parser(__doc__ or "", "python scripts/convert_records.py workflow/baselines/gutenberg-697")
-    command.add_argument("folders", type=Path, nargs="+", help="folders of published records")
+    command.add_argument("folders", type=Path, nargs="+", help="folders of published records or of results")
     return command
 
 

@@ -77,7 +77,7 @@ def decoded(raw: bytes) -> str:
         return raw.decode("cp1252", "replace")
 
 
-def lost_share(narrative: str, stripped: str) -> float:
+def lost_fraction(narrative: str, stripped: str) -> float:
     """Share of the letters of ``narrative`` whose lines are not in ``stripped``, wherever line ends and signs are.
 
     Short lines (fewer than 20 letters) and what is known to be no narrative are not counted.

@@ -543,7 +543,7 @@ _NUMBERS: dict[str, Callable[[int], float]] = {
     "close": lambda size: size,
     "length": lambda size: size,
     "place": lambda size: size // 2,
-    "max_cut_share": lambda _: 0.4,
+    "max_cut_fraction": lambda _: 0.4,
     "run_words": lambda _: 8,
     "shingle_words": lambda _: 8,
     "n": lambda _: 3,

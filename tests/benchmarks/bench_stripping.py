@@ -19,7 +19,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / "scripts"), str(REPOSITORY / "tests")]
 
-from gutenberg_quality import BOUNDARIES, REAL_BOOKS, decoded, lost_share, marked_books, residue_of  # noqa: E402
+from gutenberg_quality import BOUNDARIES, REAL_BOOKS, decoded, lost_fraction, marked_books, residue_of  # noqa: E402
 from mamba_narrative.config.stripping import StrippingSettings  # noqa: E402
 from mamba_narrative.corpus.stripping import strip_book  # noqa: E402
 
@@ -73,7 +73,7 @@ def measure(strip: Stripper, paths: list[Path]) -> str:
         size += len(raw)
         residues += bool(residue_of(text))
         if (book := marked.get(path.stem)) is not None:
-            share = lost_share(book.narrative, text)
+            share = lost_fraction(book.narrative, text)
             lost += share * len(book.narrative)
             characters += len(book.narrative)
             worst = max(worst, share)

@@ -196,6 +196,29 @@ def test_an_edit_that_changes_no_number_is_taken_over_by_touching(project):
     assert hashes(project) == before
 
 
+@pytest.mark.slow
+def test_new_names_of_settings_and_measures_retrain_nothing_in_converted_results(project):
+    names = {"sequence_length": "context_size", "loop_fraction": "looped", "narrative_fraction": "narrated"}
+    for path in [
+        project.folder / "config.yaml",
+        project.folder / "tiny.yaml",
+        *(project.folder / LIBRARY).rglob("*.py"),
+    ]:
+        text = path.read_text()
+        for old, new in names.items():
+            text = text.replace(old, new)
+        path.write_text(text)
+    project.edit(f"{LIBRARY}/config/renamed.tsv", lambda text: text + "".join(f"{o}\t{n}\n" for o, n in names.items()))
+    assert {"train_run:tiny-a", "train_run:tiny-b"} <= project.plan()
+    convert = [sys.executable, "scripts/convert_records.py", "results"]
+    subprocess.run(convert, cwd=project.folder, check=True, capture_output=True)
+    project.snakemake("--touch")
+    assert project.plan() == set()
+    shutil.rmtree(project.folder / "results" / "report")
+    assert not {job for job in project.run() if job.startswith(("train_", "strip_", "evaluate_"))}
+    assert "context_size" in (project.folder / "results" / "runs" / "tiny-a" / "run.json").read_text()
+
+
 def hashes(project):
     results = project.folder / "results"
     files = [path for path in results.rglob("*") if path.is_file() and ".snakemake" not in path.parts]

@@ -88,10 +88,10 @@ class ContextSettings(Section):
     """Whole books are read with the state thrown away every so many tokens, and with the state carried."""
     shuffled_tokens: int = Field(default=2_048, ge=16, le=1_000_000_000)
     """Tokens of each book's beginning that are read in their order and shuffled."""
-    piece_tokens: int = Field(default=2_048, ge=16, le=1_048_576, json_schema_extra=NOTHING)
+    chunk_tokens: int = Field(default=2_048, ge=16, le=1_048_576, json_schema_extra=NOTHING)
     """Tokens computed at once along a book; this changes memory, not results."""
     batch_size: int = Field(default=4, ge=1, le=1_024, json_schema_extra=NOTHING)
-    """Short contexts are computed side by side, up to so many times `piece_tokens`."""
+    """Short contexts are computed side by side, up to so many times `chunk_tokens`."""
     bootstrap_samples: int = Field(default=2_000, ge=100, le=100_000, json_schema_extra=SUMMARY)
     """Resamples of books behind each 95 % interval."""
     seed: Seed = 1

@@ -14,9 +14,9 @@ class SplitsSettings(Section):
 
     seed: Seed = 1
     """Changes which clusters are held out."""
-    validation_share: float = Field(default=0.1, ge=0.0001, le=0.9)
+    validation_fraction: float = Field(default=0.1, ge=0.0001, le=0.9)
     """Expected share of clusters in validation."""
-    test_share: float = Field(default=0.1, ge=0.0001, le=0.9)
+    test_fraction: float = Field(default=0.1, ge=0.0001, le=0.9)
     """Expected share of clusters in test."""
     group_by: Literal["cluster", "author"] = "cluster"
     """`author`: all books of an author land in one split, too, so that held-out authors are unknown to the model."""
@@ -25,6 +25,8 @@ class SplitsSettings(Section):
 
     @model_validator(mode="after")
     def _something_is_left_for_training(self) -> SplitsSettings:
-        if self.validation_share + self.test_share >= 1:
-            raise ValueError("splits.validation_share + splits.test_share must be below 1, else nothing is trained on")
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                "splits.validation_fraction + splits.test_fraction must be below 1, else nothing is trained on"
+            )
         return self

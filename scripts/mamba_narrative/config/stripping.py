@@ -15,7 +15,7 @@ class StrippingSettings(Section):
 
     unwrap_paragraphs: bool = True
     """Join the hard-wrapped lines of a prose paragraph; verse, letters, lists and tables keep their lines."""
-    max_cut_share: float = Field(default=0.4, ge=0.01, le=0.99)
+    max_cut_fraction: float = Field(default=0.4, ge=0.01, le=0.99)
     """A header or footer larger than this share of the file is not cut without a second opinion and a warning."""
     remove_credits: bool = True
     """Remove the lines that name who produced the electronic text."""

@@ -109,14 +109,14 @@ class Boundaries:
     warnings: tuple[str, ...]
 
 
-def find_boundaries(text: str, max_cut_share: float) -> Boundaries:
+def find_boundaries(text: str, max_cut_fraction: float) -> Boundaries:
     """Separate the book from header, footer and any licence in between."""
     markers = find_markers(text)
     warnings: list[str] = []
-    opening, start, header_rule = _header(text, markers, max_cut_share, warnings)
+    opening, start, header_rule = _header(text, markers, max_cut_fraction, warnings)
     if opening is not None and (fields := _FIELDS_AFTER_MARKER.match(text, start)):
         start = fields.end()
-    closing, end, footer_rule = _footer(text, [m for m in markers if m.start >= start], max_cut_share, warnings)
+    closing, end, footer_rule = _footer(text, [m for m in markers if m.start >= start], max_cut_fraction, warnings)
     end = max(start, end)
     removed = [Span(0, start, header_rule)] if start else []
     removed += _inside(text, [m for m in markers if start <= m.start and m.end <= end], warnings)
@@ -228,7 +228,7 @@ def _visible(text: str, start: int, end: int) -> int:
 
 
 def _header(
-    text: str, markers: Iterable[Marker], max_cut_share: float, warnings: list[str]
+    text: str, markers: Iterable[Marker], max_cut_fraction: float, warnings: list[str]
 ) -> tuple[Marker | None, int, str]:
     """The marker that ends the header, where the book starts, and the rule of the cut."""
     accepted: Marker | None = None
@@ -241,10 +241,10 @@ def _header(
         foreign = longest_foreign_stretch(text, begin, marker.start)
         share = marker.end / len(text)
         if foreign <= limit:
-            if share > max_cut_share:
+            if share > max_cut_fraction:
                 warnings.append(f"large_header: {share:.2f} of the file; it reads like boilerplate and was cut")
             accepted = marker
-        elif accepted is None and marker.kind is Kind.START and share <= max_cut_share:
+        elif accepted is None and marker.kind is Kind.START and share <= max_cut_fraction:
             warnings.append(
                 f"text_in_header: {foreign} characters before the start marker do not read like boilerplate"
             )
@@ -254,7 +254,7 @@ def _header(
     if accepted is not None:
         return accepted, accepted.end, f"header_{accepted.kind.value}"
     end = _unmarked_header_end(text)
-    if end / max(len(text), 1) > max_cut_share:
+    if end / max(len(text), 1) > max_cut_fraction:
         warnings.append(f"header_not_cut: no usable marker, and boilerplate words reach to character {end}")
         return None, 0, ""
     warnings.append("no_start_marker: header found by its words" if end else "no_start_marker: no header found")
@@ -274,7 +274,7 @@ def _unmarked_header_end(text: str) -> int:
 
 
 def _footer(
-    text: str, markers: Sequence[Marker], max_cut_share: float, warnings: list[str]
+    text: str, markers: Sequence[Marker], max_cut_fraction: float, warnings: list[str]
 ) -> tuple[Marker | None, int, str]:
     """The marker that begins the footer, where the book ends, and the rule of the cut."""
     accepted: Marker | None = None
@@ -286,18 +286,18 @@ def _footer(
         share = (len(text) - marker.start) / len(text)
         if foreign <= limit:
             accepted = marker
-        elif accepted is None and marker.kind is Kind.END and share <= max_cut_share:
+        elif accepted is None and marker.kind is Kind.END and share <= max_cut_fraction:
             warnings.append(f"text_in_footer: {foreign} characters after the end marker do not read like boilerplate")
             accepted = marker
         else:
             break
     if accepted is not None:
         share = (len(text) - accepted.start) / len(text)
-        if share > max_cut_share:
+        if share > max_cut_fraction:
             warnings.append(f"large_footer: {share:.2f} of the file; it reads like boilerplate and was cut")
         return accepted, accepted.start, f"footer_{accepted.kind.value}"
     start = _unmarked_footer_start(text)
-    if len(text) - start > max_cut_share * len(text):
+    if len(text) - start > max_cut_fraction * len(text):
         warnings.append(f"footer_not_cut: no usable marker, and boilerplate words begin at character {start}")
         return None, len(text), ""
     found = "footer found by its words" if start < len(text) else "no footer found"

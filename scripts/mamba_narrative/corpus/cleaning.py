@@ -73,7 +73,7 @@ def find_apparatus(text: str, start: int, end: int, header: Header, settings: St
     removed, doubtful = _with_second_opinion(without_overlaps(found), text)
     warnings += doubtful
     share = sum(span.end - span.start for span in removed) / max(end - start, 1)
-    if share > settings.max_cut_share:
+    if share > settings.max_cut_fraction:
         warnings.append(f"much_apparatus: {share:.2f} of the book removed as notes, illustrations and the like")
     return Apparatus(tuple(removed), titles, marks, tuple(warnings))
 

@@ -78,17 +78,17 @@ class TextFeatures:
 
     words: int
     """Runs of characters without white space."""
-    prose_share: float
+    prose_fraction: float
     """In paragraphs of prose."""
-    verse_share: float
+    verse_fraction: float
     """In blocks of short lines that begin with capitals."""
-    play_share: float
+    play_fraction: float
     """In paragraphs that begin with the name of a speaker who speaks several times."""
-    list_share: float
+    list_fraction: float
     """In headings, lists, tables and indexes."""
-    narrative_share: float
+    narrative_fraction: float
     """In passages of prose that read like narration (see ``reads_like_narration``)."""
-    dialogue_share: float
+    dialogue_fraction: float
     """Characters inside double quotes, as part of the characters of prose."""
     past_rate: float
     """Common verbs of narration in the past tense, in prose."""
@@ -162,12 +162,12 @@ def measure_text(text: str) -> TextFeatures:
     years = sum(len(number) == _YEAR_DIGITS and number.startswith(b"1") for number in numbers)
     return TextFeatures(
         words=words.total(),
-        prose_share=words["prose"] / total_words,
-        verse_share=words["verse"] / total_words,
-        play_share=words["play"] / total_words,
-        list_share=words["list"] / total_words,
-        narrative_share=narrative_words / total_words,
-        dialogue_share=sum(cues.quoted_characters for cues in passages) / prose_characters,
+        prose_fraction=words["prose"] / total_words,
+        verse_fraction=words["verse"] / total_words,
+        play_fraction=words["play"] / total_words,
+        list_fraction=words["list"] / total_words,
+        narrative_fraction=narrative_words / total_words,
+        dialogue_fraction=sum(cues.quoted_characters for cues in passages) / prose_characters,
         past_rate=sum(cues.past for cues in passages) / unquoted,
         present_rate=sum(cues.present for cues in passages) / unquoted,
         person_rate=sum(cues.persons for cues in passages) / max(sum(cues.words for cues in passages), 1),
@@ -178,8 +178,8 @@ def measure_text(text: str) -> TextFeatures:
 
 def reads_like_fact(features: TextFeatures, settings: SelectionSettings) -> bool:
     """Whether prose is so full of dates and numbers that it reports what happened; scenes with dialogue do not."""
-    has_scenes = features.narrative_share >= _SCENES_NARRATIVE and features.dialogue_share >= _SCENES_DIALOGUE
-    thousands = features.words * features.prose_share / 1_000
+    has_scenes = features.narrative_fraction >= _SCENES_NARRATIVE and features.dialogue_fraction >= _SCENES_DIALOGUE
+    thousands = features.words * features.prose_fraction / 1_000
     # A letter in a short story is dated, too.
     return not has_scenes and (
         features.years_per_1000 > max(settings.max_years_per_1000_words, _FEW_YEARS / max(thousands, 1))
@@ -189,11 +189,14 @@ def reads_like_fact(features: TextFeatures, settings: SelectionSettings) -> bool
 
 def narrates(features: TextFeatures, settings: SelectionSettings) -> bool:
     """Whether enough of a text is narration about persons, or it is written in letters or a diary."""
-    if features.narrative_share >= max(settings.min_narrative_share, _SURELY_NARRATIVE):
+    if features.narrative_fraction >= max(settings.min_narrative_fraction, _SURELY_NARRATIVE):
         return True
-    if features.narrative_share >= settings.min_narrative_share:
+    if features.narrative_fraction >= settings.min_narrative_fraction:
         return features.person_rate >= settings.min_person_rate
-    return features.narrative_share >= settings.min_narrative_share / 2 and features.person_rate >= _PERSONS_OF_LETTERS
+    return (
+        features.narrative_fraction >= settings.min_narrative_fraction / 2
+        and features.person_rate >= _PERSONS_OF_LETTERS
+    )
 
 
 def forms_of(blocks: Sequence[str]) -> list[Form]:

@@ -114,11 +114,11 @@ def _lines_in_capitals(text: str) -> list[int]:
 
 def _judged(text: str, span: Range, settings: SelectionSettings, doubtful: bool) -> Work:
     features = measure_text(text[slice(*span)])
-    other_share = features.verse_share + features.play_share + features.list_share
+    other_fraction = features.verse_fraction + features.play_fraction + features.list_fraction
     is_narrative = narrates(features, settings) or (
-        doubtful and (features.narrative_share >= _DOUBTFUL_NARRATIVE or features.person_rate >= _DOUBTFUL_PERSONS)
+        doubtful and (features.narrative_fraction >= _DOUBTFUL_NARRATIVE or features.person_rate >= _DOUBTFUL_PERSONS)
     )
-    return Work(*span, features.words, is_narrative and other_share <= settings.max_other_form_share)
+    return Work(*span, features.words, is_narrative and other_fraction <= settings.max_other_form_fraction)
 
 
 def _smoothed(sections: Sequence[Work]) -> list[Work]:

@@ -50,7 +50,7 @@ SELECTION_COLUMNS = (
     "characters",
     "ranges",
     "detected_language",
-    "detected_language_share",
+    "detected_language_fraction",
     "catalogue_genre",
     *_SCORES,
 )
@@ -83,7 +83,7 @@ def judge_language(
         return ["other_language" if codes else "language_unknown"], remarks
     if detected is None or detected.language not in settings.languages:
         return ["text_in_other_language"], remarks
-    if detected.share < settings.min_language_share:
+    if detected.share < settings.min_language_fraction:
         return ["mixed_languages"], remarks
     return [], remarks
 
@@ -96,19 +96,19 @@ def judge_text(
     drops: list[str] = []
     remarks: list[str] = []
     other_forms = {
-        "mostly_verse": features.verse_share,
-        "play": features.play_share,
-        "mostly_lists": features.list_share,
+        "mostly_verse": features.verse_fraction,
+        "play": features.play_fraction,
+        "mostly_lists": features.list_fraction,
     }
-    other_share = sum(other_forms.values())
-    if other_share > settings.max_other_form_share:
+    other_fraction = sum(other_forms.values())
+    if other_fraction > settings.max_other_form_fraction:
         drops.append(max(other_forms, key=lambda code: other_forms[code]))
-    elif other_share > settings.partial_other_form_share:
+    elif other_fraction > settings.partial_other_form_fraction:
         remarks.append("other_forms")
     is_fiction = says_fiction and (genre == "fiction" or genre in FORM_GENRES)
     reads_narrative = narrates(features, settings)
     if is_fiction:
-        reads_narrative |= features.narrative_share >= settings.min_narrative_share
+        reads_narrative |= features.narrative_fraction >= settings.min_narrative_fraction
         reads_narrative |= features.person_rate >= settings.min_person_rate_of_fiction
     elif reads_narrative and reads_like_fact(features, settings):
         drops.append("reads_like_fact")
@@ -174,7 +174,7 @@ def select_book(
             "decision": decision,
             "reasons": ";".join(drops + reasons + language_remarks),
             "detected_language": detected.language if detected is not None else "",
-            "detected_language_share": detected.share if detected is not None else None,
+            "detected_language_fraction": detected.share if detected is not None else None,
             "catalogue_genre": genre_of(entry)[0] if entry is not None else "",
             "words": len(used.split()) if ranges else features.words,
             "characters": len(used),

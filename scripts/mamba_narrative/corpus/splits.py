@@ -1,7 +1,7 @@
 """Training, validation and test books: whole clusters, each in the split that its name and the seed give.
 
-A cluster's place is a number in [0, 1) made from SHA-256 of seed and cluster name: below ``test_share`` it is a test
-cluster, in the next ``validation_share`` one of validation, else one of training. So a new book moves no cluster but
+A cluster's place is a number in [0, 1) made from SHA-256 of seed and cluster name: below ``test_fraction`` it is a test
+cluster, in the next ``validation_fraction`` one of validation, else one of training. So a new book moves no cluster but
 the ones it joins; moves against the splits made before are listed. Only where a split came out empty are single
 clusters moved, and the summary says so. With ``group_by: author`` the groups of clusters with a common author are
 divided instead.
@@ -48,9 +48,9 @@ def place_of(cluster: str, seed: int) -> float:
 def split_of(cluster: str, settings: SplitsSettings) -> Split:
     """The split of a cluster, before the repair of empty splits."""
     place = place_of(cluster, settings.seed)
-    if place < settings.test_share:
+    if place < settings.test_fraction:
         return "test"
-    return "validation" if place < settings.test_share + settings.validation_share else "train"
+    return "validation" if place < settings.test_fraction + settings.validation_fraction else "train"
 
 
 def split_clusters(clusters: Iterable[str], settings: SplitsSettings) -> tuple[dict[str, Split], list[dict[str, str]]]:
@@ -252,10 +252,10 @@ def read_manifest(path: Path) -> list[dict[str, str]]:
 
 
 def _ranges(settings: SplitsSettings) -> dict[Split, tuple[float, float]]:
-    held_out = settings.test_share + settings.validation_share
+    held_out = settings.test_fraction + settings.validation_fraction
     return {
-        "test": (0.0, settings.test_share),
-        "validation": (settings.test_share, held_out),
+        "test": (0.0, settings.test_fraction),
+        "validation": (settings.test_fraction, held_out),
         "train": (held_out, 1.0),
     }
 
@@ -304,7 +304,7 @@ def _shares(
     selections: Mapping[str, Mapping[str, str]],
     settings: SplitsSettings,
 ) -> dict[str, Any]:
-    expected = {"validation": settings.validation_share, "test": settings.test_share}
+    expected = {"validation": settings.validation_fraction, "test": settings.test_fraction}
     expected["train"] = 1 - sum(expected.values())
     books: dict[Split, list[str]] = defaultdict(list)
     for book_id, split in split_by_book.items():

@@ -60,7 +60,7 @@ def strip_book(raw: bytes, settings: StrippingSettings) -> StrippedBook:
     text = decoded.text
     if (lines := text.count("\n")) > MAX_LINES:
         raise UnreadableBook("too_many_lines", f"{lines} lines; expected at most {MAX_LINES}")
-    boundaries = find_boundaries(text, settings.max_cut_share)
+    boundaries = find_boundaries(text, settings.max_cut_fraction)
     header = parse_header(text[: boundaries.start] if boundaries.start else text[:5_000])
     framed = mask(text, boundaries.removed)
     apparatus = find_apparatus(framed, boundaries.start, boundaries.end, header, settings)

@@ -82,7 +82,7 @@ def _measure_book(
     whole: WholeBook,
 ) -> BookContext:
     """The measures of one book that has been read whole."""
-    targets, at_once = _targets(starts, settings), settings.piece_tokens * settings.batch_size
+    targets, at_once = _targets(starts, settings), settings.chunk_tokens * settings.batch_size
     context_nats, remembrance = {}, {}
     for context in settings.context_tokens if len(targets) else ():
         hidden = hidden_after(model, book.ids, starts, context, settings.span_tokens, at_once)
@@ -135,7 +135,7 @@ def read_whole(
     hidden: list[list[Tensor]] = [[] for _ in books]
     state_rms: list[dict[tuple[int, str], float]] = [{} for _ in books]
     texts, book_ids = [book.ids for book in books], [book.book_id for book in books]
-    limits = piece_limits(max(map(len, texts)), settings.piece_tokens)
+    limits = piece_limits(max(map(len, texts)), settings.chunk_tokens)
     for piece in read_books(model, texts, end_of_text_id, limits, len(books)):
         for row, (number, losses) in enumerate(zip(piece.books, piece_losses(model, piece, book_ids), strict=True)):
             nats[number] += losses.sum()

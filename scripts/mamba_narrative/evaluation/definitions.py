@@ -130,7 +130,7 @@ DEFINITIONS: dict[str, Definition] = {
         "closer to human text",
         "Li et al. 2016, A Diversity-Promoting Objective Function",
     ),
-    "loop_share": Definition(
+    "loop_fraction": Definition(
         "Repetition loops",
         "Share of continuations that end in a phrase of at least two tokens three times in a row. " + _INTERVAL,
         "share",
@@ -146,7 +146,7 @@ DEFINITIONS: dict[str, Definition] = {
         "closer to human text",
         "this project",
     ),
-    "dialogue_share": Definition(
+    "dialogue_fraction": Definition(
         "Dialogue",
         "Characters inside double quotation marks, marks included, / characters of all continuations. A description, "
         "not a judgement: a random mark opens a quotation too, so any share may be met by chance. A quotation open "
@@ -156,7 +156,7 @@ DEFINITIONS: dict[str, Definition] = {
         "neither",
         "this project",
     ),
-    "copied_8_share": Definition(
+    "copied_8_fraction": Definition(
         "Copied 8-grams",
         "8-grams of the tokens of a continuation that occur in the training books / its 8-grams; mean over "
         "continuations. Stock phrases are among them. " + _INTERVAL,
@@ -164,7 +164,7 @@ DEFINITIONS: dict[str, Definition] = {
         "closer to human text",
         "n-gram novelty as in McCoy et al. 2023, RAVEN",
     ),
-    "copied_32_share": Definition(
+    "copied_32_fraction": Definition(
         "Copied 32-grams",
         "32-grams of the tokens of a continuation that occur in the training books / its 32-grams; mean over "
         "continuations. So long a run is text learnt by heart. " + _INTERVAL,
@@ -333,9 +333,9 @@ All others are in the appendix of the report.
 """
 
 UNSEPARATED: dict[str, str] = {
-    "loop_share": "0 is what every model should have when it samples; a number here tells a broken one",
-    "copied_32_share": "0 is what every model should have; a number here tells text learnt by heart",
-    "copied_8_share": "rare in human text too, so it takes hundreds of continuations",
+    "loop_fraction": "0 is what every model should have when it samples; a number here tells a broken one",
+    "copied_32_fraction": "0 is what every model should have; a number here tells text learnt by heart",
+    "copied_8_fraction": "rare in human text too, so it takes hundreds of continuations",
     "name_recall_gain": "needs a memory of names, which a small model has not; token frequencies gain exactly 0, with "
     "a cache of the book's tokens 0.8 nats",
     "far_name_gain": "as names met again",

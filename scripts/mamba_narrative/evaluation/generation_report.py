@@ -17,7 +17,7 @@ from mamba_narrative.evaluation.passages import Passage
 from mamba_narrative.evaluation.text_statistics import (
     count_quoted_characters,
     count_sentence_ends,
-    distinct_share,
+    distinct_fraction,
     ends_in_loop,
     zipf_slope,
 )
@@ -48,7 +48,7 @@ def generation_cases(
         fractions = _fractions(passage, row, tokenizer) | {"longest_copy": (runs.longest, 1)}
         for length in _COPIED_LENGTHS:
             share = runs.share(length)
-            fractions[f"copied_{length}_share"] = (0, 0) if share is None else (share, 1)
+            fractions[f"copied_{length}_fraction"] = (0, 0) if share is None else (share, 1)
         for name, (top, bottom) in fractions.items():
             cases.setdefault(name, []).append(Case(passage.book_id, float(top), float(bottom)))
     return cases
@@ -109,11 +109,11 @@ def _fractions(passage: Passage, row: npt.NDArray[np.uint16], tokenizer: Tokeniz
     quoted = count_quoted_characters(prompt, text)
     names, slope = count_names(prompt, text), zipf_slope(text)
     return {
-        "seq_rep_4": (1 - distinct_share(ids, 4), 1),
-        "distinct_2": (distinct_share(ids, 2), 1),
-        "loop_share": (float(ends_in_loop(ids)), 1),
+        "seq_rep_4": (1 - distinct_fraction(ids, 4), 1),
+        "distinct_2": (distinct_fraction(ids, 2), 1),
+        "loop_fraction": (float(ends_in_loop(ids)), 1),
         "sentence_words": (len(text.split()), count_sentence_ends(text)),
-        "dialogue_share": (quoted, len(text)),
+        "dialogue_fraction": (quoted, len(text)),
         "zipf_slope": (0, 0) if slope is None else (slope, 1),
         "names_from_prompt": (names.from_prompt, names.all),
         "names_kept": (names.in_both_halves, names.all),

@@ -25,7 +25,7 @@ _LOOP_REPEATS = 3
 _LOOP_MIN_PHRASE = 2
 
 
-def distinct_share(ids: Sequence[int], n: int) -> float:
+def distinct_fraction(ids: Sequence[int], n: int) -> float:
     """Distinct n-grams / n-grams of ``ids``; 1 where there are none."""
     grams = [tuple(ids[start : start + n]) for start in range(len(ids) - n + 1)]
     return len(set(grams)) / len(grams) if grams else 1.0

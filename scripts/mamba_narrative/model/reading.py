@@ -74,12 +74,12 @@ def read_books(
             start = end
 
 
-def piece_limits(tokens: int, piece_tokens: int) -> list[int]:
-    """Ends of pieces: all powers of two up to ``piece_tokens``, its multiples, and the end of the book."""
-    doubling = [1 << power for power in range(piece_tokens.bit_length()) if 1 << power < piece_tokens]
-    return [end for end in (*doubling, *range(piece_tokens, tokens, piece_tokens)) if end < tokens] + [tokens]
+def piece_limits(tokens: int, chunk_tokens: int) -> list[int]:
+    """Ends of pieces: all powers of two up to ``chunk_tokens``, its multiples, and the end of the book."""
+    doubling = [1 << power for power in range(chunk_tokens.bit_length()) if 1 << power < chunk_tokens]
+    return [end for end in (*doubling, *range(chunk_tokens, tokens, chunk_tokens)) if end < tokens] + [tokens]
 
 
-def even_limits(tokens: int, piece_tokens: int) -> list[int]:
+def even_limits(tokens: int, chunk_tokens: int) -> list[int]:
     """Ends of pieces of equal length that cover ``tokens``."""
-    return list(range(piece_tokens, tokens + piece_tokens, piece_tokens))
+    return list(range(chunk_tokens, tokens + chunk_tokens, chunk_tokens))

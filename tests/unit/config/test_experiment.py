@@ -102,7 +102,7 @@ def test_null_takes_a_run_of_a_lower_configuration_out():
         ({"runs": RUNS, "corpus": {"shards": "many"}}, "corpus.shards: .*found 'many'"),
         ({"runs": RUNS, "corpus": {"shards": 0}}, "corpus.shards: .*greater than or equal to 1, found 0"),
         ({"runs": RUNS, "corpus": {"source": "directory"}}, "corpus.directory must name the folder"),
-        ({"runs": RUNS, "splits": {"test_share": 0.7, "validation_share": 0.5}}, "nothing is trained on"),
+        ({"runs": RUNS, "splits": {"test_fraction": 0.7, "validation_fraction": 0.5}}, "nothing is trained on"),
         ({"runs": {"a": {"architecture": "lstm"}}}, "runs.a.architecture: .*'mamba' or 'transformer', found 'lstm'"),
         (
             {"runs": {"a": {"architecture": "transformer", "model": {"d_state": 1}}}},

@@ -27,10 +27,10 @@ COMPANIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("model.n_head", MOST): {"d_model": 2_048},
     ("duplicates.cluster_containment", MOST): {"duplicate_containment": 1},
     ("duplicates.duplicate_containment", LEAST): {"cluster_containment": 0.0001},
-    ("selection.max_other_form_share", LEAST): {"partial_other_form_share": 0},
-    ("selection.partial_other_form_share", MOST): {"max_other_form_share": 1},
-    ("splits.validation_share", MOST): {"test_share": 0.05},
-    ("splits.test_share", MOST): {"validation_share": 0.05},
+    ("selection.max_other_form_fraction", LEAST): {"partial_other_form_fraction": 0},
+    ("selection.partial_other_form_fraction", MOST): {"max_other_form_fraction": 1},
+    ("splits.validation_fraction", MOST): {"test_fraction": 0.05},
+    ("splits.test_fraction", MOST): {"validation_fraction": 0.05},
 }
 
 OF_TRANSFORMERS = {"attention_dropout"}

@@ -155,8 +155,8 @@ PIECES = [
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), st.floats(0.05, 0.9))
 @settings(max_examples=200, deadline=None)
-def test_removed_and_kept_stretches_account_for_every_character(text, max_cut_share):
-    found = find_boundaries(text, max_cut_share)
+def test_removed_and_kept_stretches_account_for_every_character(text, max_cut_fraction):
+    found = find_boundaries(text, max_cut_fraction)
     position = 0
     for span in found.removed:
         assert position <= span.start < span.end <= len(text)

@@ -20,7 +20,7 @@ def selection(book_id: str, decision: str = "keep") -> dict[str, str]:
     reasons = "play" if decision == "drop" else ""
     return {
         "book_id": book_id, "decision": decision, "reasons": reasons, "title": f"Book {book_id}", "author": "Someone",
-        "year": "", "language": "en", "words": "10", "characters": "60", "shard": "000", "verse_share": "0",
+        "year": "", "language": "en", "words": "10", "characters": "60", "shard": "000", "verse_fraction": "0",
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gutenberg_quality import REAL_BOOKS, lost_share, marked_books, residue_of
+from gutenberg_quality import REAL_BOOKS, lost_fraction, marked_books, residue_of
 from mamba_narrative.config.stripping import StrippingSettings
 from mamba_narrative.corpus.stripping import strip_book
 
@@ -13,11 +13,12 @@ NARRATIVE = "The lamp went out before the tale was done.\n\n[Illustration: A lam
 
 
 def test_line_ends_emphasis_and_illustrations_are_no_loss():
-    assert lost_share(NARRATIVE, "The lamp _went_ out before\nthe tale was done. Nobody in the room said a word.") == 0
+    text = "The lamp _went_ out before\nthe tale was done. Nobody in the room said a word."
+    assert lost_fraction(NARRATIVE, text) == 0
 
 
 def test_a_lost_line_counts_by_its_letters():
-    assert lost_share(NARRATIVE, "Nobody in the room said a word.") == pytest.approx(34 / (34 + 24))
+    assert lost_fraction(NARRATIVE, "Nobody in the room said a word.") == pytest.approx(34 / (34 + 24))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_at_least_forty_marked_books_are_there():
 def test_at_most_a_thousandth_of_the_narrative_is_lost_and_a_hundredth_of_any_book():
     books = marked_books()
     shares = {
-        book.book_id: lost_share(book.narrative, strip_book(book.raw, StrippingSettings()).text) for book in books
+        book.book_id: lost_fraction(book.narrative, strip_book(book.raw, StrippingSettings()).text) for book in books
     }
     sizes = {book.book_id: len(book.narrative) for book in books}
     overall = sum(share * sizes[book_id] for book_id, share in shares.items()) / sum(sizes.values())

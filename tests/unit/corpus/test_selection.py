@@ -20,7 +20,7 @@ from mamba_narrative.io import read_table, write_json_lines, write_table
 
 DEFAULTS = SelectionSettings()
 FICTION = CatalogueEntry("A Tale", ("en",), subjects=("Orphans -- Fiction",), loc_classes=("PR",))
-SHARES = ("prose_share", "verse_share", "play_share", "list_share")
+SHARES = ("prose_fraction", "verse_fraction", "play_fraction", "list_fraction")
 
 
 def record(book_id: str = "7", language: str | None = "English", **fields):
@@ -47,7 +47,7 @@ def test_a_story_in_letters_is_kept(entry):
 
 def test_a_story_in_the_present_tense_is_kept_where_the_catalogue_says_fiction():
     text = present_story()
-    assert measure_text(text).narrative_share == 0
+    assert measure_text(text).narrative_fraction == 0
     assert decide(text, FICTION) == ("keep", [])
     assert decide(essay(), FICTION) == ("drop", ["little_narration"])
 
@@ -124,14 +124,14 @@ def test_what_is_no_text_in_the_catalogue_is_dropped():
 def test_thresholds_are_settings():
     text = story(words=600)
     assert decide(text, settings=SelectionSettings(min_words=500)) == ("keep", [])
-    assert decide(essay(), settings=SelectionSettings(min_narrative_share=0, min_person_rate=0))[0] == "keep"
+    assert decide(essay(), settings=SelectionSettings(min_narrative_fraction=0, min_person_rate=0))[0] == "keep"
     _, reasons = decide(french(), settings=SelectionSettings(languages=("fr",)), language="French")
     assert reasons == ["little_narration"]
 
 
 def test_thresholds_that_contradict_each_other_are_refused():
     with pytest.raises(ValueError, match="must not exceed"):
-        SelectionSettings(max_other_form_share=0.1, partial_other_form_share=0.2)
+        SelectionSettings(max_other_form_fraction=0.1, partial_other_form_fraction=0.2)
 
 
 @pytest.mark.parametrize(
@@ -154,13 +154,13 @@ def test_a_block_has_a_form(block, form):
 @pytest.mark.parametrize("width", [45, 60, 75])
 def test_the_measures_hardly_depend_on_where_lines_were_wrapped(width):
     plain, other = measure_text(story()), measure_text(wrapped(story(), width))
-    for name in (*SHARES, "narrative_share", "dialogue_share", "past_rate", "present_rate", "person_rate"):
+    for name in (*SHARES, "narrative_fraction", "dialogue_fraction", "past_rate", "present_rate", "person_rate"):
         assert getattr(other, name) == pytest.approx(getattr(plain, name), abs=0.02)
 
 
 def test_paragraphs_that_begin_with_titles_make_no_play():
     text = "\n\n".join(["Mr. Brown went home and sat down by the fire.", "Mrs. Brown said that she was tired."] * 20)
-    assert measure_text(text).play_share == 0
+    assert measure_text(text).play_fraction == 0
 
 
 def test_one_speaker_alone_makes_no_play():
@@ -176,8 +176,8 @@ def test_the_shares_of_any_text_add_up(parts):
     features = measure_text(text)
     assert features.words == len(text.split())
     assert sum(getattr(features, name) for name in SHARES) == pytest.approx(1 if features.words else 0)
-    assert 0 <= features.narrative_share <= features.prose_share + 1e-9
-    assert 0 <= features.dialogue_share <= 1
+    assert 0 <= features.narrative_fraction <= features.prose_fraction + 1e-9
+    assert 0 <= features.dialogue_fraction <= 1
 
 
 @settings(max_examples=100, deadline=None)

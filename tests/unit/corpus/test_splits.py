@@ -28,7 +28,10 @@ from mamba_narrative.io import read_json, read_table, write_table
 
 CLUSTERS = st.sets(st.integers(1, 10_000).map(str), min_size=3, max_size=60)
 SETTINGS = st.builds(
-    SplitsSettings, seed=st.integers(0, 99), validation_share=st.floats(0.01, 0.45), test_share=st.floats(0.01, 0.45)
+    SplitsSettings,
+    seed=st.integers(0, 99),
+    validation_fraction=st.floats(0.01, 0.45),
+    test_fraction=st.floats(0.01, 0.45),
 )
 
 
@@ -63,7 +66,7 @@ def test_a_new_book_moves_no_other_cluster(clusters, new, settings):
 
 
 def test_shares_come_out_as_expected_over_many_clusters():
-    settings = SplitsSettings(seed=3, validation_share=0.2, test_share=0.1)
+    settings = SplitsSettings(seed=3, validation_fraction=0.2, test_fraction=0.1)
     found = [split_of(str(number), settings) for number in range(10_000)]
     assert found.count("validation") == pytest.approx(2_000, abs=150)
     assert found.count("test") == pytest.approx(1_000, abs=120)
@@ -234,7 +237,7 @@ def test_books_of_an_author_can_be_kept_together(tmp_path):
         write_table(path, tuple(rows[0]), rows)
     homes = set()
     for seed in range(12):
-        manifests, summary = split(tmp_path, f"s{seed}", seed=seed, group_by="author", test_share=0.3)
+        manifests, summary = split(tmp_path, f"s{seed}", seed=seed, group_by="author", test_fraction=0.3)
         placed = {row["book_id"]: name for name in SPLITS for row in manifests[name]}
         assert placed["7"] == placed["8"] == placed["9"]
         assert (summary["grouped_by"], summary["groups"]) == ("author", 36)
@@ -252,7 +255,7 @@ def test_the_largest_cluster_is_in_the_summary(tmp_path):
 def test_a_repair_is_in_the_summary_and_a_warning(tmp_path, caplog):
     corpus(tmp_path, number=5)
     with caplog.at_level(logging.WARNING, "mamba_narrative"):
-        manifests, summary = split(tmp_path, validation_share=0.001, test_share=0.001)
+        manifests, summary = split(tmp_path, validation_fraction=0.001, test_fraction=0.001)
     assert all(manifests.values())
     assert sorted(move["to"] for move in summary["repaired"]) == ["test", "validation"]
     assert sum("was empty" in message for message in caplog.messages) == 2

@@ -23,7 +23,7 @@ END = 2
 TABLE = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.6, 0.2, 0.2]])
 SETTINGS = ContextSettings(
     context_tokens=(1, 4, 16), spans_per_book=3, span_tokens=2, reset_tokens=(1, 5), shuffled_tokens=20,
-    piece_tokens=16, bootstrap_samples=100,
+    chunk_tokens=16, bootstrap_samples=100,
 )  # fmt: skip
 
 
@@ -132,7 +132,7 @@ def test_whole_books_do_not_depend_on_the_pieces_in_single_precision():
     book = random_book(3_000, 49)
     with torch.inference_mode():
         found = [
-            measure_book(model, book, 49, SETTINGS.model_copy(update={"piece_tokens": n})) for n in (16, 100, 4096)
+            measure_book(model, book, 49, SETTINGS.model_copy(update={"chunk_tokens": n})) for n in (16, 100, 4096)
         ]
     for other in found[1:]:
         assert other.carried_nats / 3_000 == pytest.approx(found[0].carried_nats / 3_000, abs=1e-5)
@@ -152,7 +152,7 @@ def test_what_is_kept_of_a_book_does_not_grow_with_it():
 def test_a_novel_of_500_000_tokens_takes_no_more_memory_than_one_of_50_000():
     model, settings = (
         small_model().float(),
-        SETTINGS.model_copy(update={"piece_tokens": 2_048, "reset_tokens": (2_048,)}),
+        SETTINGS.model_copy(update={"chunk_tokens": 2_048, "reset_tokens": (2_048,)}),
     )
     measure_book(model, random_book(50_000, 49), 49, settings)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -160,7 +160,7 @@ def test_a_novel_of_500_000_tokens_takes_no_more_memory_than_one_of_50_000():
     found = measure_book(model, novel, 49, settings)
     grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert grown_mib < 40
-    other = measure_book(model, novel, 49, settings.model_copy(update={"piece_tokens": 777}))
+    other = measure_book(model, novel, 49, settings.model_copy(update={"chunk_tokens": 777}))
     assert found.carried_nats / 500_000 == pytest.approx(other.carried_nats / 500_000, abs=1e-5)
 
 

@@ -176,11 +176,11 @@ def test_metrics_have_intervals_over_books_and_a_reason_where_they_are_missing(t
     write_generation("small", continuations, ids, tokenizer, settings, tmp_path)
     metrics = read_json(tmp_path / "generation.json")["metrics"]
     assert metrics["seq_rep_4"]["n"] == 2
-    assert metrics["copied_8_share"]["value"] == 1.0
-    assert metrics["loop_share"]["value"] == 1.0
+    assert metrics["copied_8_fraction"]["value"] == 1.0
+    assert metrics["loop_fraction"]["value"] == 1.0
     assert metrics["longest_copy"]["value"] == 16
     assert metrics["names_kept"]["reason"]
-    assert metrics["copied_32_share"]["value"] is None
-    assert metrics["copied_32_share"]["reason"]
+    assert metrics["copied_32_fraction"]["value"] is None
+    assert metrics["copied_32_fraction"]["reason"]
     lines = (tmp_path / "generation_books.csv").read_text().splitlines()
     assert "longest_copy,1,2,2,32" in lines

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mamba_narrative.evaluation.text_statistics import (
     count_quoted_characters,
     count_sentence_ends,
-    distinct_share,
+    distinct_fraction,
     ends_in_loop,
     zipf_slope,
 )
@@ -18,14 +18,14 @@ IDS = st.lists(st.integers(0, 4), max_size=40)
 @given(IDS, st.integers(1, 5))
 def test_the_distinct_share_is_one_exactly_without_repetition(ids, n):
     grams = [tuple(ids[i : i + n]) for i in range(len(ids) - n + 1)]
-    share = distinct_share(ids, n)
+    share = distinct_fraction(ids, n)
     assert 0 < share <= 1
     assert (share == 1) == all(gram not in grams[:i] for i, gram in enumerate(grams))
 
 
 @given(st.integers(1, 5), st.integers(10, 40))
 def test_one_token_over_and_over_has_one_distinct_n_gram(n, length):
-    assert distinct_share([7] * length, n) == pytest.approx(1 / (length - n + 1))
+    assert distinct_fraction([7] * length, n) == pytest.approx(1 / (length - n + 1))
 
 
 @given(IDS, st.lists(st.integers(0, 4), min_size=2, max_size=6))

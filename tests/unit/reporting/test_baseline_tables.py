@@ -21,8 +21,8 @@ def baseline(tmp_path: Path) -> Path:
     compressed = {**without, "definition": "compressed_bits_per_byte"}
     for name, measure in (("large", measured), ("unigram", without), ("xz", compressed)):
         write_json(tmp_path / "evaluation" / name / "likelihood.json", {"metrics": {"bits_per_byte": measure}})
-    loops = {"definition": "loop_share", "value": 0.5, "n": 64, "interval_95": None}  # no measure of the main table
-    write_json(tmp_path / "evaluation" / "human" / "generation.json", {"metrics": {"loop_share": loops}})
+    loops = {"definition": "loop_fraction", "value": 0.5, "n": 64, "interval_95": None}  # no measure of the main table
+    write_json(tmp_path / "evaluation" / "human" / "generation.json", {"metrics": {"loop_fraction": loops}})
     record = {
         "run": "large", "parameters": 1000, "steps": 20, "weights_of_step": 10, "tokens_seen": 5_000_000,
         "epochs": 1.25, "seconds": 75.0, "tokens_per_second": 66_666.7, "mfu": None, "energy_kwh": None,
@@ -43,7 +43,7 @@ def test_runs_stand_before_baselines_each_with_its_interval(baseline: Path) -> N
 def test_all_measures_stand_with_their_ids(baseline: Path) -> None:
     assert [line.split(" | ")[0] for line in all_measures(baseline).splitlines()[2:]] == [
         "| Bits per byte (`bits_per_byte`)",
-        "| Repetition loops (`loop_share`)",
+        "| Repetition loops (`loop_fraction`)",
     ]
 
 
