@@ -92,7 +92,8 @@ def _record(written: Path, target: Path) -> None:
     A process may die before it renames, so the hash of a file that is there is kept as long as it is there.
     """
     record, hashes = _record_of(target), [sha256_file(written)]
-    if record.is_file() and target.is_file() and (before := sha256_file(target)) in _recorded(record):
+    before = sha256_file(target) if record.is_file() and target.is_file() else hashes[0]
+    if before != hashes[0] and before in _recorded(record):
         hashes.append(before)
     with recorded_outputs(False):
         write_text(record, "".join(f"{sha256}\n" for sha256 in hashes))

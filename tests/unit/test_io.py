@@ -180,6 +180,15 @@ def test_a_process_that_dies_between_record_and_file_leaves_a_valid_file(tmp_pat
     assert io.read_text(path) == "new"
 
 
+def test_the_same_text_written_again_leaves_the_same_record(tmp_path):
+    records = []
+    for _ in range(2):
+        with io.recorded_outputs():
+            io.write_text(tmp_path / "books.tsv", "book_id\n")
+        records.append((tmp_path / ".sha256" / "books.tsv.sha256").read_text())
+    assert records == [f"{io.sha256_file(tmp_path / 'books.tsv')}\n"] * 2
+
+
 def test_files_of_a_folder_written_as_one_are_not_recorded(tmp_path):
     with io.recorded_outputs(), io.atomic_directory(tmp_path / "model") as beside:
         io.write_text(beside / "config.json", "{}")

@@ -186,6 +186,7 @@ def test_a_training(tmp_path: Path) -> None:
         assert train_run("tiny", settings_of(), root / "corpus" / "tokens", root / "output", root / "state") == 0
         for name in ("run.json", "train.csv"):  # They hold times, and how often the run went on.
             (root / "output" / name).unlink()
+            (root / "output" / ".sha256" / f"{name}.sha256").unlink()
 
     assert_may_be_killed_anywhere(train, tmp_path / "start", tmp_path, kills=KILLS_OF_OTHERS)
 
