@@ -18,10 +18,19 @@ GRU = {
     ),
     f"{LIBRARY}/model/gru.py": "MODEL = None\n",
 }
+GROUPS = ("likelihood", "generation", "context", "structure", "words")
 OF_THE_TRANSFORMER = {
-    f"{rule}:tiny-b"
-    for rule in ("train_run", *(f"evaluate_{group}" for group in ("likelihood", *["context", "structure", "words"])))
-} | {"evaluate_generation:tiny-b", "write_model_card:tiny-b", "compare_runs", "make_tables", "write_report"}
+    *(f"{verb}_{group}:tiny-b" for verb in ("evaluate", "summarise") for group in GROUPS),
+    *("train_run:tiny-b", "write_model_card:tiny-b", "compare_runs", "make_tables", "write_report"),
+}
+MEASURED = {
+    **dict.fromkeys(GROUPS, ("tiny-a", "tiny-b", "untrained", "unigram")),
+    "context": ("tiny-a", "tiny-b", "untrained"),
+    "generation": ("tiny-a", "tiny-b", "untrained", "unigram", "human"),
+    "likelihood": ("tiny-a", "tiny-b", "untrained", "unigram", "ngram", "xz", "xz-after-training"),
+}
+EVERYTHING_SUMMARISED = {f"summarise_{group}:{name}" for group, names in MEASURED.items() for name in names}
+WORDS_MEASURED = {f"summarise_words:{name}" for name in ("tiny-a", "tiny-b", "untrained", "unigram")}
 
 
 def docstring(text: str) -> str:
@@ -71,7 +80,29 @@ CHANGES: dict[str, tuple[Edits, set[str]]] = {
                 "evaluation:\n", "evaluation:\n  published: [{name: other, path: results/runs/tiny-a/model}]\n", 1
             )
         },
-        {"evaluate_published:other", "compare_runs", "make_tables", "write_report"},
+        {"evaluate_published:other", "summarise_likelihood:published/other"}
+        | {"compare_runs", "make_tables", "write_report"},
+    ),
+    "the number of resamples": (
+        {
+            "tiny.yaml": lambda text: text.replace(
+                "last_words_per_book: 4\n    bootstrap_samples: 100",
+                "last_words_per_book: 4\n    bootstrap_samples: 101",
+            )
+        },
+        WORDS_MEASURED | {"compare_runs", "make_tables", "write_report"},
+    ),
+    "how a measure is summarised": (
+        {f"{LIBRARY}/evaluation/words_report.py": code},
+        WORDS_MEASURED | {"compare_runs", "make_tables", "write_report"},
+    ),
+    "what a measure means": (
+        {
+            f"{LIBRARY}/evaluation/definitions.py": lambda text: text.replace(
+                "Sum of -log2 p(token) over", "The sum of -log2 p(token) over"
+            )
+        },
+        EVERYTHING_SUMMARISED | {"compare_runs", "make_tables", "write_report"},
     ),
     "the code of one architecture": ({f"{LIBRARY}/model/transformer.py": code}, OF_THE_TRANSFORMER),
     "the code of one figure": (

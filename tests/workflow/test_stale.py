@@ -127,7 +127,7 @@ RULES = [
     *["strip_books", "select_books", "sketch_books", "find_duplicates", "split_books", "measure_leaks"],
     *["encode_books", "assemble_tokens", "join_books", "initialise_run", "train_run", "write_model_card"],
     *["evaluate_likelihood", "evaluate_context", "evaluate_structure", "evaluate_words", "evaluate_generation"],
-    *["evaluate_unigram", "evaluate_ngram", "evaluate_compressor", "evaluate_human"],
+    *["evaluate_unigram", "evaluate_ngram", "evaluate_compressor", "evaluate_human", "summarise_words"],
     *["make_tables", "compare_runs", "draw_training_curve", "draw_loss_by_position", "draw_corpus_composition"],
 ]
 """Rules whose jobs others wait for, and some of those for which nobody waits but the page."""

@@ -289,6 +289,11 @@ def settings(section) -> str:
     return kept("settings", numbers_of(section))
 
 
+def questions(section) -> str:
+    """``settings`` without what changes only how results are summarised."""
+    return kept("settings", numbers_of(section, without=("nothing", "summary")))
+
+
 def settings_file(section) -> str:
     """The whole section in a file for the command.
 

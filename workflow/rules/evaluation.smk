@@ -1,10 +1,15 @@
 """Measure every run on the held-out test books, beside a human row and a unigram baseline.
 
-Inputs: a trained run, the test tokens. Outputs: evaluation/<run>/*.json and *.csv, each number with its
-definition, n and a 95 % interval over books.
+Inputs: a trained run, the test tokens. Outputs: sums by question and book (evaluation/<run>/<group>_sums.csv), and from
+these, seconds on a processor, evaluation/<run>/<group>.json and tables: each number with its definition, n and a 95 %
+interval over books.
 """
 
-from mamba_narrative.config.evaluation import LikelihoodBaselines, TaskSettings
+from mamba_narrative.config.evaluation import (
+    GROUPS,
+    LikelihoodBaselines,
+    TaskSettings,
+)
 
 # What baselines of the likelihood depend on, and no other group of measurements.
 LIKELIHOOD_AND_BASELINES = LikelihoodBaselines(
@@ -24,6 +29,22 @@ PUBLISHED = {
     for model in EXPERIMENT.evaluation.published
 }
 
+# What is made from the sums of a group, beside <group>.json and <group>_books.csv.
+TABLES = {
+    "likelihood": ["position.csv"],
+    "context": ["context.csv", "resets.csv", "state.csv"],
+    "structure": ["chapters.csv"],
+    "words": ["name_recall.csv"],
+}
+
+
+def sums_of(group: str, entry: str = "{run}") -> list:
+    """What scoring leaves of a group of measures."""
+    return [
+        f"evaluation/{entry}/{group}_sums.csv",
+        f"evaluation/{entry}/{group}_facts.json",
+    ]
+
 
 rule evaluate_likelihood:
     """Bits per byte, token and word perplexity, and loss by position, on whole test books."""
@@ -31,9 +52,7 @@ rule evaluate_likelihood:
         run=trained,
         tokens=token_files("test"),
     output:
-        metrics="evaluation/{run}/likelihood.json",
-        books="evaluation/{run}/likelihood_books.csv",
-        position="evaluation/{run}/position.csv",
+        sums_of("likelihood"),
     log:
         "logs/evaluation/{run}/evaluate_likelihood.log",
     benchmark:
@@ -48,7 +67,7 @@ rule evaluate_likelihood:
         gpu=gpus(EXPERIMENT.evaluation.likelihood.device),
     params:
         code=code_for_run("evaluate_likelihood"),
-        settings=settings(EXPERIMENT.evaluation.likelihood),
+        settings=questions(EXPERIMENT.evaluation.likelihood),
     shell:
         gpu_command("evaluate_likelihood")
         + " --run-directory runs/{wildcards.run} --tokens tokens"
@@ -61,11 +80,7 @@ rule evaluate_context:
         run=trained,
         tokens=token_files("test"),
     output:
-        metrics="evaluation/{run}/context.json",
-        books="evaluation/{run}/context_books.csv",
-        contexts="evaluation/{run}/context.csv",
-        resets="evaluation/{run}/resets.csv",
-        state="evaluation/{run}/state.csv",
+        sums_of("context"),
     log:
         "logs/evaluation/{run}/evaluate_context.log",
     benchmark:
@@ -80,7 +95,7 @@ rule evaluate_context:
         gpu=gpus(EXPERIMENT.evaluation.context.device),
     params:
         code=code_for_run("evaluate_context"),
-        settings=settings(EXPERIMENT.evaluation.context),
+        settings=questions(EXPERIMENT.evaluation.context),
     shell:
         gpu_command("evaluate_context")
         + " --run-directory runs/{wildcards.run} --tokens tokens"
@@ -93,8 +108,7 @@ rule evaluate_generation:
         run=trained,
         tokens=token_files("train", "test"),
     output:
-        metrics="evaluation/{run}/generation.json",
-        books="evaluation/{run}/generation_books.csv",
+        sums_of("generation"),
         samples="evaluation/{run}/samples.json",
     log:
         "logs/evaluation/{run}/evaluate_generation.log",
@@ -110,7 +124,7 @@ rule evaluate_generation:
         gpu=gpus(EXPERIMENT.evaluation.generation.device),
     params:
         code=code_for_run("evaluate_generation"),
-        settings=settings(EXPERIMENT.evaluation.generation),
+        settings=questions(EXPERIMENT.evaluation.generation),
     shell:
         gpu_command("evaluate_generation")
         + " --run-directory runs/{wildcards.run} --tokens tokens"
@@ -124,9 +138,7 @@ rule evaluate_structure:
         tokens=token_files("test"),
         chapters=chapter_file,
     output:
-        metrics="evaluation/{run}/structure.json",
-        books="evaluation/{run}/structure_books.csv",
-        chapters="evaluation/{run}/chapters.csv",
+        sums_of("structure"),
     log:
         "logs/evaluation/{run}/evaluate_structure.log",
     benchmark:
@@ -141,7 +153,7 @@ rule evaluate_structure:
         gpu=gpus(EXPERIMENT.evaluation.structure.device),
     params:
         code=code_for_run("evaluate_structure"),
-        settings=settings(EXPERIMENT.evaluation.structure),
+        settings=questions(EXPERIMENT.evaluation.structure),
     shell:
         gpu_command("evaluate_structure")
         + " --run-directory runs/{wildcards.run} --tokens tokens"
@@ -154,9 +166,7 @@ rule evaluate_words:
         run=trained,
         tokens=token_files("test"),
     output:
-        metrics="evaluation/{run}/words.json",
-        books="evaluation/{run}/words_books.csv",
-        recall="evaluation/{run}/name_recall.csv",
+        sums_of("words"),
     log:
         "logs/evaluation/{run}/evaluate_words.log",
     benchmark:
@@ -171,7 +181,7 @@ rule evaluate_words:
         gpu=gpus(EXPERIMENT.evaluation.words.device),
     params:
         code=code_for_run("evaluate_words"),
-        settings=settings(EXPERIMENT.evaluation.words),
+        settings=questions(EXPERIMENT.evaluation.words),
     shell:
         gpu_command("evaluate_words")
         + " --run-directory runs/{wildcards.run} --tokens tokens"
@@ -184,18 +194,11 @@ rule evaluate_unigram:
         tokens=token_files("train", "test"),
         chapters=chapter_file,
     output:
-        likelihood="evaluation/unigram/likelihood.json",
-        books="evaluation/unigram/likelihood_books.csv",
-        position="evaluation/unigram/position.csv",
-        generation="evaluation/unigram/generation.json",
-        generation_books="evaluation/unigram/generation_books.csv",
+        *sums_of("likelihood", "unigram"),
+        *sums_of("generation", "unigram"),
+        *sums_of("structure", "unigram"),
+        *sums_of("words", "unigram"),
         samples="evaluation/unigram/samples.json",
-        words="evaluation/unigram/words.json",
-        words_books="evaluation/unigram/words_books.csv",
-        recall="evaluation/unigram/name_recall.csv",
-        structure="evaluation/unigram/structure.json",
-        structure_books="evaluation/unigram/structure_books.csv",
-        chapters="evaluation/unigram/chapters.csv",
     log:
         "logs/evaluation/unigram.log",
     benchmark:
@@ -209,7 +212,7 @@ rule evaluate_unigram:
         runtime=60,
     params:
         code=code("evaluate_unigram"),
-        settings=settings(MEASURES),
+        settings=questions(MEASURES),
     shell:
         command("evaluate_unigram")
         + " --tokens tokens --settings {resources.settings:q}"
@@ -221,9 +224,7 @@ rule evaluate_ngram:
     input:
         tokens=token_files("train", "test"),
     output:
-        likelihood="evaluation/ngram/likelihood.json",
-        books="evaluation/ngram/likelihood_books.csv",
-        position="evaluation/ngram/position.csv",
+        sums_of("likelihood", "ngram"),
     log:
         "logs/evaluation/ngram.log",
     benchmark:
@@ -237,7 +238,7 @@ rule evaluate_ngram:
         runtime=60,
     params:
         code=code("evaluate_ngram"),
-        settings=settings(LIKELIHOOD_AND_BASELINES),
+        settings=questions(LIKELIHOOD_AND_BASELINES),
     shell:
         command("evaluate_ngram")
         + " --tokens tokens --settings {resources.settings:q}"
@@ -249,11 +250,8 @@ rule evaluate_compressor:
     input:
         tokens=token_files("train", "test"),
     output:
-        expand(
-            "evaluation/{name}/{file}",
-            name=["xz", "xz-after-training"],
-            file=["likelihood.json", "likelihood_books.csv"],
-        ),
+        *sums_of("likelihood", "xz"),
+        *sums_of("likelihood", "xz-after-training"),
     log:
         "logs/evaluation/compressor.log",
     benchmark:
@@ -267,7 +265,7 @@ rule evaluate_compressor:
         runtime=60,
     params:
         code=code("evaluate_compressor"),
-        settings=settings(LIKELIHOOD_AND_BASELINES),
+        settings=questions(LIKELIHOOD_AND_BASELINES),
     shell:
         command("evaluate_compressor")
         + " --tokens tokens --settings {resources.settings:q}"
@@ -279,8 +277,7 @@ rule evaluate_human:
     input:
         tokens=token_files("train", "test"),
     output:
-        metrics="evaluation/human/generation.json",
-        books="evaluation/human/generation_books.csv",
+        sums_of("generation", "human"),
     log:
         "logs/evaluation/human.log",
     benchmark:
@@ -294,7 +291,7 @@ rule evaluate_human:
         runtime=60,
     params:
         code=code("evaluate_human"),
-        settings=settings(EXPERIMENT.evaluation.generation),
+        settings=questions(EXPERIMENT.evaluation.generation),
     shell:
         command("evaluate_human")
         + " --tokens tokens --settings {resources.settings:q}"
@@ -306,8 +303,7 @@ rule evaluate_published:
     input:
         tokens=token_files("test"),
     output:
-        metrics="evaluation/published/{model}/likelihood.json",
-        books="evaluation/published/{model}/likelihood_books.csv",
+        sums_of("likelihood", "published/{model}"),
     log:
         "logs/evaluation/published/{model}.log",
     benchmark:
@@ -328,7 +324,7 @@ rule evaluate_published:
         weights=lambda wildcards: content(
             "weights", *files_of_published(wildcards.model)
         ),
-        settings=settings(EXPERIMENT.evaluation.likelihood),
+        settings=questions(EXPERIMENT.evaluation.likelihood),
     shell:
         gpu_command("evaluate_published")
         + " --model {params.model:q} --tokens tokens --settings {resources.settings:q}"
@@ -363,6 +359,46 @@ rule evaluate_tasks:
         gpu_command("evaluate_tasks")
         + " --run-directory runs/{wildcards.run} --settings {resources.settings:q}"
         " --output-directory evaluation/{wildcards.run}"
+
+
+for GROUP in GROUPS:
+    SECTION = getattr(EXPERIMENT.evaluation, GROUP)
+
+    rule:
+        name:
+            f"summarise_{GROUP}"
+        input:
+            sums_of(GROUP, "{entry}"),
+        output:
+            expand(
+                "evaluation/{{entry}}/{file}",
+                file=[f"{GROUP}.json", f"{GROUP}_books.csv", *TABLES.get(GROUP, [])],
+            ),
+        log:
+            f"logs/evaluation/{{entry}}/summarise_{GROUP}.log",
+        benchmark:
+            f"benchmarks/evaluation/{{entry}}/summarise_{GROUP}.tsv"
+        # A job of a cluster waits longer than this takes.
+        localrule: True
+        wildcard_constraints:
+            entry=r"(published/)?[A-Za-z0-9][A-Za-z0-9._-]*",
+        conda:
+            "../../envs/cpu.yaml"
+        threads: 1
+        resources:
+            settings=kept("settings", {GROUP: SECTION.model_dump(mode="json")}),
+            mem_mb=2000,
+            runtime=30,
+        params:
+            group=GROUP,
+            code=code(
+                "summarise_evaluation", f"mamba_narrative.evaluation.{GROUP}_report"
+            ),
+            settings=settings(SECTION),
+        shell:
+            command("summarise_evaluation")
+            + " --group {params.group} --settings {resources.settings:q}"
+            " --directory evaluation/{wildcards.entry}"
 
 
 EVALUATIONS = [

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mamba_narrative.config.evaluation import LikelihoodBaselines, LikelihoodSettings
-from mamba_narrative.evaluation.bootstrap import ratio_of_sums
+from mamba_narrative.config.evaluation import LikelihoodBaselines
+from mamba_narrative.evaluation.book_losses import BookLosses, write_losses
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
-from mamba_narrative.evaluation.likelihood_report import BookLosses, write_books
+from mamba_narrative.evaluation.sums import Sum
 from mamba_narrative.progress import track
 from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import Tokenizer
@@ -23,7 +23,7 @@ _METRIC = "compressed_bits_per_byte"
 
 
 def evaluate_compressor(tokens: Path, settings: LikelihoodBaselines, output: Path) -> None:
-    """Write `likelihood.json` and `likelihood_books.csv` to the folders `xz` and `xz-after-training` of ``output``.
+    """Write the sums to the folders `xz` and `xz-after-training` of ``output``.
 
     Raises UserError where a token file is missing or broken.
     """
@@ -34,7 +34,7 @@ def evaluate_compressor(tokens: Path, settings: LikelihoodBaselines, output: Pat
     texts = [tokenizer.decode(book.ids.tolist()).encode() for book in books]
     for name, before in ((ALONE, b""), (AFTER_TRAINING, prefix)):
         bits = bits_after(before, track(texts, f"{name}: compressing", len(texts), "books"))
-        _write(name, books, bits, len(before), settings.likelihood, output / name)
+        _write(name, books, bits, len(before), output / name)
 
 
 def training_text(train: TokenFile, tokenizer: Tokenizer, size: int) -> bytes:
@@ -57,16 +57,10 @@ def compressed_bits(data: bytes) -> int:
     return 8 * len(lzma.compress(data, lzma.FORMAT_RAW, filters=filters))
 
 
-def _write(
-    name: str,
-    books: Sequence[HeldOutBook],
-    bits: Sequence[int],
-    training: int,
-    settings: LikelihoodSettings,
-    output: Path,
-) -> None:
-    compressed = ratio_of_sums(bits, [book.bytes for book in books], settings.bootstrap_samples, settings.seed)
+def _write(name: str, books: Sequence[HeldOutBook], bits: Sequence[int], training: int, output: Path) -> None:
     losses = BookLosses(books, np.array(bits, np.float64)[:, None] * math.log(2))
+    sums = {
+        book.book_id: Sum(len(book.ids), float(book.bytes), float(size)) for book, size in zip(books, bits, strict=True)
+    }
     facts = {"compressor": f"xz, preset {_LEVEL}", "training_bytes": training}
-    metrics = {"bits_per_byte": compressed.record(_METRIC)}
-    write_books(name, losses, settings, metrics, {"likelihood_books.csv": {"bits_per_byte": _METRIC}}, output, facts)
+    write_losses(name, losses, output, facts, metrics={"bits_per_byte": _METRIC}, more={_METRIC: sums})

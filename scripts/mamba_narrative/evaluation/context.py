@@ -3,7 +3,7 @@ whole books with and without resets, the size of the state along a book, and boo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +13,32 @@ from torch import Tensor
 
 from mamba_narrative.config.evaluation import ContextSettings
 from mamba_narrative.evaluation.book_reading import Floats, Ids, finite_losses, piece_losses, read_short
-from mamba_narrative.evaluation.context_report import BookContext, write_context
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.passages import seed_of
+from mamba_narrative.evaluation.sums import Sum, write_sums
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
 from mamba_narrative.model.interface import LanguageModel, State
 from mamba_narrative.model.reading import BATCH_SIZE, device_of, piece_limits, read_books
 from mamba_narrative.progress import Progress
 
 _ROWS_OF_PROBABILITIES = 128
+
+
+@dataclass(frozen=True)
+class BookContext:
+    """Sums over the tokens of one book, in nats; targets are 0 where it is too short for them."""
+
+    tokens: int
+    carried_nats: float
+    reset_nats: Mapping[int, float]
+    targets: int
+    whole_nats: float
+    context_nats: Mapping[int, float]
+    remembrance: Mapping[int, float]
+    state_rms: Mapping[tuple[int, str], float]
+    shuffled_tokens: int
+    ordered_nats: float
+    shuffled_nats: float
 
 
 @dataclass(frozen=True)
@@ -36,7 +53,7 @@ class WholeBook:
 
 
 def evaluate_context(run_directory: Path, tokens: Path, settings: ContextSettings, output: Path) -> None:
-    """Measure a trained run on the test books; write `context.json`, `context.csv`, `resets.csv` and `state.csv`.
+    """Measure a trained run on the test books and write the sums.
 
     Raises UserError where a file is missing or does not fit the others, or the model gives no finite probabilities.
     """
@@ -44,7 +61,39 @@ def evaluate_context(run_directory: Path, tokens: Path, settings: ContextSetting
     model = load_run(run_directory, tokenizer, choose_device(settings.device))
     books = [book for book in held_out_books(test, tokenizer, settings.max_tokens_per_book) if len(book.ids)]
     measured = measure_books(model, books, test.end_of_text_id, settings, f"{run_directory.name}: context")
-    write_context(run_directory.name, measured, books, settings, output)
+    facts = {
+        "run": run_directory.name,
+        "books": len(books),
+        "books_with_targets": sum(found.targets > 0 for found in measured),
+        "tokens": sum(found.tokens for found in measured),
+        "targets": sum(found.targets for found in measured),
+        "books_cut_short": sum(book.is_cut for book in books),
+    }
+    sums = context_sums(dict(zip((book.book_id for book in books), measured, strict=True)))
+    write_sums(output, "context", sums, facts)
+
+
+def context_sums(measured: Mapping[str, BookContext]) -> dict[str, dict[str, Sum]]:
+    """Sums by question, such as ``loss after 256``, and book; books too short for targets are not in all of them."""
+    sums: dict[str, dict[str, Sum]] = {}
+
+    def add(question: str, book: str, weight: float, score: float) -> None:
+        sums.setdefault(question, {})[book] = Sum(int(weight), float(weight), float(score))
+
+    for name, book in measured.items():
+        add("loss of books", name, book.tokens, book.carried_nats)
+        for length, nats in book.reset_nats.items():
+            add(f"loss with resets {length}", name, book.tokens, nats)
+        if book.targets:
+            add("loss after all", name, book.targets, book.whole_nats)
+            for context, nats in book.context_nats.items():
+                add(f"loss after {context}", name, book.targets, nats)
+                add(f"remembrance {context}", name, book.targets, book.remembrance[context])
+        add("loss in order", name, book.shuffled_tokens, book.ordered_nats)
+        add("loss shuffled", name, book.shuffled_tokens, book.shuffled_nats)
+        for (position, kind), rms in book.state_rms.items():
+            add(f"state {position} {kind}", name, 1, rms)
+    return sums
 
 
 @torch.inference_mode()

@@ -1,18 +1,15 @@
-"""The use of context as metrics and files."""
+"""The use of context as metrics and tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
+from typing import Any
 
 from mamba_narrative.config.evaluation import ContextSettings
-from mamba_narrative.evaluation.bootstrap import Estimate, ratio_of_sums
-from mamba_narrative.evaluation.cases import Case, cases_csv
-from mamba_narrative.evaluation.csv_text import csv_text
-from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook
-from mamba_narrative.io import write_json, write_text
+from mamba_narrative.evaluation.bootstrap import Estimate
+from mamba_narrative.evaluation.summary import Summary, Table, fields, mean_over_books
+from mamba_narrative.evaluation.sums import Sum, Sums
 
 CONTEXT_COLUMNS = (
     "context_tokens", "targets", "books", "loss_nats", "low", "high", "gain_nats", "gain_low", "gain_high",
@@ -33,168 +30,102 @@ STATE_COLUMNS = ("position", "state", "books", "rms", "low", "high")
 _TOO_SHORT = "no test book is longer than the longest of evaluation.context.context_tokens"
 
 
-@dataclass(frozen=True)
-class BookContext:
-    """Sums over the tokens of one book, in nats; targets are 0 where it is too short for them."""
-
-    tokens: int
-    carried_nats: float
-    reset_nats: Mapping[int, float]
-    targets: int
-    whole_nats: float
-    context_nats: Mapping[int, float]
-    remembrance: Mapping[int, float]
-    state_rms: Mapping[tuple[int, str], float]
-    shuffled_tokens: int
-    ordered_nats: float
-    shuffled_nats: float
-
-
 class ContextMeasures:
-    """Estimates from the sums of books."""
+    """Estimates from the sums of books (``context.context_sums``)."""
 
-    def __init__(self, books: Sequence[BookContext], samples: int, seed: int) -> None:
-        self.books = books
-        self.deep = [book for book in books if book.targets]
-        self._bootstrap = (samples, seed)
+    def __init__(self, sums: Sums, samples: int, seed: int) -> None:
+        self._sums, self._bootstrap = sums, (samples, seed)
 
     def gain(self, context: int) -> Estimate:
         """Loss from ``context`` tokens minus that from the whole book, same targets."""
-        return self._per_target(lambda book: book.context_nats[context] - book.whole_nats)
+        return self.mean(self.difference(f"loss after {context}", "loss after all"))
 
     def step(self, shorter: int, longer: int) -> Estimate:
         """Loss from ``longer`` contexts minus that from ``shorter`` ones, same targets."""
-        return self._per_target(lambda book: book.context_nats[longer] - book.context_nats[shorter])
+        return self.mean(self.difference(f"loss after {longer}", f"loss after {shorter}"))
 
     def loss(self, context: int | None) -> Estimate:
         """Loss of the targets from ``context`` tokens; None: from the whole book."""
-        return self._per_target(lambda book: book.whole_nats if context is None else book.context_nats[context])
+        return self.mean(self.books(f"loss after {'all' if context is None else context}"))
 
     def remembrance(self, context: int) -> Estimate:
         """Total variation between predictions from the whole book and from ``context`` tokens."""
-        return self._per_target(lambda book: book.remembrance[context])
+        return self.mean(self.books(f"remembrance {context}"))
 
     def reset_loss(self, length: int | None) -> Estimate:
         """Loss of whole books with resets every ``length`` tokens; None: with the state carried."""
-        return self._per_token(lambda book: book.carried_nats if length is None else book.reset_nats[length])
+        return self.mean(self.books("loss of books" if length is None else f"loss with resets {length}"))
 
     def reset_excess(self, length: int) -> Estimate:
         """What resets every ``length`` tokens add to the loss."""
-        return self._per_token(lambda book: book.reset_nats[length] - book.carried_nats)
+        return self.mean(self.difference(f"loss with resets {length}", "loss of books"))
 
-    def shuffled_gap(self) -> Estimate:
-        """What a random order of the tokens adds to the loss."""
-        tops = [book.shuffled_nats - book.ordered_nats for book in self.books]
-        return ratio_of_sums(tops, [book.shuffled_tokens for book in self.books], *self._bootstrap)
+    def books(self, question: str) -> Mapping[str, Sum]:
+        """The sums of the books that the question was asked of."""
+        return self._sums.get(question, {})
 
-    def state_rms(self, position: int, kind: str) -> Estimate:
-        """Mean over the books that are long enough."""
-        found = [book.state_rms[position, kind] for book in self.books if (position, kind) in book.state_rms]
-        return ratio_of_sums(found, [1] * len(found), *self._bootstrap)
+    def difference(self, question: str, other: str) -> dict[str, Sum]:
+        """The sums of ``question`` minus those of ``other``, which was asked of the same tokens."""
+        subtracted = self.books(other)
+        return {
+            book: found._replace(score=found.score - subtracted[book].score)
+            for book, found in self.books(question).items()
+        }
 
-    def _per_target(self, nats: Callable[[BookContext], float]) -> Estimate:
-        if not self.deep:
-            return Estimate(None, None, 0, _TOO_SHORT)
-        return ratio_of_sums([nats(book) for book in self.deep], [book.targets for book in self.deep], *self._bootstrap)
-
-    def _per_token(self, nats: Callable[[BookContext], float]) -> Estimate:
-        return ratio_of_sums(
-            [nats(book) for book in self.books], [book.tokens for book in self.books], *self._bootstrap
-        )
+    def mean(self, books: Mapping[str, Sum]) -> Estimate:
+        """Over all tokens of these books."""
+        return mean_over_books(books, *self._bootstrap, _TOO_SHORT)
 
 
-def write_context(
-    run: str, measured: Sequence[BookContext], books: Sequence[HeldOutBook], settings: ContextSettings, output: Path
-) -> None:
-    """Write `context.json` (main numbers) and `context_books.csv` (their sums by book), `context.csv`, `resets.csv` and
-    `state.csv` of ``run``.
-    """
-    measures = ContextMeasures(measured, settings.bootstrap_samples, settings.seed)
+def summary(sums: Sums, facts: Mapping[str, Any], settings: ContextSettings) -> Summary:
+    """The main numbers; all contexts, resets and states as tables."""
+    measures = ContextMeasures(sums, settings.bootstrap_samples, settings.seed)
     contexts, resets = sorted(settings.context_tokens), sorted(settings.reset_tokens)
-    metrics = {
-        "context_gain": measures.gain(contexts[0]),
-        "effective_remembrance": measures.remembrance(contexts[-1]),
-        "reset_excess": measures.reset_excess(resets[-1]),
-        "shuffled_gap": measures.shuffled_gap(),
+    books = {
+        "context_gain": measures.difference(f"loss after {contexts[0]}", "loss after all"),
+        "effective_remembrance": measures.books(f"remembrance {contexts[-1]}"),
+        "reset_excess": measures.difference(f"loss with resets {resets[-1]}", "loss of books"),
+        "shuffled_gap": measures.difference("loss shuffled", "loss in order"),
     }
     steps = [
         {"from": shorter, "to": longer, **measures.step(shorter, longer).record("context_step")}
         for shorter, longer in pairwise(contexts)
     ]
-    cases = main_cases(measured, [book.book_id for book in books], contexts, resets[-1])
-    write_text(output / "context_books.csv", cases_csv(cases))
-    write_text(output / "context.csv", csv_text(CONTEXT_COLUMNS, _context_rows(measures, contexts)))
-    write_text(output / "resets.csv", csv_text(RESET_COLUMNS, _reset_rows(measures, resets)))
-    write_text(output / "state.csv", csv_text(STATE_COLUMNS, _state_rows(measures)))
-    write_json(
-        output / "context.json",
+    of_context = {"gain_nats": "context_gain", "remembrance": "effective_remembrance"}
+    return Summary(
+        {name: measures.mean(found) for name, found in books.items()},
+        books,
         {
-            "run": run,
-            "split": SPLIT,
-            "books": len(books),
-            "books_with_targets": len(measures.deep),
-            "tokens": sum(book.tokens for book in measured),
-            "targets": sum(book.targets for book in measured),
-            "books_cut_short": sum(book.is_cut for book in books),
-            "settings": settings.model_dump(mode="json"),
-            "metrics": {name: estimate.record(name) for name, estimate in metrics.items()},
-            "steps": steps,
-            "columns": {
-                "context.csv": {"gain_nats": "context_gain", "remembrance": "effective_remembrance"},
-                "resets.csv": {"excess_nats": "reset_excess"},
-                "state.csv": {"rms": "state_rms"},
-            },
+            "context.csv": Table(CONTEXT_COLUMNS, list(_context_rows(measures, contexts)), of_context),
+            "resets.csv": Table(RESET_COLUMNS, list(_reset_rows(measures, resets)), {"excess_nats": "reset_excess"}),
+            "state.csv": Table(STATE_COLUMNS, list(_state_rows(measures, sums)), {"rms": "state_rms"}),
         },
+        {"steps": steps},
     )
-
-
-def main_cases(
-    measured: Sequence[BookContext], book_ids: Sequence[str], contexts: Sequence[int], reset: int
-) -> dict[str, list[Case]]:
-    """The main numbers book by book, by definition id; ``contexts`` in rising order."""
-    each = list(zip(book_ids, measured, strict=True))
-    deep = [(name, book) for name, book in each if book.targets]
-    shortest, longest = contexts[0], contexts[-1]
-    return {
-        "context_gain": [
-            Case(name, book.context_nats[shortest] - book.whole_nats, book.targets) for name, book in deep
-        ],
-        "effective_remembrance": [Case(name, book.remembrance[longest], book.targets) for name, book in deep],
-        "reset_excess": [Case(name, book.reset_nats[reset] - book.carried_nats, book.tokens) for name, book in each],
-        "shuffled_gap": [
-            Case(name, book.shuffled_nats - book.ordered_nats, book.shuffled_tokens) for name, book in each
-        ],
-    }
 
 
 def _context_rows(measures: ContextMeasures, contexts: Sequence[int]) -> Iterable[Mapping[str, object]]:
-    targets, books = sum(book.targets for book in measures.deep), len(measures.deep)
+    deep = measures.books("loss after all")
+    counts = (sum(found.cases for found in deep.values()), len(deep))
     for context in contexts:
         estimates = (measures.loss(context), measures.gain(context), measures.remembrance(context))
-        values = (context, targets, books, *(field for estimate in estimates for field in _fields(estimate)))
+        values = (context, *counts, *(field for estimate in estimates for field in fields(estimate)))
         yield dict(zip(CONTEXT_COLUMNS, values, strict=True))
-    yield dict(
-        zip(CONTEXT_COLUMNS, ("whole book", targets, books, *_fields(measures.loss(None)), *[None] * 6), strict=True)
-    )
+    values = ("whole book", *counts, *fields(measures.loss(None)), *[None] * 6)
+    yield dict(zip(CONTEXT_COLUMNS, values, strict=True))
 
 
 def _reset_rows(measures: ContextMeasures, resets: Sequence[int]) -> Iterable[Mapping[str, object]]:
-    tokens, books = sum(book.tokens for book in measures.books), len(measures.books)
+    whole = measures.books("loss of books")
+    counts = (sum(found.cases for found in whole.values()), len(whole))
     for length in resets:
-        values = (length, tokens, books, *_fields(measures.reset_loss(length)), *_fields(measures.reset_excess(length)))
+        values = (length, *counts, *fields(measures.reset_loss(length)), *fields(measures.reset_excess(length)))
         yield dict(zip(RESET_COLUMNS, values, strict=True))
-    yield dict(
-        zip(RESET_COLUMNS, ("never", tokens, books, *_fields(measures.reset_loss(None)), *[None] * 3), strict=True)
-    )
+    yield dict(zip(RESET_COLUMNS, ("never", *counts, *fields(measures.reset_loss(None)), *[None] * 3), strict=True))
 
 
-def _state_rows(measures: ContextMeasures) -> Iterable[Mapping[str, object]]:
-    places = sorted({place for book in measures.books for place in book.state_rms})
-    for position, kind in places:
-        estimate = measures.state_rms(position, kind)
-        yield dict(zip(STATE_COLUMNS, (position, kind, estimate.n, *_fields(estimate)), strict=True))
-
-
-def _fields(estimate: Estimate) -> tuple[float | None, float | None, float | None]:
-    low, high = estimate.interval or (None, None)
-    return estimate.value, low, high
+def _state_rows(measures: ContextMeasures, sums: Sums) -> Iterable[Mapping[str, object]]:
+    places = [question.split(" ", 2)[1:] for question in sums if question.startswith("state ")]
+    for position, kind in sorted((int(position), kind) for position, kind in places):
+        estimate = measures.mean(measures.books(f"state {position} {kind}"))
+        yield dict(zip(STATE_COLUMNS, (position, kind, estimate.n, *fields(estimate)), strict=True))

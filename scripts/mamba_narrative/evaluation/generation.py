@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mamba_narrative.config.evaluation import GenerationSettings
-from mamba_narrative.evaluation.generation_report import Continuations, write_generation, write_samples
+from mamba_narrative.evaluation.continuations import Continuations, write_generation, write_samples
 from mamba_narrative.evaluation.held_out import SPLIT, open_tokens
 from mamba_narrative.evaluation.passages import choose_passages
 from mamba_narrative.evaluation.sampling import continue_passages, random_numbers
@@ -17,7 +17,7 @@ from mamba_narrative.progress import Progress
 
 
 def evaluate_generation(run_directory: Path, tokens: Path, settings: GenerationSettings, output: Path) -> None:
-    """Sample continuations with a trained run; write `generation.json` and `samples.json`.
+    """Sample continuations with a trained run; write the sums and `samples.json`.
 
     Raises UserError where a file is missing or does not fit the others, no test book is long enough, or the model's
     scores are not finite.
@@ -44,4 +44,4 @@ def evaluate_generation(run_directory: Path, tokens: Path, settings: GenerationS
     by_seed = ids.reshape(len(settings.seeds), len(passages), settings.continuation_tokens)
     continuations = Continuations(passages, by_seed.transpose(1, 0, 2))
     write_samples(continuations, tokenizer, output)
-    write_generation(run_directory.name, continuations, train.ids, tokenizer, settings, output)
+    write_generation(run_directory.name, continuations, train.ids, tokenizer, output)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mamba_narrative.config.evaluation import GenerationSettings
-from mamba_narrative.evaluation.generation_report import Continuations, write_generation
+from mamba_narrative.evaluation.continuations import Continuations, write_generation
 from mamba_narrative.evaluation.held_out import SPLIT, open_tokens
 from mamba_narrative.evaluation.passages import choose_passages
 
@@ -15,7 +15,7 @@ NAME = "human"
 
 
 def evaluate_human(tokens: Path, settings: GenerationSettings, output: Path) -> None:
-    """Measure the true continuations of the passages that models continue; write `generation.json`.
+    """Measure the true continuations of the passages that models continue; write the sums.
 
     Raises UserError where a token file is missing or broken, or no test book is long enough.
     """
@@ -25,4 +25,4 @@ def evaluate_human(tokens: Path, settings: GenerationSettings, output: Path) -> 
         test, settings.prompts, settings.prompt_tokens, settings.continuation_tokens, settings.passage_seed
     )
     continuations = Continuations(passages, np.stack([passage.human for passage in passages])[:, None])
-    write_generation(NAME, continuations, train.ids, tokenizer, settings, output)
+    write_generation(NAME, continuations, train.ids, tokenizer, output)

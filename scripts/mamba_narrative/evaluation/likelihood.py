@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from mamba_narrative.config.evaluation import LikelihoodSettings
+from mamba_narrative.evaluation.book_losses import BookLosses, losses_by_position, write_losses
 from mamba_narrative.evaluation.book_reading import piece_losses
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
-from mamba_narrative.evaluation.likelihood_report import BookLosses, write_likelihood
 from mamba_narrative.evaluation.position import range_count, sum_by_range
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
 from mamba_narrative.model.interface import LanguageModel
@@ -24,7 +24,7 @@ from mamba_narrative.progress import Progress
 
 
 def evaluate_likelihood(run_directory: Path, tokens: Path, settings: LikelihoodSettings, output: Path) -> None:
-    """Score the test books with a trained run; write `likelihood.json`, `likelihood_books.csv` and `position.csv`.
+    """Score the test books with a trained run and write the sums.
 
     Raises UserError where a file is missing or does not fit the others, or the model gives no finite probabilities.
     """
@@ -35,7 +35,7 @@ def evaluate_likelihood(run_directory: Path, tokens: Path, settings: LikelihoodS
     at_once = settings.batch_size or BATCH_SIZE[device.type]
     with Progress(f"{run_directory.name}: scoring", sum(len(book.ids) for book in books), "tokens") as progress:
         losses = score_books(model, books, test.end_of_text_id, settings.context_tokens, at_once, progress)
-    write_likelihood(run_directory.name, losses, settings, output)
+    write_losses(run_directory.name, losses, output, more=losses_by_position(losses))
 
 
 @torch.inference_mode()

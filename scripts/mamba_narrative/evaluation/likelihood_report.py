@@ -1,108 +1,62 @@
-"""Losses of held-out books as metrics and files. Written by models and baselines alike, so that they compare."""
+"""Losses of held-out books as metrics and tables."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from mamba_narrative.config.evaluation import LikelihoodSettings
-from mamba_narrative.evaluation.bootstrap import Estimate, ratio_of_sums
-from mamba_narrative.evaluation.csv_text import csv_text
-from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook
-from mamba_narrative.evaluation.position import COLUMNS as POSITION_COLUMNS
-from mamba_narrative.evaluation.position import position_rows, sum_by_range
-from mamba_narrative.io import write_json, write_text
+from mamba_narrative.evaluation.bootstrap import Estimate
+from mamba_narrative.evaluation.position import range_limits
+from mamba_narrative.evaluation.summary import Summary, Table, fields, mean_over_books
+from mamba_narrative.evaluation.sums import Sums
 
 BOOK_COLUMNS = ("book_id", "tokens", "bytes", "words", "nll_nats", "bits_per_byte")
+POSITION_COLUMNS = ("position_from", "position_to", "tokens", "loss_nats", "low", "high")
+_FROM_NATS: dict[str, Callable[[float], float]] = {
+    "bits_per_byte": lambda ratio: ratio / math.log(2),
+    "token_perplexity": math.exp,
+    "word_perplexity": math.exp,
+}
+_POSITION = "loss_by_position"
+_NONE = "no book has any text"
 
 
-@dataclass(frozen=True)
-class BookLosses:
-    """Summed losses of books in nats, float64 [books, ranges of positions]."""
-
-    books: Sequence[HeldOutBook]
-    nats: npt.NDArray[np.float64]
-
-
-def likelihood_metrics(losses: BookLosses, samples: int, seed: int) -> dict[str, Estimate]:
-    """Bits per byte and perplexities over all books, by definition id."""
-    nats = losses.nats.sum(axis=1)
-    books = losses.books
-
-    def per(sizes: list[int]) -> Estimate:
-        return ratio_of_sums(nats, np.asarray(sizes, np.float64), samples, seed)
-
-    return {
-        "bits_per_byte": per([book.bytes for book in books]).transformed(lambda ratio: ratio / math.log(2)),
-        "token_perplexity": per([len(book.ids) for book in books]).transformed(math.exp),
-        "word_perplexity": per([book.words for book in books]).transformed(math.exp),
-    }
-
-
-def write_likelihood(
-    run: str, losses: BookLosses, settings: LikelihoodSettings, output: Path, facts: Mapping[str, object] | None = None
-) -> None:
-    """Write `likelihood.json`, `likelihood_books.csv` (a row a book) and `position.csv` of ``run``.
-
-    facts: what else readers must know of the model, such as how much text a baseline has counted.
-    """
-    books = losses.books
-    metrics = likelihood_metrics(losses, settings.bootstrap_samples, settings.seed)
-    longest = max(len(book.ids) for book in books)
-    ranges = losses.nats.shape[1]
-    counts = np.array([sum_by_range(0, np.ones(len(book.ids)), ranges) for book in books]).astype(np.int64)
-    write_text(
-        output / "position.csv",
-        csv_text(
-            POSITION_COLUMNS,
-            position_rows(losses.nats, counts, longest, settings.bootstrap_samples, settings.seed),
-        ),
-    )
-    records = {name: estimate.record(name) for name, estimate in metrics.items()}
-    columns = {
-        "likelihood_books.csv": {"bits_per_byte": "bits_per_byte"},
-        "position.csv": {"loss_nats": "loss_by_position"},
-    }
-    write_books(run, losses, settings, records, columns, output, facts)
-
-
-def write_books(
-    run: str,
-    losses: BookLosses,
-    settings: LikelihoodSettings,
-    metrics: Mapping[str, object],
-    columns: Mapping[str, Mapping[str, str]],
-    output: Path,
-    facts: Mapping[str, object] | None = None,
-) -> None:
-    """Write `likelihood.json` with ``metrics``, the definitions of ``columns``, and `likelihood_books.csv`."""
-    books = losses.books
-    write_text(output / "likelihood_books.csv", csv_text(BOOK_COLUMNS, _book_rows(losses)))
-    write_json(
-        output / "likelihood.json",
-        {
-            "run": run,
-            "model": dict(facts or {}),
-            "split": SPLIT,
-            "books": len(books),
-            "tokens": sum(len(book.ids) for book in books),
-            "bytes": sum(book.bytes for book in books),
-            "words": sum(book.words for book in books),
-            "books_cut_short": sum(book.is_cut for book in books),
-            "settings": settings.model_dump(mode="json"),
-            "metrics": metrics,
-            "columns": columns,
-        },
+def summary(sums: Sums, facts: Mapping[str, Any], settings: LikelihoodSettings) -> Summary:
+    """Bits per byte and perplexities over all books, and the loss by position where that was measured."""
+    definitions = facts["metrics"]
+    metrics = {name: estimate(sums, definition, settings) for name, definition in definitions.items()}
+    positions = list(_position_rows(sums, facts["longest"], settings))
+    return Summary(
+        metrics,
+        {name: sums[definition] for name, definition in definitions.items()},
+        # Without rows where only the sizes of whole books are known.
+        {"position.csv": Table(POSITION_COLUMNS, positions, {"loss_nats": _POSITION} if positions else {})},
+        books_table=Table(BOOK_COLUMNS, list(_book_rows(sums)), {"bits_per_byte": definitions["bits_per_byte"]}),
+        definitions=definitions,
     )
 
 
-def _book_rows(losses: BookLosses) -> Iterable[Mapping[str, object]]:
-    for book, nats in zip(losses.books, losses.nats.sum(axis=1).tolist(), strict=True):
-        bits_per_byte = nats / math.log(2) / book.bytes if book.bytes else None
-        values = (book.book_id, len(book.ids), book.bytes, book.words, nats, bits_per_byte)
-        yield dict(zip(BOOK_COLUMNS, values, strict=True))
+def estimate(sums: Sums, metric: str, settings: LikelihoodSettings) -> Estimate:
+    """A metric over all books, by definition id."""
+    ratio = mean_over_books(sums[metric], settings.bootstrap_samples, settings.seed, _NONE)
+    return ratio.transformed(_FROM_NATS[metric]) if metric in _FROM_NATS else ratio
+
+
+def _book_rows(sums: Sums) -> Iterator[Mapping[str, object]]:
+    for book, (tokens, size, nats) in sums["bits_per_byte"].items():
+        bits_per_byte = nats / math.log(2) / size if size else None
+        words = int(sums["word_perplexity"][book].weight)
+        yield dict(zip(BOOK_COLUMNS, (book, tokens, int(size), words, nats, bits_per_byte), strict=True))
+
+
+def _position_rows(sums: Sums, longest: int, settings: LikelihoodSettings) -> Iterator[Mapping[str, object]]:
+    """By range of positions; ``longest``: tokens of a book."""
+    for question, books in sums.items():
+        if question.startswith(f"{_POSITION} "):
+            first, end = range_limits(int(question.split()[1]))
+            loss = mean_over_books(books, settings.bootstrap_samples, settings.seed, _NONE)
+            tokens = sum(found.cases for found in books.values())
+            values = (first, min(end, longest), tokens, *fields(loss))
+            yield dict(zip(POSITION_COLUMNS, values, strict=True))

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mamba_narrative.config.evaluation import LikelihoodBaselines
+from mamba_narrative.evaluation.book_losses import BookLosses, losses_by_position, write_losses
 from mamba_narrative.evaluation.held_out import SPLIT, held_out_books, open_tokens
-from mamba_narrative.evaluation.likelihood_report import BookLosses, write_likelihood
 from mamba_narrative.evaluation.position import range_count, sum_by_range
 from mamba_narrative.progress import track
 
@@ -87,7 +87,8 @@ def evaluate_ngram(tokens: Path, settings: LikelihoodBaselines, output: Path) ->
         for book in track(books, f"{NAME}: scoring", len(books), "books")
     ]
     facts = {"order": sizes.ngram_order, "training_tokens": len(training), "of_training_tokens": len(train)}
-    write_likelihood(NAME, BookLosses(books, np.stack(nats)), settings.likelihood, output, facts)
+    losses = BookLosses(books, np.stack(nats))
+    write_losses(NAME, losses, output, facts, more=losses_by_position(losses))
 
 
 def train_ngram(ids: npt.NDArray[np.uint16], order: int, vocab_size: int, end_of_text_id: int) -> KneserNey:

@@ -6,14 +6,8 @@ The position of a token is the number of tokens of its book before it. Ranges do
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
-
-from mamba_narrative.evaluation.bootstrap import ratio_of_sums
-
-COLUMNS = ("position_from", "position_to", "tokens", "loss_nats", "low", "high")
 
 
 def range_count(tokens: int) -> int:
@@ -31,25 +25,3 @@ def sum_by_range(start: int, values: npt.NDArray[np.float64], ranges: int) -> np
     ranks = np.arange(start + 1, start + 1 + len(values))
     # The exponent that frexp gives is exact, unlike a rounded logarithm.
     return np.bincount(np.frexp(ranks)[1] - 1, weights=values, minlength=ranges).astype(np.float64)
-
-
-def position_rows(
-    nats: npt.NDArray[np.float64], tokens: npt.NDArray[np.int64], longest: int, samples: int, seed: int
-) -> list[dict[str, int | float | None]]:
-    """Rows of `position.csv` from sums [books, ranges] of losses and of tokens; ``longest``: tokens of a book."""
-    rows: list[dict[str, int | float | None]] = []
-    for number in range(tokens.shape[1]):
-        reaching = tokens[:, number] > 0
-        loss = ratio_of_sums(nats[reaching, number], tokens[reaching, number], samples, seed)
-        first, end = range_limits(number)
-        low, high = loss.interval or (None, None)
-        values: Sequence[int | float | None] = (
-            first,
-            min(end, longest),
-            int(tokens[:, number].sum()),
-            loss.value,
-            low,
-            high,
-        )
-        rows.append(dict(zip(COLUMNS, values, strict=True)))
-    return rows

@@ -19,9 +19,9 @@ import torch
 
 from mamba_narrative.config.evaluation import LikelihoodSettings, PublishedModel
 from mamba_narrative.errors import UserError
+from mamba_narrative.evaluation.book_losses import METRICS, BookLosses, write_losses
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.likelihood import score_books
-from mamba_narrative.evaluation.likelihood_report import BookLosses, likelihood_metrics, write_books
 from mamba_narrative.evaluation.trained_run import choose_device
 from mamba_narrative.io import read_json
 from mamba_narrative.model.reading import BATCH_SIZE
@@ -37,7 +37,7 @@ _LAYERS = re.compile(r"(?:n|num)_\w*layers?")
 
 
 def evaluate_published(published: PublishedModel, tokens: Path, settings: LikelihoodSettings, output: Path) -> None:
-    """Score the test books with a published model; write `likelihood.json` and `likelihood_books.csv`.
+    """Score the test books with a published model; write the sums.
 
     The books are those of the runs, cut at the same places, encoded anew with the model's own tokenizer. A Mamba reads
     them whole with carried state; any other model reads windows. Raises UserError where the model or its tokenizer
@@ -54,13 +54,10 @@ def evaluate_published(published: PublishedModel, tokens: Path, settings: Likeli
     ]
     with Progress(f"{published.name}: scoring", sum(len(book.ids) for book in encoded), "tokens") as progress:
         losses = BookLosses(encoded, reader.score(encoded, _first_id(spelling, published), progress)[:, None])
-    metrics = likelihood_metrics(losses, settings.bootstrap_samples, settings.seed)
-    # Of tokens of its own, so it compares with nothing.
-    del metrics["token_perplexity"]
     facts = {"model": published.path, "reads": reader.reads, "may have read these books": "yes"}
-    records = {name: estimate.record(name) for name, estimate in metrics.items()}
-    columns = {"likelihood_books.csv": {"bits_per_byte": "bits_per_byte"}}
-    write_books(f"{FOLDER}/{published.name}", losses, settings, records, columns, output, facts)
+    # Perplexity is of tokens of its own, so it compares with nothing.
+    metrics = {name: name for name in METRICS if name != "token_perplexity"}
+    write_losses(f"{FOLDER}/{published.name}", losses, output, facts, metrics)
 
 
 class _Reader(Protocol):

@@ -8,26 +8,17 @@ from pathlib import Path
 
 from mamba_narrative.config.evaluation import StructureSettings
 from mamba_narrative.evaluation.book_texts import BookText, book_texts, paragraph_windows, sentence_windows
-from mamba_narrative.evaluation.cases import Case, mean_over_books, write_cases
-from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.held_out import SPLIT, held_out_books, open_tokens
 from mamba_narrative.evaluation.next_chapter import CHOICES, chapter_trials, choose_openings, shortened_trials
 from mamba_narrative.evaluation.order import exchange_win, exchanges, pairwise_wins, shuffles
 from mamba_narrative.evaluation.scoring import Losses, ModelScorer, Scorer, Trial
+from mamba_narrative.evaluation.sums import Case, sums_of, write_sums
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
-from mamba_narrative.io import write_text
 from mamba_narrative.tokens.chapter_headings import Heading, read_chapters
 from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
 CHAPTERS_FILE = f"{SPLIT}.chapters.tsv"
-PREFIX_COLUMNS = ("prefix_tokens", "mean_prefix_tokens", "cases", "books", "accuracy", "low", "high")
-_NONE = {
-    "sentence_order": "no test book has so many sentences in a row within max_window_tokens",
-    "paragraph_order": "no test book has so many paragraphs in a row within max_window_tokens",
-    "foreign_sentence": "no test book has two stretches of sentences",
-    "chapter_suffix": "no test book has six long enough chapters between its first and its last",
-}
 
 
 @dataclass
@@ -41,7 +32,7 @@ class StructureTrials:
 
 
 def evaluate_structure(run_directory: Path, tokens: Path, settings: StructureSettings, output: Path) -> None:
-    """Ask a trained run; write `structure.json`, `structure_books.csv` and `chapters.csv`.
+    """Ask a trained run and write the sums.
 
     Raises UserError where a file is missing or does not fit the others, or the model's scores are not finite.
     """
@@ -105,29 +96,16 @@ def chapter_cases(scorer: Scorer, trials: Sequence[Trial], prefix_tokens: int) -
 def write_structure(
     run: str, scorer: Scorer, trials: StructureTrials, settings: StructureSettings, output: Path
 ) -> None:
-    """Ask ``scorer`` and write the three files of ``run``."""
+    """Ask ``scorer`` and write the sums of ``run``."""
     cases = structure_cases(scorer, trials)
-    rows = []
     for limit in sorted(settings.chapter_prefix_tokens):
-        found = chapter_cases(scorer, trials.chapters, limit)
-        rows.append(_prefix_row(limit, trials.chapters, found, settings))
-        cases["chapter_suffix"] = found
-    write_text(output / "chapters.csv", csv_text(PREFIX_COLUMNS, rows))
-    columns = {"chapters.csv": {"accuracy": "chapter_suffix"}}
-    write_cases(run, "structure", cases, settings, _NONE, columns, output)
+        cases[f"chapter_suffix {limit}"] = chapter_cases(scorer, trials.chapters, limit)
+        cases[f"chapter_prefix_tokens {limit}"] = [
+            Case(trial.book_id, float(min(limit, len(trial.prefix)))) for trial in trials.chapters
+        ]
+    write_sums(output, "structure", {name: sums_of(asked) for name, asked in cases.items()}, {"run": run})
 
 
 def _each(scorer: Scorer, trials: Sequence[Trial], win: Callable[[Sequence[Losses]], float]) -> list[Case]:
     scored = scorer.score(trials)
     return [Case(trial.book_id, win(losses)) for trial, losses in zip(trials, scored, strict=True)]
-
-
-def _prefix_row(
-    limit: int, trials: Sequence[Trial], cases: Sequence[Case], settings: StructureSettings
-) -> Mapping[str, object]:
-    accuracy = mean_over_books(cases, settings.bootstrap_samples, settings.seed, _NONE["chapter_suffix"])
-    low, high = accuracy.interval or (None, None)
-    lengths = [min(limit, len(trial.prefix)) for trial in trials]
-    mean = sum(lengths) / len(lengths) if lengths else None
-    values = (limit, mean, len(cases), accuracy.n, accuracy.value, low, high)
-    return dict(zip(PREFIX_COLUMNS, values, strict=True))

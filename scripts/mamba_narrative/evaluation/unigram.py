@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 
 from mamba_narrative.config.evaluation import EvaluationSettings
-from mamba_narrative.evaluation.generation_report import Continuations, write_generation, write_samples
+from mamba_narrative.evaluation.book_losses import BookLosses, losses_by_position, write_losses
+from mamba_narrative.evaluation.continuations import Continuations, write_generation, write_samples
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
-from mamba_narrative.evaluation.likelihood_report import BookLosses, write_likelihood
 from mamba_narrative.evaluation.passages import Passage, choose_passages
 from mamba_narrative.evaluation.position import range_count, sum_by_range
 from mamba_narrative.evaluation.sampling import random_numbers, sample_tokens
@@ -26,7 +26,7 @@ _CHUNK_TOKENS = 1 << 24
 
 
 def evaluate_unigram(tokens: Path, settings: EvaluationSettings, output: Path) -> None:
-    """Write the same files for token frequencies as the other evaluations write for a run.
+    """Write the same sums for token frequencies as the other evaluations write for a run.
 
     Raises UserError where a token file is missing or broken, or no test book is long enough.
     """
@@ -34,7 +34,8 @@ def evaluate_unigram(tokens: Path, settings: EvaluationSettings, output: Path) -
     train, _ = open_tokens(tokens, "train")
     losses_of = token_losses(train.ids, tokenizer.vocab_size)
     books = held_out_books(test, tokenizer, settings.likelihood.max_tokens_per_book)
-    write_likelihood(NAME, unigram_losses(losses_of, books), settings.likelihood, output)
+    losses = unigram_losses(losses_of, books)
+    write_losses(NAME, losses, output, more=losses_by_position(losses))
     generation = settings.generation
     passages = choose_passages(
         test, generation.prompts, generation.prompt_tokens, generation.continuation_tokens, generation.passage_seed
@@ -46,7 +47,7 @@ def evaluate_unigram(tokens: Path, settings: EvaluationSettings, output: Path) -
     ]  # fmt: skip
     continuations = Continuations(passages, np.stack(ids, axis=1))
     write_samples(continuations, tokenizer, output)
-    write_generation(NAME, continuations, train.ids, tokenizer, generation, output)
+    write_generation(NAME, continuations, train.ids, tokenizer, output)
     structure, scorer = settings.structure, TokenScorer(losses_of)
     write_structure(NAME, scorer, read_trials(tokens, test, tokenizer, structure), structure, output)
     read = held_out_books(test, tokenizer, settings.words.max_tokens_per_book)

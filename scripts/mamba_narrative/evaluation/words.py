@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,6 @@ import numpy as np
 
 from mamba_narrative.config.evaluation import WordsSettings
 from mamba_narrative.evaluation.book_texts import book_texts
-from mamba_narrative.evaluation.cases import Case, mean_over_books, write_cases
-from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.last_words import LastWord, last_words
 from mamba_narrative.evaluation.names import (
@@ -25,17 +23,15 @@ from mamba_narrative.evaluation.names import (
 )
 from mamba_narrative.evaluation.passages import seed_of
 from mamba_narrative.evaluation.scoring import ModelScorer, Scorer, Trial
+from mamba_narrative.evaluation.sums import Case, sums_of, write_sums
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
-from mamba_narrative.io import write_text
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
-RECALL_COLUMNS = ("distance_from", "distance_to", "mentions", "books", "gain_nats", "low", "high")
 _DISTANCES = (1, 16, 64, 256, 1_024, 4_096, 16_384)
-_NONE = "the test books have no such word"
 
 
 def evaluate_words(run_directory: Path, tokens: Path, settings: WordsSettings, output: Path) -> None:
-    """Ask a trained run; write `words.json`, `words_books.csv` and `name_recall.csv`.
+    """Ask a trained run and write the sums.
 
     Raises UserError where a file is missing or does not fit the others, or the model's scores are not finite.
     """
@@ -114,7 +110,7 @@ def write_words(
     tokenizer: Tokenizer,
     output: Path,
 ) -> None:
-    """Ask ``scorer`` and write the three files of ``run``."""
+    """Ask ``scorer`` and write the sums of ``run``."""
     words = [
         word
         for text in book_texts(books, tokenizer)
@@ -125,25 +121,20 @@ def write_words(
     cases = word_cases(scorer, words)
     cases["name_recall_gain"] = [_recall(book, repeat) for book, repeat in again]
     cases["far_name_gain"] = far_name_cases(scorer, named, settings)
-    write_text(output / "name_recall.csv", csv_text(RECALL_COLUMNS, recall_rows(again, settings)))
-    columns = {"name_recall.csv": {"gain_nats": "name_recall_gain"}}
-    write_cases(run, "words", cases, settings, dict.fromkeys(cases, _NONE), columns, output)
+    cases |= recall_by_distance(again)
+    write_sums(output, "words", {name: sums_of(asked) for name, asked in cases.items()}, {"run": run})
 
 
-def recall_rows(again: Sequence[tuple[str, Repeat]], settings: WordsSettings) -> list[Mapping[str, object]]:
-    """The gain by distance: distance_from <= tokens since the last mention < distance_to, empty for no limit."""
-    rows: list[Mapping[str, object]] = []
-    for first, end in zip(_DISTANCES, (*_DISTANCES[1:], None), strict=True):
-        cases = [
+def recall_by_distance(again: Sequence[tuple[str, Repeat]]) -> dict[str, list[Case]]:
+    """The gain by the tokens since the last mention: ``name_recall_gain <from>-<to>``, the last one without an end."""
+    return {
+        f"name_recall_gain {first}-{end or ''}": [
             _recall(book, repeat)
             for book, repeat in again
             if first <= repeat.distance and (end is None or repeat.distance < end)
         ]
-        gain = mean_over_books(cases, settings.bootstrap_samples, settings.seed, _NONE)
-        low, high = gain.interval or (None, None)
-        values = (first, end, len(cases), gain.n, gain.value, low, high)
-        rows.append(dict(zip(RECALL_COLUMNS, values, strict=True)))
-    return rows
+        for first, end in zip(_DISTANCES, (*_DISTANCES[1:], None), strict=True)
+    }
 
 
 def _recall(book: str, repeat: Repeat) -> Case:

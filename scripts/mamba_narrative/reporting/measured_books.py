@@ -11,8 +11,8 @@ from typing import Any
 from mamba_narrative.config.base import numbers_of
 from mamba_narrative.config.evaluation import EvaluationSettings
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.evaluation.cases import BOOK_COLUMNS
 from mamba_narrative.evaluation.likelihood_report import BOOK_COLUMNS as LIKELIHOOD_COLUMNS
+from mamba_narrative.evaluation.summary import BOOK_COLUMNS
 from mamba_narrative.io import read_json
 from mamba_narrative.reporting.sources import BASELINES, PUBLISHED, optional_json, read_csv
 

@@ -12,7 +12,7 @@ from table_models import BigramModel, CountingModel
 
 from mamba_narrative.config.evaluation import ContextSettings
 from mamba_narrative.errors import UserError
-from mamba_narrative.evaluation.context import measure_books, reset_nats, rms_by_kind, target_starts
+from mamba_narrative.evaluation.context import context_sums, measure_books, reset_nats, rms_by_kind, target_starts
 from mamba_narrative.evaluation.context_report import ContextMeasures
 from mamba_narrative.evaluation.held_out import HeldOutBook
 from mamba_narrative.evaluation.likelihood import score_books
@@ -80,7 +80,7 @@ def test_gain_remembrance_and_resets_of_a_model_that_needs_five_tokens():
     settings = SETTINGS.model_copy(update={"context_tokens": (1, 4, 5, 16)})
     found = measure_book(model, book_of([0] * 60), END, settings)
     gain = math.log(0.75 / 0.5)
-    measures = ContextMeasures([found], 100, 1)
+    measures = ContextMeasures(context_sums({"b": found}), 100, 1)
     assert measures.gain(1).value == pytest.approx(gain)
     # Of each two targets in a row, the second has a fifth token of context.
     assert measures.gain(4).value == pytest.approx(gain / 2)
@@ -107,7 +107,7 @@ def test_a_shuffled_book_costs_what_its_pairs_cost():
 def test_a_book_too_short_for_the_targets_has_none_and_the_report_says_why():
     found = measure_book(BigramModel(TABLE), random_book(17), END, SETTINGS)
     assert (found.targets, found.context_nats) == (0, {})
-    gain = ContextMeasures([found], 100, 1).gain(1)
+    gain = ContextMeasures(context_sums({"b": found}), 100, 1).gain(1)
     assert (gain.value, gain.n) == (None, 0)
     assert "context_tokens" in str(gain.reason)
 

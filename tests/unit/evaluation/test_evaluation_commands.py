@@ -19,6 +19,7 @@ import evaluate_structure
 import evaluate_unigram
 import evaluate_words
 import initialise_run
+import summarise_evaluation
 from mamba_narrative.config.architectures.mamba import MambaRun
 from mamba_narrative.config.runs import RunSettings
 from mamba_narrative.errors import FileFormatError, UserError
@@ -58,6 +59,17 @@ def results(tmp_path_factory, token_directory, run_directory):
     run(evaluate_ngram, *tokens, *likelihood, "--output-directory", folder / "ngram")
     run(evaluate_compressor, *tokens, *likelihood, "--output-directory", folder)
     run(evaluate_human, *tokens, "--settings", GENERATION, "--output-directory", folder / "human")
+    asked = {
+        "likelihood": LIKELIHOOD,
+        "context": CONTEXT,
+        "generation": GENERATION,
+        "structure": STRUCTURE,
+        "words": WORDS,
+    }
+    for path in folder.glob("*/*_sums.csv"):
+        group = path.name.removesuffix("_sums.csv")
+        of_group = ("--group", group, "--directory", path.parent, "--settings", f'{{"{group}": {asked[group]}}}')
+        run(summarise_evaluation, *of_group)
     return folder
 
 
@@ -67,7 +79,12 @@ def rows(path):
 
 
 def names(folder):
-    return {path.name for path in folder.iterdir() if path.is_file()}
+    """Of the files that are made from the sums; of each group there are two of these, too."""
+    found = {path.name for path in folder.iterdir() if path.is_file()}
+    scored = {name for name in found if name.endswith(("_sums.csv", "_facts.json"))}
+    groups = {name.removesuffix("_books.csv") for name in found if name.endswith("_books.csv")}
+    assert scored == {f"{group}_{kind}" for group in groups for kind in ("sums.csv", "facts.json")}
+    return found - scored
 
 
 def test_every_measurement_is_recorded_and_refused_with_a_flipped_bit(results):
@@ -126,10 +143,8 @@ def test_all_files_of_the_contract_are_written(results):
     assert names(results / "small") == files | of_context
     assert names(results / "unigram") == files
     assert names(results / "human") == {"generation.json", "generation_books.csv"}
-    two = {"likelihood.json", "likelihood_books.csv"}
-    assert names(results / "ngram") == {*two, "position.csv"}
-    for name in ("xz", "xz-after-training"):
-        assert names(results / name) == two
+    for name in ("ngram", "xz", "xz-after-training"):
+        assert names(results / name) == {"likelihood.json", "likelihood_books.csv", "position.csv"}
 
 
 def test_counting_runs_of_tokens_beats_counting_tokens_where_both_were_trained_on_such_text(results):
@@ -153,7 +168,7 @@ def test_the_untrained_run_starts_as_its_model_does(tmp_path, token_directory, t
 def test_every_number_has_a_known_definition_and_is_finite_or_explained(results):
     for path in results.glob("*/*.json"):
         record = read_json(path)
-        for name, metric in record["metrics"].items() if isinstance(record, dict) else ():
+        for name, metric in record["metrics"].items() if isinstance(record, dict) and "columns" in record else ():
             assert metric["definition"] in DEFINITIONS, name
             assert metric["unit"] == DEFINITIONS[metric["definition"]].unit
             if metric["value"] is None or metric["interval_95"] is None:
@@ -197,7 +212,7 @@ def test_samples_continue_the_same_passages(results):
 def test_the_same_command_writes_the_same_bytes(results, token_directory, run_directory, tmp_path):
     arguments = ("--run-directory", run_directory, "--tokens", token_directory, "--output-directory", tmp_path)
     run(evaluate_generation, *arguments, "--settings", GENERATION)
-    for name in ("generation.json", "samples.json"):
+    for name in ("generation_sums.csv", "generation_facts.json", "samples.json"):
         assert (tmp_path / name).read_bytes() == (results / "small" / name).read_bytes()
 
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from mamba_narrative.config.evaluation import GenerationSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation import copying
+from mamba_narrative.evaluation.continuations import Continuations, write_generation
 from mamba_narrative.evaluation.copying import copied_runs
-from mamba_narrative.evaluation.generation_report import Continuations, write_generation
 from mamba_narrative.evaluation.passages import Passage, choose_passages
 from mamba_narrative.evaluation.sampling import continue_passages, random_numbers, sample_tokens
+from mamba_narrative.evaluation.summary import summarise
 from mamba_narrative.io import read_json
 from mamba_narrative.progress import Progress
 from mamba_narrative.tokens.reader import TokenFile
@@ -173,7 +174,8 @@ def test_metrics_have_intervals_over_books_and_a_reason_where_they_are_missing(t
     passages = [Passage(str(n), 0, ids, ids) for n in (1, 1, 2)]
     continuations = Continuations(passages, np.stack([ids[None]] * 3))
     settings = GenerationSettings(bootstrap_samples=100)
-    write_generation("small", continuations, ids, tokenizer, settings, tmp_path)
+    write_generation("small", continuations, ids, tokenizer, tmp_path)
+    summarise(tmp_path, "generation", settings)
     metrics = read_json(tmp_path / "generation.json")["metrics"]
     assert metrics["seq_rep_4"]["n"] == 2
     assert metrics["copied_8_fraction"]["value"] == 1.0

@@ -7,10 +7,12 @@ import pytest
 import torch
 from evaluation_inputs import small_model
 
+from mamba_narrative.config.evaluation import LikelihoodSettings
 from mamba_narrative.errors import UserError
+from mamba_narrative.evaluation.book_losses import METRICS, BookLosses, losses_by_size
 from mamba_narrative.evaluation.held_out import HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.likelihood import score_books
-from mamba_narrative.evaluation.likelihood_report import BookLosses, likelihood_metrics
+from mamba_narrative.evaluation.likelihood_report import estimate
 from mamba_narrative.evaluation.position import range_count, range_limits, sum_by_range
 from mamba_narrative.progress import Progress
 
@@ -69,7 +71,8 @@ def test_a_model_without_finite_probabilities_is_refused():
 
 def test_metrics_follow_their_formulas():
     books = some_books((8, 4))
-    metrics = likelihood_metrics(BookLosses(books, np.array([[10.0, 6.0], [4.0, 4.0]])), 200, 1)
+    sums = losses_by_size(BookLosses(books, np.array([[10.0, 6.0], [4.0, 4.0]])))
+    metrics = {name: estimate(sums, name, LikelihoodSettings(bootstrap_samples=200)) for name in METRICS}
     assert metrics["bits_per_byte"].value == pytest.approx(24 / math.log(2) / 48)
     assert metrics["token_perplexity"].value == pytest.approx(math.exp(24 / 12))
     assert metrics["word_perplexity"].value == pytest.approx(math.exp(24 / 6))

@@ -12,15 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import evaluate_published
-from mamba_narrative.config.evaluation import EvaluationSettings
+from mamba_narrative.config.evaluation import EvaluationSettings, LikelihoodSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.held_out import held_out_books, open_tokens
 from mamba_narrative.evaluation.published import token_windows
+from mamba_narrative.evaluation.summary import summarise
 from mamba_narrative.io import read_json, write_json
 from mamba_narrative.model.storage import load_model
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
 SETTINGS = '{"max_tokens_per_book": 150, "context_tokens": 64, "bootstrap_samples": 100, "device": "cpu"}'
+
+SETTINGS_OF_SUMMARY = LikelihoodSettings(bootstrap_samples=100)
+
+
+def summarised(folder):
+    summarise(folder, "likelihood", SETTINGS_OF_SUMMARY)
+    return read_json(folder / "likelihood.json")
 
 
 def other_tokenizer(folder: Path) -> None:
@@ -77,7 +85,7 @@ def test_the_books_are_those_of_the_runs_byte_for_byte(gpt2: Path, token_directo
     assert [(row["book_id"], int(row["bytes"]), int(row["tokens"])) for row in rows] == [
         (book.book_id, book.bytes, book.bytes) for book in books
     ]
-    report = read_json(tmp_path / "likelihood.json")
+    report = summarised(tmp_path)
     assert report["run"] == "published/known"
     assert report["model"]["may have read these books"] == "yes"
     assert "windows of 32 tokens" in report["model"]["reads"]
@@ -123,7 +131,7 @@ def test_a_published_mamba_reads_whole_books_with_carried_state(
     with (tmp_path / "likelihood_books.csv").open() as stream:
         row = next(csv.DictReader(stream))
     assert float(row["nll_nats"]) == pytest.approx(-float(losses.sum()), rel=1e-4)
-    assert "carried state" in read_json(tmp_path / "likelihood.json")["model"]["reads"]
+    assert "carried state" in summarised(tmp_path)["model"]["reads"]
 
 
 @given(tokens=st.integers(0, 200), window=st.integers(2, 40))
@@ -201,7 +209,7 @@ def test_a_model_in_several_files_is_measured_like_one(
     AutoModelForCausalLM.from_pretrained(folder).save_pretrained(tmp_path / "model", max_shard_size="10KB")
     for name in (folder, tmp_path / "model"):
         run(name, token_directory, tmp_path / name.name)
-    one, several = (read_json(tmp_path / name / "likelihood.json")["metrics"] for name in (kind, "model"))
+    one, several = (summarised(tmp_path / name)["metrics"] for name in (kind, "model"))
     assert one == several
 
 

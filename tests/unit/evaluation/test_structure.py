@@ -12,11 +12,12 @@ from table_models import BigramModel
 
 from mamba_narrative.config.evaluation import StructureSettings
 from mamba_narrative.evaluation.book_texts import BookText, paragraph_windows, sentence_windows
-from mamba_narrative.evaluation.cases import Case, mean_over_books
 from mamba_narrative.evaluation.next_chapter import chapter_trials, choose_openings
 from mamba_narrative.evaluation.order import exchange_win, exchanges, pairwise_wins, shuffles
 from mamba_narrative.evaluation.scoring import ModelScorer, TokenScorer, Trial
 from mamba_narrative.evaluation.structure import build_trials, chapter_cases, structure_cases
+from mamba_narrative.evaluation.summary import mean_over_books
+from mamba_narrative.evaluation.sums import Case, sums_of
 from mamba_narrative.evaluation.text_statistics import split_sentences
 from mamba_narrative.io import write_table
 from mamba_narrative.model.registry import build_model
@@ -195,7 +196,7 @@ def test_the_next_chapter_is_asked_without_headings_and_without_the_answers_in_t
 def test_books_with_too_few_chapters_give_no_case_and_a_reason(tokenizer):
     book, headings = a_book(chapters=7)
     assert chapter_trials(book, headings, 12, 100, 3, tokenizer) == []
-    estimate = mean_over_books([], 100, 1, "no test book has six chapters")
+    estimate = mean_over_books(sums_of([]), 100, 1, "no test book has six chapters")
     assert (estimate.value, estimate.n, estimate.reason) == (None, 0, "no test book has six chapters")
 
 
@@ -208,8 +209,8 @@ def test_headings_of_a_book_used_in_part_are_found_again(tokenizer):
 
 def test_means_weigh_the_cases_of_all_books():
     cases = [Case("a", 1, 1), Case("a", 0, 1), Case("b", 1, 2)]
-    assert mean_over_books(cases, 100, 1, "").value == pytest.approx(2 / 4)
-    assert mean_over_books(cases, 100, 1, "").n == 2
+    assert mean_over_books(sums_of(cases), 100, 1, "").value == pytest.approx(2 / 4)
+    assert mean_over_books(sums_of(cases), 100, 1, "").n == 2
 
 
 def test_sentences_are_the_pieces_between_their_ends():

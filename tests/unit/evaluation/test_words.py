@@ -26,14 +26,16 @@ from mamba_narrative.evaluation.names import (
     token_mentions,
 )
 from mamba_narrative.evaluation.scoring import ModelScorer, TokenScorer, Trial
+from mamba_narrative.evaluation.sums import sums_of
 from mamba_narrative.evaluation.words import (
     NamedBook,
     book_repeats,
     far_name_cases,
     named_books,
-    recall_rows,
+    recall_by_distance,
     word_cases,
 )
+from mamba_narrative.evaluation.words_report import summary
 
 STORY = (
     "The miller had a lamp of brass which he loved very much. Nobody else in the village owned a thing like it. "
@@ -191,14 +193,20 @@ def test_a_name_from_far_back_gains_what_the_book_adds_to_the_window():
 
 def test_rows_of_distances_hold_every_repeat_once():
     again = [("a", Repeat(distance, float(distance), 1.0)) for distance in (1, 15, 16, 300, 100_000)]
-    rows = recall_rows(again, WordsSettings(bootstrap_samples=100))
+    rows = recall_table(again)
     assert sum(row["mentions"] for row in rows) == len(again)
     assert [row["mentions"] for row in rows] == [2, 1, 0, 1, 0, 0, 1]
+    assert (rows[0]["distance_from"], rows[0]["distance_to"], rows[-1]["distance_to"]) == (1, 16, None)
     assert rows[0]["gain_nats"] == 8
     assert rows[2]["gain_nats"] is None
     # A name that is met often counts as much as one that is met once.
     often = [("a", Repeat(1, 3.0, 1 / 3))] * 3 + [("a", Repeat(1, 1.0, 1.0))]
-    assert recall_rows(often, WordsSettings(bootstrap_samples=100))[0]["gain_nats"] == pytest.approx(2)
+    assert recall_table(often)[0]["gain_nats"] == pytest.approx(2)
+
+
+def recall_table(again):
+    sums = {question: sums_of(cases) for question, cases in recall_by_distance(again).items()}
+    return summary(sums, {}, WordsSettings(bootstrap_samples=100)).tables["name_recall.csv"].rows
 
 
 def test_names_of_a_continuation_are_told_by_where_they_were_before():
