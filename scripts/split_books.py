@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.splits import SplitsSettings
-from mamba_narrative.corpus.splits import Split, write_splits
+from mamba_narrative.corpus.overlap.splits import Split, write_splits
 from mamba_narrative.io import recorded_outputs, write_hashes
 
 EXAMPLE = (

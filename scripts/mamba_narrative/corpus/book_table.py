@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mamba_narrative.corpus.inventory import natural_key
-from mamba_narrative.corpus.selection_table import USED_DECISIONS, read_selections
-from mamba_narrative.corpus.splits import SPLITS, read_clusters, read_manifest
+from mamba_narrative.corpus.formats.selection_table import USED_DECISIONS, read_selections
+from mamba_narrative.corpus.overlap.splits import SPLITS, read_clusters, read_manifest
+from mamba_narrative.corpus.raw.inventory import natural_key
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.io import read_table, write_table
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mamba_narrative.corpus.selection_table import read_kept_text, read_selections
-from mamba_narrative.corpus.splits import SPLITS, read_manifest
+from mamba_narrative.corpus.formats.selection_table import read_kept_text, read_selections
+from mamba_narrative.corpus.overlap.splits import SPLITS, read_manifest
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.io import atomic_directory, read_table, write_text
 from mamba_narrative.progress import track

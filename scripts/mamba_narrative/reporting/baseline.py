@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mamba_narrative.corpus.inventory import natural_key
+from mamba_narrative.corpus.raw.inventory import natural_key
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import (
     atomic_directory,

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from mamba_narrative.corpus.selection_table import USED_DECISIONS, kept_text, parse_ranges
-from mamba_narrative.corpus.stripped_texts import read_stripped_text
+from mamba_narrative.corpus.formats.selection_table import USED_DECISIONS, kept_text, parse_ranges
+from mamba_narrative.corpus.formats.stripped_texts import read_stripped_text
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.io import (
     atomic_path,

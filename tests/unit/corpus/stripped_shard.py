@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mamba_narrative.corpus.stripping import MANIFEST_COLUMNS
+from mamba_narrative.corpus.strip.stripping import MANIFEST_COLUMNS
 from mamba_narrative.io import sha256_text, write_table, write_text
 
 

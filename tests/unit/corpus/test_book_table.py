@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mamba_narrative.corpus.book_table import BOOK_TABLE_COLUMNS, join_books, join_rows
-from mamba_narrative.corpus.inventory import natural_key
+from mamba_narrative.corpus.raw.inventory import natural_key
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import read_table, write_table
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from stripped_shard import write_stripped
 
 from mamba_narrative.corpus.book_table import BOOK_TABLE_COLUMNS
 from mamba_narrative.corpus.dataset_export import export_dataset
-from mamba_narrative.corpus.splits import MANIFEST_COLUMNS
+from mamba_narrative.corpus.overlap.splits import MANIFEST_COLUMNS
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.io import write_table
+from unit.corpus.stripped_shard import write_stripped
 
 BOOKS = {
     "1": ("train", "The sea.\n\nNaïve “waves”."),
