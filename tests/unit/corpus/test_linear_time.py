@@ -165,10 +165,10 @@ RULES = {
     "sentence end": (text_statistics._SENTENCE_END, lambda pattern, text: list(pattern.finditer(text)),
         re.compile(SENTENCE_END), [".", "!", "…", '"', "'", " ", "\n", "A", "a", "_", "1", "-"]),
     "credit": (notes._CREDIT, AT_START,
-        re.compile(notes._CREDIT.pattern.replace("]*+(?:", "]*(?:", 1), FLAGS | re.VERBOSE),
+        re.compile(notes._CREDIT.pattern.replace("]*+(?:", "]*(?:", 1), FLAGS),
         ["*", "(", " ", "_", "[", "produced", " by ", "gutcheck", "this file was ", "x"]),
     "note": (notes._NOTE_HEADING, AT_START,
-        re.compile(notes._NOTE_HEADING.pattern.replace("]*+(?:", "]*(?:", 1), FLAGS | re.VERBOSE),
+        re.compile(notes._NOTE_HEADING.pattern.replace("]*+(?:", "]*(?:", 1), FLAGS),
         ["_", "*", " ", "[", "transcriber", "'s", " note", "notes of ", "the ", "x"]),
 }  # fmt: skip
 

@@ -8,16 +8,14 @@ from collections.abc import Iterable, Mapping
 
 from mamba_narrative.corpus.normal_forms import normalise
 from mamba_narrative.corpus.overlap.duplicates import connected_components
+from mamba_narrative.word_lists import any_of
 
 _ROLE = re.compile(r"[^\[]*+\[[^\]]*+\]")
 # A bracket that nothing closes is taken to the end and put back, so that no other one is tried after it.
 _EXPLANATION = re.compile(r"\([^)]*+(?:\)|\Z)")
 _SEPARATOR = re.compile(r";|\band\b|&")
 _WORD = re.compile(r"[^\W\d_]+")
-_NO_NAMES = re.compile(
-    r"\b(?:sir|mrs?|miss|dr|jr|sr|lord|lady|count|countess|graf|baron|baroness|madame|mme|saint|st|rev|captain|capt|"
-    r"colonel|professor|pseud|by|bce|ca|active)\b"
-)
+_NO_NAMES = re.compile(rf"\b{any_of(__file__, 'titles_of_persons')}\b")
 _NOBODY = frozenset(["", "various", "anonymous", "unknown", "various authors", "author unknown", "none"])
 
 

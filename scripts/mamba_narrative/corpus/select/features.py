@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mamba_narrative.config.selection import SelectionSettings
+from mamba_narrative.word_lists import words_beside
 
 Form = Literal["prose", "verse", "play", "list"]
 Cue = Literal["past", "present", "person"]
@@ -29,25 +30,15 @@ _ENDS_SENTENCE = re.compile(r"[.!?…:;,—-][\"'”’»)\]_*]*$")
 _PAGE_REFERENCE = re.compile(r"(?:,|\.\.(?!\.)|…)\s*+\d{1,4}(?:\s*+[;–-]\s*+\d{1,4})*+\.?$")
 
 
-def _words(*lines: str) -> frozenset[str]:
-    return frozenset(word for line in lines for word in line.split())
-
-
-# Words with a full stop that begin paragraphs of stories, too.
-_NO_SPEAKERS = _words(
-    "Mr Mrs Messrs Dr St M Mme Mlle Capt Col Gen Lieut Rev Sir Prof Chapter No Yes Oh Ah Well Very P.S PS I"
-)
-_PAST = _words(
-    "was were had did said went came looked asked saw took turned stood thought knew felt heard told seemed began made",
-    "gave found left replied cried answered sat ran got put fell held kept spoke brought rose walked called lay led",
-    "met sent drew wore threw passed caught broke entered returned laughed smiled opened stopped",
-)
-_PRESENT = _words("is are has have am be do does may must shall should can will")
-_PERSONS = _words("he she him her his hers himself herself i me my mine myself you your thou thee")
+_NO_SPEAKERS = frozenset(words_beside(__file__, "not_speakers"))
+_CUES: dict[Cue, frozenset[str]] = {
+    "past": frozenset(words_beside(__file__, "past_verbs")),
+    "present": frozenset(words_beside(__file__, "present_verbs")),
+    "person": frozenset(words_beside(__file__, "persons")),
+}
 # Rounded weights of a logistic regression on passages of 336 catalogued books (306 fiction, both kinds with equal
 # weight); pronouns of the second person were added by hand, for stories in letters.
 _PAST_WEIGHT, _PRESENT_WEIGHT, _PERSONS_WEIGHT, _BIAS = 40.0, -35.0, 20.0, -1.8
-_CUES: dict[Cue, frozenset[str]] = {"past": _PAST, "present": _PRESENT, "person": _PERSONS}
 _CUE_OF = {word.encode(): cue for cue, words in _CUES.items() for word in words}
 # Latin-1 letters in lower case, everything else a space: counting bytes is several times faster than a pattern.
 _LETTERS_ONLY = bytes(

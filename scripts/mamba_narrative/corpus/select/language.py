@@ -6,18 +6,11 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from mamba_narrative.word_lists import words_beside
+
 SAMPLES = 9
 SAMPLE_CHARACTERS = 600
-_CODES = {
-    "english": "en", "french": "fr", "german": "de", "finnish": "fi", "dutch": "nl", "italian": "it",
-    "spanish": "es", "portuguese": "pt", "latin": "la", "greek": "el", "swedish": "sv", "danish": "da",
-    "norwegian": "no", "hungarian": "hu", "chinese": "zh", "japanese": "ja", "russian": "ru", "polish": "pl",
-    "czech": "cs", "esperanto": "eo", "welsh": "cy", "irish": "ga", "gaelic": "gd", "catalan": "ca",
-    "romanian": "ro", "icelandic": "is", "tagalog": "tl", "hebrew": "he", "yiddish": "yi", "bulgarian": "bg",
-    "serbian": "sr", "afrikaans": "af", "frisian": "fy", "galician": "gl", "estonian": "et", "lithuanian": "lt",
-    "slovenian": "sl", "slovak": "sk", "ukrainian": "uk", "turkish": "tr", "arabic": "ar", "persian": "fa",
-    "sanskrit": "sa", "korean": "ko", "breton": "br", "scots": "sco", "maori": "mi",
-}  # fmt: skip
+_CODES: dict[str, str] = dict(line.split() for line in words_beside(__file__, "languages"))
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,13 @@ from itertools import pairwise
 from mamba_narrative.config.selection import SelectionSettings
 from mamba_narrative.corpus.raw.catalogue import FORM_GENRES, CatalogueEntry, genre_of
 from mamba_narrative.corpus.select.features import measure_text, narrates
+from mamba_narrative.word_lists import any_of
 
 Range = tuple[int, int]
 """Beginning and end of a stretch of text, in characters."""
 
 _STORIES_TITLE = re.compile(r"\b(?:stories|tales|magazine|weekly|fairy book)\b", re.IGNORECASE)
-_COLLECTION_TITLE = re.compile(
-    r"\b(?:sketches|works|writings|papers|essays|poems|verses|plays|monthly|library|reader|masterpieces|anthology|"
-    r"miscellan\w*|collected|collection|selected|selections|scrap-?book|annual|omnibus|juvenilia|and others?)\b",
-    re.IGNORECASE,
-)
+_COLLECTION_TITLE = re.compile(rf"\b{any_of(__file__, 'collection_titles')}\b", re.IGNORECASE)
 _COLLECTION_SUBJECT = re.compile(r"\b(?:short stories|collections|periodicals)\b", re.IGNORECASE)
 _NUMBERED = re.compile(
     r"(?:the\s+)?(?:\w+\s+)?(?:chapter|chap\.?|book|part|volume|letter|section|act|canto|scene)\b|[ivxlc]+\b(?!['’])|\d",

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mamba_narrative.corpus.strip.spans import Span
+from mamba_narrative.word_lists import any_of
 
 _PROJECT = r"pro[jgy]\w{2,4}t?o?[\s-]+gutenb[eu]rg"
 _BEGIN_WORDS = r"start|begin|beginning|d[ée]but|anfang|comienzo|inicio|in[ií]cio|inizio|alku|b[öo]rjan"
@@ -32,27 +33,20 @@ _CLOSED = re.compile(r"\*\s*$")
 _MAX_MARKER_LINES = 5
 _SUSPICIOUS = re.compile(r"\*[^\n]*|utenb|UTENB|Utenb")
 
-# Words that stand in every few lines of the licence and the old headers, and nowhere so densely in a book.
+_FIELD = any_of(__file__, "header_fields")
 _BOILERPLATE_WORDS = re.compile(
-    r"gutenberg|e-?texts?\b|e-?books?\b|small print|public domain|electronic|donat|copyright|trademark|licen[sc]e|"
-    r"refund|warrant|liab|disclaim|volunteer|royalt|distribut|foundation|www\.|https?:|ftp|@|\.txt|\.zip|\.html?\b|"
-    r"tax[- ]|proofread|computer|internet|e-?mail|scann|"
-    r"^(?:title|author|editor|translator|illustrator|release date|posting date|language|credits|produced by|"
-    r"character set encoding|original publication|last updated)\b",
-    re.IGNORECASE | re.MULTILINE,
+    rf"{any_of(__file__, 'boilerplate_words')}|^(?:{_FIELD}|produced by)\b", re.IGNORECASE | re.MULTILINE
 )
 # What only Project Gutenberg itself writes; used where there is no marker.
 _SURE_WORDS = re.compile(
     r"project gutenberg|\be-?text|\bebook|small print|pgdp|gutenberg\.(?:org|net)|www\.|https?:|ftp\.|@\w+\.|"
-    r"^(?:title|author|editor|translator|illustrator|release date|posting date|language|credits|produced by|"
-    r"character set encoding|original publication|last updated)\s*:",
+    rf"^(?:{_FIELD}|produced by)\s*:",
     re.IGNORECASE | re.MULTILINE,
 )
 # Fields of the header that some files carry below their start marker; two in a row, so that a book which begins with
 # "Title: ..." alone keeps it.
 _FIELDS_AFTER_MARKER = re.compile(
-    r"\s*(?:^[ \t]*(?:title|author|editor|translator|illustrator|release date|posting date|last updated|language|"
-    r"credits|character set encoding|original publication)[ \t]*:[^\n]*\n(?:[^\S\n]+\S[^\n]*\n)*\s*){2,}",
+    rf"\s*(?:^[ \t]*{_FIELD}[ \t]*:[^\n]*\n(?:[^\S\n]+\S[^\n]*\n)*\s*){{2,}}",
     re.IGNORECASE | re.MULTILINE,
 )
 _MAX_FOREIGN = 4_000

@@ -8,17 +8,15 @@ from __future__ import annotations
 import re
 
 from mamba_narrative.corpus.strip.paragraphs import Block
+from mamba_narrative.word_lists import any_of
 
 _MONTH = r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\.?"
 _COUNT = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|\d{1,3}|[ivxl]{1,6})"
 _ORDINAL = r"(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|\w+teenth|\w+tieth|\d+(?:st|nd|rd|th))"
-_CITY = (
-    r"(?:new york|london|boston|philadelphia|chicago|toronto|edinburgh|dublin|glasgow|oxford|cambridge|"
-    r"melbourne|sydney|"
-    r"paris|leipzig|berlin|indianapolis|cincinnati|akron|garden city|st\.? louis|san francisco|atlanta|dallas|bombay|"
-    r"calcutta|new haven|cleveland|bristol|manchester|liverpool|new jersey|n\.? ?y\.?|u\.? ?s\.? ?a\.?|ohio|mass\.?|"
-    r"england|canada|scotland|pa\.?|ill\.?)"
-)
+_TOWN = any_of(__file__, "towns")
+_STREET = any_of(__file__, "streets")
+_PUBLISHER = any_of(__file__, "publishers")
+_NEWSPAPER = any_of(__file__, "newspapers")
 # A whole line of a title page, in lower case and without the typist's signs around it.
 _LINES = (
     r"by(?: the)?|and|or|of|to which (?:is|are) added.{0,40}|complete|cover|frontispiece|etc\.?",
@@ -55,20 +53,16 @@ _LINES = (
     r"(?:typography|presswork|composition|electrotyped|stereotyped|plates|plated|bound) .{0,80}",
     # Houses and places
     r"(?:.{1,50}(?:, ?| ))?(?:publishers?|booksellers?|editors?|printers?)[.,:]*(?: (?:to|and|by|of|in) .{0,50})?",
-    r"(?:messrs\.? )?.{1,50} (?:&|and) (?:co(?:mpany|y)?|sons?|bros\.?|brothers|windus|hall|stoughton|collins|"
-    r"burton)\b"
-    r"[.,]? ?(?:ltd\.?|limited|inc\.?|publishers?)?.{0,40}",
-    rf".{{1,50}} (?:company|limited|ltd|inc|co)\.?(?:,? (?:{_CITY}|limited|ltd|inc|publishers?)\.?)*",
+    rf"(?:messrs\.? )?.{{1,50}} (?:&|and) {_PUBLISHER}\b[.,]? ?(?:ltd\.?|limited|inc\.?|publishers?)?.{{0,40}}",
+    rf".{{1,50}} (?:company|limited|ltd|inc|co)\.?(?:,? (?:{_TOWN}|limited|ltd|inc|publishers?)\.?)*",
     r"(?:at )?.{1,30} press\b(?:[,.] ?.{0,40})?",
-    r"\d{1,4},?(?: (?:and|&|to) \d{1,4},?)? .{2,30}\b(?:street|st|square|row|avenue|ave|place|lane|road|court|"
-    r"yard|bailey|"
-    r"acre|buildings|terrace)\b.{0,30}",
+    rf"\d{{1,4}},?(?: (?:and|&|to) \d{{1,4}},?)? .{{2,30}}\b{_STREET}\b.{{0,30}}",
     r".{1,30} (?:street|square|row|avenue|lane)[,.]?(?: ?[nsew]\.? ?[ce]?\.? ?\d?)?",
-    rf"{_CITY}(?:[ ,.:;&·—-]*(?:and )?{_CITY})*(?:[,:·—-]+ ?(?:\w+\.? ?){{1,2}})?(?:[ ,.:·—-]+(?:[mdclxvi]+|\d{{4}}))?",
+    rf"{_TOWN}(?:[ ,.:;&·—-]*(?:and )?{_TOWN})*(?:[,:·—-]+ ?(?:\w+\.? ?){{1,2}})?(?:[ ,.:·—-]+(?:[mdclxvi]+|\d{{4}}))?",
     rf"(?:{_MONTH},? )?(?:\d{{1,2}},? )?(?:1[5-9]\d\d|20\d\d)|m\.? ?[dcm][dclxvim. ]{{2,14}}",
     r"price .{1,40}|(?:crown|demy|post|large) (?:8vo|quarto).{0,60}|no\. \d+",
 )
-_WEAK = re.compile(rf"{_CITY}|\d{{4}}|m[dclxvi. ]+|and|or|of|the|complete|no\. \d+")
+_WEAK = re.compile(rf"{_TOWN}|\d{{4}}|m[dclxvi. ]+|and|or|of|the|complete|no\. \d+")
 _LINE = re.compile(rf"(?:the )?(?:{'|'.join(_LINES)})")
 _AUTHOR_OF = re.compile(r"(?:by the )?authors? of\b")
 _STRONG = re.compile(
@@ -97,12 +91,8 @@ _SIGNS_OF_SALE = {
         re.IGNORECASE,
     ),
     "review": re.compile(
-        r"(?:--|—|[.”\"] )_?(?:the )?(?:[A-Z][\w.]+ ){0,3}(?:Times|Herald|Post|Journal|Tribune|Transcript|News|"
-        r"Gazette|"
-        r"Chronicle|Advertiser|Review|Telegraph|Spectator|Athen\S+|Academy|Inter-Ocean|Press|Star|Sun|World|"
-        r"Mail|Globe|Critic|"
-        r"Observer|Standard|Express|Examiner|Record|Ledger|Courier|Outlook|Bookman|Nation|Republican|Union|"
-        r"Budget|Guardian)\b"
+        r"(?:--|—|[.”\"] )_?(?:the )?(?:[A-Z][\w.]+ ){0,3}"
+        rf"{_NEWSPAPER}\b"
         r"[,.]?(?: [A-Z.]{1,6})?_?\W*$",
         re.MULTILINE,
     ),

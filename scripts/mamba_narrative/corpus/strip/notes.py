@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mamba_narrative.corpus.strip.paragraphs import Block
 from mamba_narrative.corpus.strip.spans import Span
+from mamba_narrative.word_lists import any_of
 
 _FRONT_BLOCKS, _BACK_BLOCKS = 40, 25
 _FRONT_EDGE, _BACK_EDGE = 20, 12
@@ -14,59 +15,14 @@ _FRONT_EDGE, _BACK_EDGE = 20, 12
 _MAX_CREDIT_LINES, _MAX_NOTE_LINES, _MAX_NOTE_BLOCKS = 15, 40, 2_000
 _MAX_BACK_MATTER = 20_000
 _MAX_GAP_BETWEEN_NOTES = 3
-_CREDIT = re.compile(
-    r"""[\s*_\[(]*+(?:
-    (?:re-?)?(?:produced|transcribed|prepared|scanned|digiti[sz]ed|typed|proofed|proofread|created|converted)
-        (?:,?\ (?:and|&)\ \w+)*\ (?:by|from|for)\b
-    |(?:this\ |the\ )?(?:project\ gutenberg\ )?(?:e-?text|e-?book|electronic\ (?:text|edition))
-        (?:\ \w+){0,4}\ (?:produced|prepared|created|transcribed|scanned|typed|converted|proofed|proofread|made)\b
-    |(?:e-?text|e-?book)\ (?:producer|editor|transcriber)
-    |(?:html|text)\ (?:version|file|conversion)(?:\ \w+)?\ by\b
-    |special\ thanks\ (?:are\ due\ )?to\b
-    |(?:further\ |minor\ )?corrections\ (?:\w+\ )?by\b
-    |updated?\ (?:edition\ )?by\b
-    |this\ (?:file|book|text)\ (?:was|is|has\ been)?\ ?(?:first\ )?
-        (?:posted|produced|prepared|scanned|transcribed|typed)
-    |(?:and\ )?(?:the\ )?(?:online\ )?distributed\ proofread
-    |nous\ remercions\ la\ biblioth
-    |(?:re)?formatted\ by\b|this\ (?:book|text|edition)\ (?:has\ been|was)\ put\ on-?\ ?line\b
-    |.{0,200}\b(?:gutcheck|jeebies|spellcheck|pgdp|online\ distributed\ proofread)
-    )""",
-    re.IGNORECASE | re.VERBOSE,
-)
+_CREDIT = re.compile(rf"[\s*_\[(]*+{any_of(__file__, 'credits')}", re.IGNORECASE)
 _CREDIT_TAIL = re.compile(
     r"pgdp\.net|distributed proofread|internet archive|https?://|www\.|html version|proofread|from (?:scans|images)|"
     r"digital librar|@\w+\.|e-?text|e-?book",
     re.IGNORECASE,
 )
-_NOTE_HEADING = re.compile(
-    r"""[\W_]*+(?:
-    (?:(?:original\ )?preparer|redactor|poster|pg\ editor|e-text\ editor)(?:'s|’s)?\ notes?\b
-    |(?:main\ |general\ |some\ |original\ |additional\ )?
-        transcri(?:ber|ption|ptor|bing)(?:s|'s|’s|s'|s’|´s|`s)?\W*(?:end\ ?|foot\ ?)?
-        (?:notes?|comments?|remarks?|corrections?|errata|endnotes?)
-    |notes?\ (?:of|by|from|on)\ (?:the\ )?transcri
-    |not[ae]s?\ (?:du|de\ la|del?|dell[ao']|do|da)\ ?(?:transcript|transcri|trascri)
-    |(?:opmerkingen|aantekeningen)\ van\ de\ bewerker
-    |anmerkungen?\ (?:des|zur|der)\ (?:bearbeiter|transkription)
-    |(?:list\ of\ )?(?:typographical|typographic|printer'?s?|obvious)\ (?:errors?|corrections?)
-        \ (?:have\ been\ |were\ )?(?:corrected|by)
-    |corrections\ made\ (?:by|to|in)\ (?:the\ )?(?:e-?text|e-?book|transcri|original)
-    |e-?text\ (?:editor|transcriber|producer)'?s?\ notes?
-    )""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_NOTE_WORDS = re.compile(
-    r"""\b(?:typo\w*|misprint\w*|spelling\w*|spelt|punctuation|hyphen\w*|transcri\w*|corrected|changed|retained
-    |preserved|underscores?|italics?|asterisks?|small\ cap\w*|equal\ signs|superscript|scan\w*|diphthongs?
-    |represented\ by|this\ text|original\ text|e-?text|e-?book|html|printed|page\ \d+|p\.\ \d+
-    |for\ .{1,30}\ read|first\ page\ of|period|comma|quot(?:es|ation)\w*|apostrophes?|ligatures?|removed
-        |added\ to|replaced
-    |inserted|omitted|supplied|relocated|footnotes?|side-?notes?|errors?|ads|capitali[sz]\w+|the\ original
-        |accents?|fonts?
-    |missing|editions?|printer\w*)\b|=>|https?:""",
-    re.IGNORECASE | re.VERBOSE,
-)
+_NOTE_HEADING = re.compile(rf"[\W_]*+{any_of(__file__, 'note_headings')}", re.IGNORECASE)
+_NOTE_WORDS = re.compile(rf"\b{any_of(__file__, 'note_words')}\b|=>|https?:", re.IGNORECASE)
 # What a note without a heading says: how the text was made from a book, and what became of its spelling.
 _BARE_NOTE = re.compile(
     r"""\b(?:this|the)\ (?:e-?text|electronic\ \w+|text|edition|version|file|transcription|book)\ (?:\w+\ ){0,3}

@@ -18,6 +18,7 @@ from mamba_narrative.corpus.strip.contents import title_key
 from mamba_narrative.corpus.strip.paragraphs import Block
 from mamba_narrative.corpus.strip.spans import Span
 from mamba_narrative.corpus.strip.speech import reads_like_a_story
+from mamba_narrative.word_lists import words_beside
 
 _KIND = (
     r"(?:preface|introduct(?:ion|ory)(?: (?:note|essay|remarks|sketch))?|foreword|afterword|postface|"
@@ -45,15 +46,7 @@ _ABOUT_EDITIONS = re.compile(
     re.IGNORECASE,
 )
 # Surnames that are common words: such an author must be named in full.
-_COMMON = frozenset(
-    """
-    ball bell bird black brown bush cable church cook crane cross day england english field fish fox france french
-    german gold grant gray green grey hall hand hay hill holland home hope house hunt irish king knight lamb lane
-    law lever london long love marsh may mill moon moore noble north page paris park poet pope porter price reade
-    rice rich rose sharp short sterne stone strange summer swift train wall ward water way weir west white wild
-    winter wise wood world wren young
-    """.split()  # noqa: SIM905 (a list of a hundred quoted words is harder to read)
-)
+_COMMON = frozenset(words_beside(__file__, "common_surnames"))
 _OWN_BOOK = re.compile(
     r"\b(?:my|mine) (?:own )?(?:\w+ )?(?:book|novel|story|stories|tale|tales|romance|heroine|hero|readers?|"
     r"publishers?|fiction|characters)\b"
