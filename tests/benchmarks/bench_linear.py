@@ -479,6 +479,7 @@ def builders() -> dict[Any, Callable[[str], Any]]:
     """How an argument of each type is made from a text."""
     from mamba_narrative.config.selection import SelectionSettings
     from mamba_narrative.config.stripping import StrippingSettings
+    from mamba_narrative.corpus.formats.chapter_table import Heading
     from mamba_narrative.corpus.raw.catalogue import CatalogueEntry
     from mamba_narrative.corpus.raw.header import Header
     from mamba_narrative.corpus.strip.back_matter import BackSwitches
@@ -488,7 +489,6 @@ def builders() -> dict[Any, Callable[[str], Any]]:
     from mamba_narrative.corpus.strip.paragraphs import Block, split_blocks
     from mamba_narrative.corpus.strip.spans import Span
     from mamba_narrative.evaluation.book_texts import BookText
-    from mamba_narrative.tokens.chapter_headings import Heading
     from mamba_narrative.tokens.tokenizer import Tokenizer, load_tokenizer
 
     gpt2 = load_tokenizer("gpt2")

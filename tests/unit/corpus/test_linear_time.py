@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mamba_narrative.config.selection import SelectionSettings
 from mamba_narrative.config.stripping import StrippingSettings
+from mamba_narrative.corpus.formats.chapter_table import Heading
 from mamba_narrative.corpus.normal_forms import normalise
 from mamba_narrative.corpus.overlap import authors
 from mamba_narrative.corpus.overlap.shingles import word_hashes
@@ -33,7 +34,6 @@ from mamba_narrative.corpus.strip.stripping import strip_book
 from mamba_narrative.corpus.strip.typography import Signs, join_lines, mend_divided_words
 from mamba_narrative.evaluation import next_chapter as evaluated_chapters
 from mamba_narrative.evaluation import text_statistics
-from mamba_narrative.tokens.chapter_headings import Heading
 
 HEAD = (
     "The Project Gutenberg EBook of A Tale\n\nTitle: A Tale\n\n*** START OF THIS PROJECT GUTENBERG EBOOK A TALE ***\n\n"

@@ -1,16 +1,33 @@
-"""Reading the table of decisions, without the code that makes them: later stages depend on this module alone."""
+"""``corpus/selection/<shard>.tsv``: the decision on every raw book, its reasons, and what of a text is used."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mamba_narrative.corpus.formats.stripped_texts import read_stripped_text
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import read_table
+from mamba_narrative.io import read_table, write_table
 
-USED_DECISIONS: frozenset[str] = frozenset({"keep", "partial"})
-"""Decisions of books that are used; everything after the selection asks this."""
+SELECTION_COLUMNS = (
+    "book_id",
+    "decision",
+    "reasons",
+    "title",
+    "author",
+    "year",
+    "language",
+    "language_source",
+    "words",
+    "characters",
+    "ranges",
+    "detected_language",
+    "detected_language_fraction",
+    "catalogue_genre",
+)
+"""Besides them the measures of the text. Readers need those that ``_NEEDED`` names."""
+_NEEDED = ("book_id", "decision", "reasons", "words", "characters")
 
 
 def format_ranges(ranges: Iterable[tuple[int, int]]) -> str:
@@ -45,9 +62,14 @@ def read_kept_text(directory: Path, row: Mapping[str, str], manifest: Path | Non
     return kept_text(text, parse_ranges(row.get("ranges", "")))
 
 
+def write_selection(path: Path, measures: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a row a raw book; ``measures`` are further columns."""
+    write_table(path, (*SELECTION_COLUMNS, *measures), rows)
+
+
 def read_selection(path: Path) -> list[dict[str, str]]:
     """The rows of one shard's selection. Raises FileFormatError where a column is missing."""
-    return read_table(path, ("book_id", "decision", "reasons", "words", "characters"))
+    return read_table(path, _NEEDED)
 
 
 def read_selections(directory: Path, shard_names: Sequence[str]) -> dict[str, dict[str, str]]:

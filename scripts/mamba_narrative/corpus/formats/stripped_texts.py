@@ -1,12 +1,36 @@
-"""Reading stripped texts, each compared with its hash in the manifest of its shard."""
+"""Stripped texts, ``<shard>/<book_id>.txt``, and ``<shard>.manifest.tsv`` with hash and sizes of each.
+
+A text is compared with its hash when it is read.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from mamba_narrative.errors import FileFormatError
-from mamba_narrative.io import damaged, read_table, read_text, sha256_text
+from mamba_narrative.io import damaged, read_table, read_text, sha256_text, write_table
+
+_COLUMNS = ("book_id", "sha256", "characters", "bytes", "words")
+
+
+def describe(book_id: str, text: str) -> dict[str, Any]:
+    """The row of a text."""
+    encoded = len(text.encode("utf-8"))
+    sizes = {"characters": len(text), "bytes": encoded, "words": len(text.split())}
+    return {"book_id": book_id, "sha256": sha256_text(text), **sizes}
+
+
+def write_manifest(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write what ``describe`` says of the texts of a shard."""
+    write_table(path, _COLUMNS, rows)
+
+
+def read_manifest(path: Path) -> dict[str, dict[str, str]]:
+    """The rows of a shard by book id."""
+    return {row["book_id"]: row for row in read_table(path, _COLUMNS)}
 
 
 def read_stripped_text(folder: Path, book_id: str, manifest: Path | None = None) -> str:
@@ -27,7 +51,7 @@ def read_stripped_text(folder: Path, book_id: str, manifest: Path | None = None)
 
 @cache
 def _hashes_at(manifest: Path, modified_ns: int) -> dict[str, str]:
-    return {row["book_id"]: row["sha256"] for row in read_table(manifest, ("book_id", "sha256"))}
+    return {book_id: row["sha256"] for book_id, row in read_manifest(manifest).items()}
 
 
 def _hashes(manifest: Path) -> dict[str, str]:

@@ -17,18 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
-from mamba_narrative.corpus.formats.selection_table import USED_DECISIONS, read_kept_text, read_selections
+from mamba_narrative.corpus.formats.cluster_table import write_clusters
+from mamba_narrative.corpus.formats.decisions import USED_DECISIONS
+from mamba_narrative.corpus.formats.pair_table import write_pairs
+from mamba_narrative.corpus.formats.selection_table import read_kept_text, read_selections
 from mamba_narrative.corpus.overlap.shingles import Hashes, count_shared, shingle_hashes
 from mamba_narrative.corpus.overlap.sketches import Sketches, read_all_sketches
 from mamba_narrative.corpus.raw.inventory import natural_key
 from mamba_narrative.errors import FileFormatError
-from mamba_narrative.io import write_table
 from mamba_narrative.progress import track
 
 _LOG = logging.getLogger(__name__)
 Role = Literal["representative", "duplicate", "related"]
-CLUSTER_COLUMNS = ("book_id", "cluster", "role", "duplicate_of")
-DUPLICATE_COLUMNS = ("book_a", "book_b", "shared", "shingles_a", "shingles_b", "containment", "jaccard")
 _CONFIDENCE = 3.0
 """Standard deviations by which a sketch may underestimate the containment of a pair that is still looked at."""
 _MIN_SHARED_HASHES, _MUCH_OF_A_SKETCH = 3, 0.05
@@ -242,10 +242,9 @@ def write_duplicates(
         return cache[book_id]
 
     members, pairs = find_duplicates(sketches, quality, hashes_of, settings)
-    write_table(clusters_path, CLUSTER_COLUMNS, (vars(member) for member in members))
-    write_table(
+    write_clusters(clusters_path, map(vars, members))
+    write_pairs(
         duplicates_path,
-        DUPLICATE_COLUMNS,
         ({**vars(pair), "containment": pair.containment, "jaccard": pair.jaccard} for pair in pairs),
     )
     _report(members, pairs)

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from mamba_narrative.config.splits import SplitsSettings
 from mamba_narrative.corpus.formats.selection_table import read_kept_text, read_selections
+from mamba_narrative.corpus.formats.split_table import HELD_OUT, read_split
 from mamba_narrative.corpus.overlap.shingles import Hashes, distinct, run_hashes
 from mamba_narrative.errors import UserError
-from mamba_narrative.io import read_table, write_json, write_table
+from mamba_narrative.io import write_json, write_table
 from mamba_narrative.progress import track
 
 _LOG = logging.getLogger(__name__)
@@ -135,13 +136,13 @@ def write_leaks(
     Raises UserError where a text is missing, or a book shares more than the settings allow.
     """
     selections = read_selections(selection_directory, shard_names)
-    rows = {split: read_table(path, ("book_id", "shard")) for split, path in manifests.items()}
+    rows = {split: read_split(path) for split, path in manifests.items()}
 
     def texts(split: str) -> Iterator[tuple[str, str]]:
         for row in track(rows[split], f"runs of {split} books", len(rows[split]), "books"):
             yield row["book_id"], read_kept_text(stripped_root / row["shard"], selections[row["book_id"]])
 
-    held_out = [(split, *book) for split in ("validation", "test") for book in texts(split)]
+    held_out = [(split, *book) for split in HELD_OUT for book in texts(split)]
     leaks, fraction = find_leaks([(book_id, text) for _, book_id, text in held_out], texts("train"))
     entries = [
         asdict(leak)
@@ -150,9 +151,7 @@ def write_leaks(
         for (split, book_id, text), leak in zip(held_out, leaks, strict=True)
     ]
     entries.sort(key=lambda entry: (-entry["rate"], entry["book_id"]))
-    totals = {
-        split: _total([entry for entry in entries if entry["split"] == split]) for split in ("validation", "test")
-    }
+    totals = {split: _total([entry for entry in entries if entry["split"] == split]) for split in HELD_OUT}
     for split, total in totals.items():
         _LOG.info(
             "%s: %.3f %% of all runs of %d words are in training books, too; the worst book has %.2f %%",

@@ -17,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
-from mamba_narrative.corpus.formats.selection_table import USED_DECISIONS, read_kept_text, read_selection
+from mamba_narrative.corpus.formats.decisions import USED_DECISIONS
+from mamba_narrative.corpus.formats.selection_table import read_kept_text, read_selection
+from mamba_narrative.corpus.formats.stripped_texts import read_manifest
 from mamba_narrative.corpus.overlap.shingles import Hashes, shingle_hashes
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import atomic_path, read_table, verify
+from mamba_narrative.io import atomic_path, verify
 from mamba_narrative.progress import track
 
 _LOG = logging.getLogger(__name__)
@@ -79,7 +81,7 @@ def sketch_shard(selection: Path, stripped: Path, manifest: Path, settings: Dupl
 
     Raises FileFormatError where a kept book is not in ``manifest`` or has another text, UserError where it has none.
     """
-    listed = {row["book_id"] for row in read_table(manifest, ("book_id",))}
+    listed = read_manifest(manifest)
     kept = [row for row in read_selection(selection) if row["decision"] in USED_DECISIONS]
     if missing := [row["book_id"] for row in kept if row["book_id"] not in listed]:
         raise FileFormatError(f"{selection}: book {missing[0]} is kept, but {manifest} does not list it")

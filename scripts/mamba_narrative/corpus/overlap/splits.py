@@ -14,26 +14,25 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from mamba_narrative.config.splits import SplitsSettings
-from mamba_narrative.corpus.formats.selection_table import USED_DECISIONS, read_selections
+from mamba_narrative.corpus.formats.cluster_table import read_clusters
+from mamba_narrative.corpus.formats.decisions import USED_DECISIONS
+from mamba_narrative.corpus.formats.move_table import read_history, write_history, write_moves
+from mamba_narrative.corpus.formats.selection_table import read_selections
+from mamba_narrative.corpus.formats.split_table import SPLITS, Split, write_split
 from mamba_narrative.corpus.overlap.authors import group_by_author
 from mamba_narrative.corpus.overlap.shingles import Hashes, count_shared, distinct
 from mamba_narrative.corpus.overlap.sketches import Sketches, read_all_sketches
 from mamba_narrative.corpus.raw.inventory import natural_key
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import read_table, write_json, write_table
+from mamba_narrative.io import write_json
 
 _LOG = logging.getLogger(__name__)
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-MANIFEST_COLUMNS = ("book_id", "shard", "cluster", "words", "characters")
-MOVE_COLUMNS = ("book_id", "title", "from", "to", "cluster_before", "cluster")
 _COMPARED: tuple[tuple[Split, Split], ...] = (("validation", "train"), ("test", "train"), ("test", "validation"))
-_HISTORY_COLUMNS = ("book_id", "split", "cluster", "split_before", "cluster_before")
 _NOWHERE = {"split": "", "cluster": ""}
 _WORST_BOOKS = 5
 _DIGITS = 6
@@ -137,7 +136,7 @@ def write_splits(
             for book_id, found in split_by_book.items()
             if found == split
         ]
-        write_table(manifests[split], MANIFEST_COLUMNS, rows)
+        write_split(manifests[split], rows)
     overlap = measure_overlap(read_all_sketches(sketch_directory, shard_names), split_by_book)
     duplicates = sum(row["role"] == "duplicate" for row in members.values())
     shares = _shares(split_by_book, members, selections, settings)
@@ -160,8 +159,8 @@ def write_splits(
     }
     before = _splits_before(history, now)
     moves = moves_since(before, now, selections)
-    write_table(moves_path, MOVE_COLUMNS, moves)
-    write_table(history, _HISTORY_COLUMNS, _history_rows(before, now))
+    write_moves(moves_path, moves)
+    write_history(history, _history_rows(before, now))
     _report(shares, repairs, overlap)
     for move in moves[:_WORST_BOOKS]:
         _LOG.info("book %s (%s) moved from %s to %s", move["book_id"], move["title"], move["from"], move["to"])
@@ -191,14 +190,14 @@ def moves_since(
 
 def _splits_before(history: Path, now: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
     """The newest splits in ``history`` that are not those of ``now``: split and cluster by book."""
-    rows = read_table(history, _HISTORY_COLUMNS[:3]) if history.is_file() else []
+    rows = read_history(history)
     newest = {row["book_id"]: {"split": row["split"], "cluster": row["cluster"]} for row in rows if row["split"]}
     if newest != now:
         return newest
     return {
         row["book_id"]: {"split": row["split_before"], "cluster": row["cluster_before"]}
         for row in rows
-        if row.get("split_before")  # An earlier version kept the newest alone.
+        if row.get("split_before")
     }
 
 
@@ -239,16 +238,6 @@ def _largest_cluster(
         "words": words[cluster],
         "share_of_words": round(words[cluster] / max(words.total(), 1), _DIGITS),
     }
-
-
-def read_clusters(path: Path) -> dict[str, dict[str, str]]:
-    """Rows of ``corpus/clusters.tsv`` by book id."""
-    return {row["book_id"]: row for row in read_table(path, ("book_id", "cluster", "role", "duplicate_of"))}
-
-
-def read_manifest(path: Path) -> list[dict[str, str]]:
-    """Rows of one split's manifest, in its order."""
-    return read_table(path, MANIFEST_COLUMNS)
 
 
 def _ranges(settings: SplitsSettings) -> dict[Split, tuple[float, float]]:

@@ -11,49 +11,32 @@ collection with verse), of which the ranges in the table are used. ``drop``: eve
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from mamba_narrative.config.selection import SelectionSettings
-from mamba_narrative.corpus.formats.selection_table import format_ranges, kept_text
-from mamba_narrative.corpus.formats.stripped_texts import read_stripped_text
+from mamba_narrative.corpus.formats.audit import read_audit
+from mamba_narrative.corpus.formats.chapter_table import read_chapters
+from mamba_narrative.corpus.formats.decisions import Decision
+from mamba_narrative.corpus.formats.selection_table import format_ranges, kept_text, write_selection
+from mamba_narrative.corpus.formats.stripped_texts import read_manifest, read_stripped_text
 from mamba_narrative.corpus.raw.catalogue import FORM_GENRES, CatalogueEntry, genre_of, read_catalogue, year_of
 from mamba_narrative.corpus.raw.raw_bytes import UnreadableBook
 from mamba_narrative.corpus.select.features import TextFeatures, measure_text, narrates, reads_like_fact
 from mamba_narrative.corpus.select.language import DetectedLanguage, codes_of_header, detect_language
 from mamba_narrative.corpus.select.parts import Range, is_collection, narrative_ranges, promises_stories
 from mamba_narrative.corpus.time_limit import seconds_allowed, time_limit
-from mamba_narrative.errors import FileFormatError
-from mamba_narrative.io import read_json_lines, read_table, write_table
 from mamba_narrative.progress import track
 
 _LOG = logging.getLogger(__name__)
-Decision = Literal["keep", "partial", "drop"]
 _WHOLE_SHARE = 0.97
 """A collection of so much narration is used whole."""
 _MIN_PARTS_SHARE = 0.1
 """Of a collection of less narration nothing is used: what seems to narrate is anecdotes."""
 _SCORES = tuple(field.name for field in fields(TextFeatures) if field.name != "words")
-SELECTION_COLUMNS = (
-    "book_id",
-    "decision",
-    "reasons",
-    "title",
-    "author",
-    "year",
-    "language",
-    "language_source",
-    "words",
-    "characters",
-    "ranges",
-    "detected_language",
-    "detected_language_fraction",
-    "catalogue_genre",
-    *_SCORES,
-)
 
 
 @dataclass(frozen=True)
@@ -221,24 +204,21 @@ def select_shard(
     settings: SelectionSettings,
     output: Path,
 ) -> None:
-    """Decide on every raw book in ``audit``, in its order, and write the table of ``SELECTION_COLUMNS``.
+    """Decide on every raw book in ``audit``, in its order, and write the table.
 
     Raises UserError where a text that ``manifest`` lists cannot be read.
     """
     entries = read_catalogue(catalogue) if catalogue is not None else {}
-    with_text = {row["book_id"] for row in read_table(manifest, ("book_id",))}
-    headings: dict[str, list[int]] = defaultdict(list)
-    for row in read_table(chapters, ("book_id", "offset")):
-        headings[row["book_id"]].append(int(row["offset"]))
-    records = read_json_lines(audit)
+    with_text = read_manifest(manifest)
+    headings = read_chapters(chapters)
+    records = read_audit(audit)
     rows = []
     for record in track(records, "selection", len(records), "books"):
-        if "book_id" not in record:
-            raise FileFormatError(f"{audit}: a record without book_id; expected the audit that strip_books writes")
         book_id = record["book_id"]
         text = read_stripped_text(stripped, book_id, manifest) if book_id in with_text else None
-        rows.append(_select_in_time(record, text, entries.get(book_id), settings, headings[book_id]))
-    write_table(output, SELECTION_COLUMNS, rows)
+        offsets = [heading.offset for heading in headings.get(book_id, [])]
+        rows.append(_select_in_time(record, text, entries.get(book_id), settings, offsets))
+    write_selection(output, _SCORES, rows)
     _report(rows)
 
 

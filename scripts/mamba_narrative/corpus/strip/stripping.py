@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mamba_narrative.config.stripping import StrippingSettings
+from mamba_narrative.corpus.formats.audit import write_audit
+from mamba_narrative.corpus.formats.chapter_table import write_chapters
+from mamba_narrative.corpus.formats.stripped_texts import describe, write_manifest
 from mamba_narrative.corpus.raw.encoding import decode
 from mamba_narrative.corpus.raw.header import Header, parse_header
 from mamba_narrative.corpus.raw.inventory import RawBook, books_by_shard
@@ -22,12 +25,10 @@ from mamba_narrative.corpus.strip.paragraphs import Block, split_blocks
 from mamba_narrative.corpus.strip.rendering import render
 from mamba_narrative.corpus.strip.spans import Span, mask, without_overlaps
 from mamba_narrative.corpus.time_limit import seconds_allowed, time_limit
-from mamba_narrative.io import atomic_directory, sha256_bytes, sha256_text, write_json_lines, write_table
+from mamba_narrative.io import atomic_directory, sha256_bytes
 from mamba_narrative.progress import track
 
 _LOG = logging.getLogger(__name__)
-CHAPTER_COLUMNS = ("book_id", "offset", "heading")
-MANIFEST_COLUMNS = ("book_id", "sha256", "characters", "bytes", "words")
 MAX_LINES = 1_000_000
 """Each takes some hundred bytes of memory beside its characters. The King James Bible has 100,000."""
 _SHOWN_CHARACTERS = 80
@@ -114,28 +115,19 @@ def strip_shard(
     """
     books = books_by_shard(source_directory, shards).get(shard, [])
     records: list[dict[str, Any]] = []
-    chapter_rows: list[dict[str, Any]] = []
-    manifest_rows: list[dict[str, Any]] = []
+    headings: list[tuple[str, int, str]] = []
+    texts: list[dict[str, Any]] = []
     with atomic_directory(stripped) as folder:
         for book in track(books, f"shard {shard}", len(books), "books"):
             record, result = _strip_one(source_directory, book, settings, max_bytes)
             records.append(record)
             if result is not None:
-                encoded = result.text.encode("utf-8")
-                (folder / f"{book.book_id}.txt").write_bytes(encoded)
-                chapter_rows += [{"book_id": book.book_id, **asdict(chapter)} for chapter in result.chapters]
-                manifest_rows.append(
-                    {
-                        "book_id": book.book_id,
-                        "sha256": sha256_text(result.text),
-                        "characters": len(result.text),
-                        "bytes": len(encoded),
-                        "words": record["words"],
-                    }
-                )
-    write_json_lines(audit, records)
-    write_table(chapters, CHAPTER_COLUMNS, chapter_rows)
-    write_table(manifest, MANIFEST_COLUMNS, manifest_rows)
+                (folder / f"{book.book_id}.txt").write_bytes(result.text.encode("utf-8"))
+                headings += [(book.book_id, chapter.offset, chapter.heading) for chapter in result.chapters]
+                texts.append(describe(book.book_id, result.text))
+    write_audit(audit, records)
+    write_chapters(chapters, headings)
+    write_manifest(manifest, texts)
     _report(shard, records)
 
 

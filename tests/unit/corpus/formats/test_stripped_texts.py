@@ -9,12 +9,13 @@ import pytest
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.config.selection import SelectionSettings
-from mamba_narrative.corpus.formats.selection_table import read_kept_text
+from mamba_narrative.corpus.formats.audit import write_audit
+from mamba_narrative.corpus.formats.chapter_table import write_chapters
+from mamba_narrative.corpus.formats.selection_table import read_kept_text, write_selection
 from mamba_narrative.corpus.formats.stripped_texts import read_stripped_text
 from mamba_narrative.corpus.overlap.sketches import sketch_shard
 from mamba_narrative.corpus.select.selection import select_shard
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import write_json_lines, write_table
 from mamba_narrative.tokens.tokenizer import load_tokenizer
 from mamba_narrative.tokens.writer import encode_books
 from unit.corpus.stripped_shard import write_stripped
@@ -25,10 +26,9 @@ TEXT = "It was late. The ferry had left before dawn.\n"
 @pytest.fixture
 def shard(tmp_path: Path) -> Path:
     write_stripped(tmp_path / "000", {"7": TEXT, "8": "Another.\n"})
-    columns = ("book_id", "decision", "reasons", "words", "characters", "ranges")
-    write_table(tmp_path / "000.tsv", columns, [{"book_id": "7", "decision": "keep", "words": 9}])
-    write_json_lines(tmp_path / "000.audit.jsonl", [{"book_id": "7", "status": "ok"}])
-    write_table(tmp_path / "000.chapters.tsv", ("book_id", "offset", "heading"), [])
+    write_selection(tmp_path / "000.tsv", (), [{"book_id": "7", "decision": "keep", "words": 9}])
+    write_audit(tmp_path / "000.audit.jsonl", [{"book_id": "7", "status": "ok"}])
+    write_chapters(tmp_path / "000.chapters.tsv", [])
     return tmp_path
 
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
+from mamba_narrative.corpus.formats.cluster_table import read_clusters
+from mamba_narrative.corpus.formats.pair_table import read_pairs
 from mamba_narrative.corpus.overlap.duplicates import (
-    CLUSTER_COLUMNS,
-    DUPLICATE_COLUMNS,
     Pair,
     assign_roles,
     candidate_pairs,
@@ -28,7 +28,7 @@ from mamba_narrative.corpus.overlap.shingles import shingle_hashes
 from mamba_narrative.corpus.overlap.sketches import Sketches, sketch_texts, write_sketches
 from mamba_narrative.corpus.raw.inventory import natural_key
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import read_table, write_table
+from mamba_narrative.io import write_table
 from unit.corpus.selection_texts import story
 from unit.corpus.stripped_shard import write_stripped
 
@@ -234,14 +234,14 @@ def test_both_tables_of_a_corpus_are_written_the_same_each_time(tmp_path):
     inputs = corpus(tmp_path, texts)
     for name in ("a", "b"):
         write_duplicates(*inputs, DuplicatesSettings(), tmp_path / f"{name}.clusters", tmp_path / f"{name}.pairs")
-    clusters = read_table(tmp_path / "a.clusters", CLUSTER_COLUMNS)
+    clusters = list(read_clusters(tmp_path / "a.clusters").values())
     assert [tuple(row.values()) for row in clusters] == [
         ("1", "1", "duplicate", "3"),
         ("2", "2", "representative", ""),
         ("3", "1", "representative", ""),
         ("10", "10", "representative", ""),
     ]
-    (pair,) = read_table(tmp_path / "a.pairs", DUPLICATE_COLUMNS)
+    (pair,) = read_pairs(tmp_path / "a.pairs")
     assert (pair["book_a"], pair["book_b"], pair["containment"]) == ("1", "3", "1")
     for kind in ("clusters", "pairs"):
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()

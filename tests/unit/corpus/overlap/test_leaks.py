@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mamba_narrative.config.splits import SplitsSettings
+from mamba_narrative.corpus.formats.selection_table import write_selection
+from mamba_narrative.corpus.formats.split_table import SPLITS, write_split
 from mamba_narrative.corpus.overlap.leaks import LEAK_COLUMNS, RUN_WORDS, Leak, check_leaks, find_leaks, write_leaks
 from mamba_narrative.errors import UserError
-from mamba_narrative.io import read_json, read_table, write_table
+from mamba_narrative.io import read_json, read_table
 from unit.corpus.stripped_shard import write_stripped
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -76,15 +78,14 @@ def test_too_much_shared_text_is_an_error_that_says_what_to_do():
 def corpus(folder, held_out):
     texts = {"1": prose(1, 900), "2": held_out, "3": prose(3, 900)}
     write_stripped(folder / "000", texts)
-    columns = ("book_id", "decision", "reasons", "title", "words", "characters", "ranges")
     rows = [
         {"book_id": book_id, "decision": "keep", "title": f"T{book_id}", "words": 1, "characters": 1}
         for book_id in texts
     ]
-    write_table(folder / "000.tsv", columns, rows)
-    manifests = {split: folder / f"{split}.tsv" for split in ("train", "validation", "test")}
+    write_selection(folder / "000.tsv", (), rows)
+    manifests = {split: folder / f"{split}.tsv" for split in SPLITS}
     for (_, path), book_id in zip(manifests.items(), texts, strict=True):
-        write_table(path, ("book_id", "shard"), [{"book_id": book_id, "shard": "000"}])
+        write_split(path, [{"book_id": book_id, "shard": "000"}])
     return manifests
 
 

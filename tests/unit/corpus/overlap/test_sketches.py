@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
+from mamba_narrative.corpus.formats.selection_table import write_selection
 from mamba_narrative.corpus.overlap.shingles import count_shared, shingle_hashes
 from mamba_narrative.corpus.overlap.sketches import (
     join_sketches,
@@ -23,7 +24,6 @@ from mamba_narrative.corpus.overlap.sketches import (
     write_sketches,
 )
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import write_table
 from unit.corpus.selection_texts import story
 from unit.corpus.stripped_shard import write_stripped
 
@@ -130,7 +130,7 @@ def test_a_shard_is_sketched_written_and_read_again(tmp_path):
         {"book_id": "10", "decision": "partial"},
         {"book_id": "11", "decision": "drop"},
     ]
-    write_table(tmp_path / "selection.tsv", ("book_id", "decision", "reasons", "words", "characters"), rows)
+    write_selection(tmp_path / "selection.tsv", (), rows)
     for name in ("000.npz", "again.npz"):
         sketch_shard(tmp_path / "selection.tsv", tmp_path / "000", manifest, DEFAULTS, tmp_path / name)
     assert (tmp_path / "000.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()

@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.config.splits import SplitsSettings
+from mamba_narrative.corpus.formats.cluster_table import write_clusters
+from mamba_narrative.corpus.formats.move_table import read_moves
+from mamba_narrative.corpus.formats.split_table import SPLIT_COLUMNS, SPLITS, read_split
 from mamba_narrative.corpus.overlap.shingles import shingle_hashes
 from mamba_narrative.corpus.overlap.sketches import join_sketches, sketch_texts, write_sketches
 from mamba_narrative.corpus.overlap.splits import (
-    MANIFEST_COLUMNS,
-    MOVE_COLUMNS,
-    SPLITS,
     measure_overlap,
     place_of,
-    read_manifest,
     split_clusters,
     split_of,
     write_splits,
@@ -133,7 +132,7 @@ def corpus(folder, number=40):
         )
         for book in ids
     ]
-    write_table(folder / "clusters.tsv", ("book_id", "cluster", "role", "duplicate_of"), clusters)
+    write_clusters(folder / "clusters.tsv", clusters)
     for number, shard in enumerate(("000", "001")):
         mine = ids[number::2]
         rows = [{"book_id": book, "decision": "keep", "words": 100, "characters": 500} for book in mine]
@@ -159,7 +158,7 @@ def split(folder, name="splits", **settings):
         folder / name / "moves.tsv",
         folder / name / "history.tsv",
     )
-    return {split: read_manifest(path) for split, path in manifests.items()}, read_json(folder / name / "summary.json")
+    return {split: read_split(path) for split, path in manifests.items()}, read_json(folder / name / "summary.json")
 
 
 def test_every_used_book_but_duplicates_is_in_one_split_with_its_cluster(tmp_path):
@@ -169,7 +168,7 @@ def test_every_used_book_but_duplicates_is_in_one_split_with_its_cluster(tmp_pat
     assert set(placed) == {str(book) for book in range(1, 41)} - {"2"}
     assert placed["3"] == placed["4"]
     for name, rows in manifests.items():
-        assert tuple(rows[0]) == MANIFEST_COLUMNS
+        assert tuple(rows[0]) == SPLIT_COLUMNS
         assert [row["book_id"] for row in rows] == sorted((row["book_id"] for row in rows), key=int)
         assert all(row["shard"] == ("000", "001")[(int(row["book_id"]) - 1) % 2] for row in rows)
         assert summary["splits"][name]["books"] == len(rows)
@@ -190,10 +189,10 @@ def test_the_same_corpus_gives_the_same_bytes(tmp_path):
 def test_moves_against_the_splits_made_before_are_listed(tmp_path, caplog):
     corpus(tmp_path)
     before, _ = split(tmp_path)
-    assert read_table(tmp_path / "splits" / "moves.tsv", MOVE_COLUMNS) == []
+    assert read_moves(tmp_path / "splits" / "moves.tsv") == []
     with caplog.at_level(logging.WARNING, "mamba_narrative"):
         after, _ = split(tmp_path, seed=2)
-    moves = read_table(tmp_path / "splits" / "moves.tsv")
+    moves = read_moves(tmp_path / "splits" / "moves.tsv")
     places = [{row["book_id"]: name for name in SPLITS for row in found[name]} for found in (before, after)]
     changed = {book: (places[0][book], places[1][book]) for book in places[0] if places[0][book] != places[1][book]}
     assert changed
@@ -201,7 +200,7 @@ def test_moves_against_the_splits_made_before_are_listed(tmp_path, caplog):
     assert f"{len(moves)} books are in another split than before" in caplog.text
     corpus(tmp_path, number=39)
     split(tmp_path, seed=2)
-    (gone,) = read_table(tmp_path / "splits" / "moves.tsv")
+    (gone,) = read_moves(tmp_path / "splits" / "moves.tsv")
     assert (gone["book_id"], gone["to"]) == ("40", "")
 
 
@@ -210,7 +209,7 @@ def test_a_call_that_changes_nothing_lists_the_same_moves_again(tmp_path):
     written = []
     for seed in (1, 1, 2, 2, 2):
         split(tmp_path, seed=seed)
-        written.append(read_table(tmp_path / "splits" / "moves.tsv", MOVE_COLUMNS))
+        written.append(read_moves(tmp_path / "splits" / "moves.tsv"))
     assert written[0] == written[1] == []
     assert written[2] == written[3] == written[4] != []
 
@@ -222,9 +221,9 @@ def test_a_history_of_the_newest_splits_alone_is_understood(tmp_path):
     columns = ("book_id", "split", "cluster")
     write_table(history, columns, [{name: row[name] for name in columns} for row in read_table(history)])
     split(tmp_path)
-    assert read_table(tmp_path / "splits" / "moves.tsv") == []
+    assert read_moves(tmp_path / "splits" / "moves.tsv") == []
     split(tmp_path, seed=2)
-    assert read_table(tmp_path / "splits" / "moves.tsv") != []
+    assert read_moves(tmp_path / "splits" / "moves.tsv") != []
 
 
 def test_books_of_an_author_can_be_kept_together(tmp_path):
@@ -264,7 +263,7 @@ def test_a_repair_is_in_the_summary_and_a_warning(tmp_path, caplog):
 def test_clusters_and_selections_of_different_books_are_an_error_for_people(tmp_path):
     corpus(tmp_path)
     rows = [{"book_id": "1", "cluster": "1", "role": "representative", "duplicate_of": ""}]
-    write_table(tmp_path / "clusters.tsv", ("book_id", "cluster", "role", "duplicate_of"), rows)
+    write_clusters(tmp_path / "clusters.tsv", rows)
     with pytest.raises(FileFormatError, match="book 2 and 38 more"):
         split(tmp_path)
 

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mamba_narrative.config.selection import SelectionSettings
-from mamba_narrative.corpus.formats.selection_table import read_selection, read_selections
+from mamba_narrative.corpus.formats.audit import write_audit
+from mamba_narrative.corpus.formats.chapter_table import write_chapters
+from mamba_narrative.corpus.formats.selection_table import read_selection, read_selections, write_selection
 from mamba_narrative.corpus.raw.catalogue import CatalogueEntry
 from mamba_narrative.corpus.select.features import forms_of, measure_text
-from mamba_narrative.corpus.select.selection import SELECTION_COLUMNS, select_book, select_shard
+from mamba_narrative.corpus.select.selection import select_book, select_shard
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import read_table, write_json_lines, write_table
 from unit.corpus.selection_texts import (
     NAMES,
     essay,
@@ -204,15 +205,15 @@ def write_shard(folder, texts, failed=()):
     manifest = write_stripped(folder / "000", texts)
     records = [record(book_id) for book_id in texts]
     records += [record(book_id, status="failed", reason="empty_file") for book_id in failed]
-    write_json_lines(folder / "000.audit.jsonl", records)
-    write_table(folder / "000.chapters.tsv", ("book_id", "offset", "heading"), [])
+    write_audit(folder / "000.audit.jsonl", records)
+    write_chapters(folder / "000.chapters.tsv", [])
     return folder / "000.audit.jsonl", folder / "000", manifest, folder / "000.chapters.tsv"
 
 
 def test_every_raw_book_of_a_shard_has_one_row_also_without_a_text(tmp_path):
     inputs = write_shard(tmp_path, {"3": story(), "10": essay()}, failed=["11"])
     select_shard(*inputs, None, DEFAULTS, tmp_path / "000.tsv")
-    rows = read_table(tmp_path / "000.tsv", SELECTION_COLUMNS)
+    rows = read_selection(tmp_path / "000.tsv")
     assert [(row["book_id"], row["decision"]) for row in rows] == [("3", "keep"), ("10", "drop"), ("11", "drop")]
     assert rows[2]["reasons"] == "unreadable_empty_file"
     assert (rows[0]["title"], rows[0]["author"], rows[0]["words"]) == (
@@ -238,11 +239,10 @@ def test_a_listed_text_that_is_missing_is_an_error_for_people(tmp_path):
 
 
 def test_selections_of_all_shards_are_read_with_their_shard(tmp_path):
-    columns = ("book_id", "decision", "reasons", "words", "characters")
     row = {"decision": "keep", "reasons": "", "words": 5, "characters": 30}
-    write_table(tmp_path / "000.tsv", columns, [{"book_id": "1"} | row])
-    write_table(tmp_path / "001.tsv", columns, [{"book_id": "2"} | row])
-    write_table(tmp_path / "002.tsv", columns, [{"book_id": "1"} | row])
+    write_selection(tmp_path / "000.tsv", (), [{"book_id": "1"} | row])
+    write_selection(tmp_path / "001.tsv", (), [{"book_id": "2"} | row])
+    write_selection(tmp_path / "002.tsv", (), [{"book_id": "1"} | row])
     found = read_selections(tmp_path, ["000", "001"])
     assert {book_id: row["shard"] for book_id, row in found.items()} == {"1": "000", "2": "001"}
     assert len(read_selection(tmp_path / "002.tsv")) == 1

@@ -1,4 +1,4 @@
-"""The table that people read: every raw book once, with its decision, cluster, split and size."""
+"""The tables of all stages, joined to one row a raw book."""
 
 from __future__ import annotations
 
@@ -6,28 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mamba_narrative.corpus.formats.selection_table import USED_DECISIONS, read_selections
-from mamba_narrative.corpus.overlap.splits import SPLITS, read_clusters, read_manifest
+from mamba_narrative.corpus.formats.book_table import BOOK_TABLE_COLUMNS, write_books
+from mamba_narrative.corpus.formats.cluster_table import read_clusters
+from mamba_narrative.corpus.formats.decisions import USED_DECISIONS
+from mamba_narrative.corpus.formats.selection_table import read_selections
+from mamba_narrative.corpus.formats.split_table import SPLITS, read_split
 from mamba_narrative.corpus.raw.inventory import natural_key
 from mamba_narrative.errors import FileFormatError
-from mamba_narrative.io import read_table, write_table
-
-BOOK_TABLE_COLUMNS = (
-    "book_id",
-    "title",
-    "author",
-    "year",
-    "language",
-    "decision",
-    "reasons",
-    "cluster",
-    "role",
-    "duplicate_of",
-    "split",
-    "characters",
-    "words",
-    "tokens",
-)
+from mamba_narrative.tokens.reader import read_book_table
 
 
 def join_rows(
@@ -79,13 +65,13 @@ def join_books(
     tokens: dict[str, str] = {}
     for split in SPLITS:
         path = splits_directory / f"{split}.tsv"
-        for row in read_manifest(path):
+        for row in read_split(path):
             if row["book_id"] in split_by_book:
                 raise FileFormatError(f"{path}: book {row['book_id']} is in {split_by_book[row['book_id']]}, too")
             split_by_book[row["book_id"]] = split
-        token_rows = read_table(tokens_directory / f"{split}.books.tsv", ("book_id", "tokens"))
-        tokens |= {row["book_id"]: row["tokens"] for row in token_rows}
+        encoded = read_book_table(tokens_directory / f"{split}.books.tsv")
+        tokens |= {book.book_id: str(book.tokens) for book in encoded}
     rows = join_rows(
         read_selections(selection_directory, shard_names), read_clusters(clusters_path), split_by_book, tokens
     )
-    write_table(output, BOOK_TABLE_COLUMNS, rows)
+    write_books(output, rows)

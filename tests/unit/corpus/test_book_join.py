@@ -6,10 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mamba_narrative.corpus.book_table import BOOK_TABLE_COLUMNS, join_books, join_rows
+from mamba_narrative.corpus.book_join import join_books, join_rows
+from mamba_narrative.corpus.formats.book_table import BOOK_TABLE_COLUMNS, read_books
+from mamba_narrative.corpus.formats.cluster_table import write_clusters
+from mamba_narrative.corpus.formats.selection_table import write_selection
+from mamba_narrative.corpus.formats.split_table import SPLITS, write_split
 from mamba_narrative.corpus.raw.inventory import natural_key
 from mamba_narrative.errors import FileFormatError, UserError
-from mamba_narrative.io import read_table, write_table
+from mamba_narrative.io import write_table
+from mamba_narrative.tokens.reader import BOOK_COLUMNS
 
 BOOKS = st.dictionaries(
     st.integers(1, 500).map(str), st.sampled_from(["drop", "duplicate", "train", "validation", "test"]), max_size=30
@@ -49,7 +54,7 @@ def test_every_raw_book_is_in_exactly_one_row(fates):
     for row in rows:
         fate = fates[row["book_id"]]
         assert set(row) == set(BOOK_TABLE_COLUMNS)
-        assert row["split"] == (fate if fate in ("train", "validation", "test") else "")
+        assert row["split"] == (fate if fate in SPLITS else "")
         assert bool(row["tokens"]) == bool(row["split"])
         assert bool(row["cluster"]) == (fate != "drop")
         assert bool(row["reasons"]) == (fate == "drop")
@@ -69,23 +74,24 @@ def write_results(folder):
     selections, clusters, splits, tokens = tables(
         {"1": "train", "2": "duplicate", "3": "validation", "4": "test", "11": "drop"}
     )
-    write_table(folder / "selection" / "000.tsv", tuple(selection("1")), list(selections.values())[:3])
-    write_table(folder / "selection" / "001.tsv", tuple(selection("1")), list(selections.values())[3:])
-    write_table(folder / "clusters.tsv", ("book_id", "cluster", "role", "duplicate_of"), clusters.values())
-    for split in ("train", "validation", "test"):
+    write_selection(folder / "selection" / "000.tsv", (), list(selections.values())[:3])
+    write_selection(folder / "selection" / "001.tsv", (), list(selections.values())[3:])
+    write_clusters(folder / "clusters.tsv", clusters.values())
+    for split in SPLITS:
         rows = [
-            {"book_id": book, "shard": "000", "cluster": book, "words": 10, "characters": 60, "tokens": tokens[book]}
+            {"book_id": book, "shard": "000", "cluster": book, "words": 10, "characters": 60, "bytes": 60}
+            | {"first_token": 0, "tokens": tokens[book]}
             for book, found in splits.items()
             if found == split
         ]
-        write_table(folder / "splits" / f"{split}.tsv", ("book_id", "shard", "cluster", "words", "characters"), rows)
-        write_table(folder / "tokens" / f"{split}.books.tsv", ("book_id", "first_token", "tokens"), rows)
+        write_split(folder / "splits" / f"{split}.tsv", rows)
+        write_table(folder / "tokens" / f"{split}.books.tsv", BOOK_COLUMNS, rows)
     return folder / "selection", ["000", "001"], folder / "clusters.tsv", folder / "splits", folder / "tokens"
 
 
 def test_the_files_of_all_stages_are_joined(tmp_path):
     join_books(*write_results(tmp_path), tmp_path / "books.tsv")
-    rows = read_table(tmp_path / "books.tsv", BOOK_TABLE_COLUMNS)
+    rows = read_books(tmp_path / "books.tsv")
     assert tuple(rows[0]) == BOOK_TABLE_COLUMNS
     assert [(row["book_id"], row["decision"], row["role"], row["split"], row["tokens"]) for row in rows] == [
         ("1", "keep", "representative", "train", "17"),
