@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from mamba_narrative.corpus.raw.raw_bytes import UnreadableBook
 
 _SECONDS, _CHARACTERS_A_SECOND = 10.0, 20_000
+"""See ``seconds_allowed``."""
 
 
 def seconds_allowed(size: int) -> float:

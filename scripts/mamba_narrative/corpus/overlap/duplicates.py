@@ -32,7 +32,9 @@ Role = Literal["representative", "duplicate", "related"]
 _CONFIDENCE = 3.0
 """Standard deviations by which a sketch may underestimate the containment of a pair that is still looked at."""
 _MIN_SHARED_HASHES, _MUCH_OF_A_SKETCH = 3, 0.05
+"""Hashes in common, or their part of the smaller sketch, that are more than chance and proverbs."""
 _CACHED_BOOKS = 64
+"""Books whose shingles are kept in memory, about a megabyte each: a cluster's pairs come one after the other."""
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,11 @@ LEAK_COLUMNS = (
     "example",
 )
 _TABLE_BITS = 27
+"""A table of 128 MiB, in which ``MAX_RUNS`` fill less than a fifth."""
 _WORST_SHOWN, _WORST_LISTED = 5, 10
+"""Books in messages and in the summary; the table has all."""
 _EXAMPLE_WORDS = 12
+"""Of the longest shared passage: a line."""
 _WORD = re.compile(r"(?:[^\W\d_]['’‘ʼ`\u00ad\u0300-\u036f]*)+")
 
 

@@ -17,11 +17,16 @@ from mamba_narrative.corpus.normal_forms import normalise
 
 Hashes = NDArray[np.uint64]
 _RUN_FACTOR = 0xD6E8FEB86659FD93
+"""Odd, so that no word of a run is lost, with bits all over."""
 _LENGTH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _SEPARATOR, _DROPPED, _EXPANDS = 0, 1, 2
+"""What a byte means that is no letter."""
 _FIRST_LETTER = 3
+"""Bytes from here on are letters."""
 _CHARACTERS = 0x10000
+"""Those of one unit in UTF-16."""
 _CHUNK = 8
+"""Bytes of a number of 64 bits."""
 _DROPPED_CHARACTERS = "'’‘ʼ`\u00ad"
 _NO_HASHES: Hashes = np.empty(0, dtype=np.uint64)
 # The first n bytes of a little-endian number of eight.

@@ -27,6 +27,7 @@ from mamba_narrative.progress import track
 
 _LOG = logging.getLogger(__name__)
 _LEAST_HASHES = 16
+"""Of a sketch: of fewer no share can be estimated."""
 _NO_HASHES: Hashes = np.empty(0, dtype=np.uint64)
 
 

@@ -46,6 +46,7 @@ _UNDER_COPYRIGHT = re.compile(r"\s*(?:copyrighted|in copyright|under copyright|t
 _PUBLIC_DOMAIN = re.compile(r"\s*public domain\b", re.IGNORECASE)
 _END = "end of the catalogue"
 _FEW_COLUMNS = 5
+"""Up to so many, a field with commas may look like a row."""
 _ISSUE_DATE = re.compile(
     r"\b(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\.?,? (?:\d{1,2}(?:st|nd|rd|th)?,? )?"
     r"(1[4-9]\d\d|20\d\d)\b",

@@ -29,11 +29,15 @@ _ASCII_PROBE = b"Aa Zz 09 .,;:!?'-\"()*_ +AEE- ~{VD~} =41 %41 \\u0041 \\x41 &#65
 _NATIONAL = str.maketrans("¥₩‾", "\\\\~")
 _ESCAPED = ("iso2022", "hz", "utf-7")
 _MAX_STRANGE = 0.3
+"""Part of the characters beyond ASCII that need not fit: signs and foreign words. In a wrong encoding most do not."""
 _SAMPLE_BYTES, _LEAST_BYTES = 4096, 32
+"""Of a file that tell whether it is UTF-16 or UTF-32: some fifty lines, and half a line at least."""
 _PRINTABLE = bytes([*b"\t\n\r", *range(0x20, 0x7F)])
 _SINGLE_BYTE = ("cp1252", "cp437", "cp850", "mac-roman")
 _MAX_CONTEXTS = 20_000
+"""Bytes that are scored: more would say the same."""
 _MIN_ADVANTAGE = 3.0
+"""Points by which another encoding must be better than CP1252: three letters that stand inside words."""
 _PUNCTUATION_OF_PROSE = frozenset("‘’“”‚„–—…«»¡¿£§°†‡•·½¼¾ªº©®¶´\u00a0²³¹×")
 # One piece of UTF-8 that was read as CP1252 or Latin-1: a lead byte and its continuation bytes, as characters.
 _CONTINUATION = "\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"

@@ -27,7 +27,10 @@ _COPYRIGHTED = re.compile(
 # "for the use of anyone anywhere in the United States" since about 2003, "a 'public domain' work" before.
 _PUBLIC_DOMAIN = re.compile(r"for\s+the\s+use\s+of\s+anyone\s+anywhere|\bpublic\s+domain\b", re.IGNORECASE)
 _HEADER_CHARACTERS, _FOOTER_CHARACTERS = 15_000, 30_000
+"""Where header and licence stand: the old "small print" before the book is shorter, the full licence
+has about 19,000."""
 _MAX_FIELD_LINES, _MAX_FIELD_CHARACTERS = 6, 5_000
+"""Of one field: a long title wraps to some lines; what goes on is no field."""
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,10 @@ _GUTENBERG_STEM = re.compile(r"(?P<prefix>pg)?(?P<number>\d{1,9})(?P<variant>-\d
 # -0 is UTF-8; pg1342 is made by Project Gutenberg from its master, UTF-8 too; -8 keeps accents that plain ASCII lost.
 _VARIANT_RANKS = {"-0": 0, "pg": 1, "-8": 2, "": 3}
 _UNKNOWN_VARIANT_RANK = 4
+"""Behind those known."""
 _PACKING_RANKS = {".txt.gz": 1, ".zip": 2}
 _MAX_ID_BYTES = 120
+"""File systems allow names of 255 bytes, and endings are added."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ _MARKUP_BEGINNINGS = (b"<!doctype html", b"<html", b"<?xml", b"{\\rtf")
 # Tab, line feed, vertical tab, form feed, carriage return, and DOS end of file and escape do occur in real texts.
 _JUNK_BYTES = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r\x1a\x1b")
 _MAX_JUNK_SHARE = 0.01
+"""A text that was damaged on its way has a few such bytes, a program many."""
 
 
 class UnreadableBook(Exception):  # noqa: N818 (it is the book that is unreadable)

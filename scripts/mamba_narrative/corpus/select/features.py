@@ -19,6 +19,7 @@ from mamba_narrative.word_lists import words_beside
 Form = Literal["prose", "verse", "play", "list"]
 Cue = Literal["past", "present", "person"]
 PASSAGE_WORDS = 250
+"""Words of prose that are judged together: about a printed page."""
 _QUOTED = re.compile(r"[\"“«][^\"“”«»\n]{1,3000}[\"”»]")
 _SPEAKER = re.compile(
     r"\s*_?((?:[A-Z][\w'’-]*)(?: (?:[A-Z][\w'’-]*|of|the|and|\d+)){0,3})_?\s*"
@@ -46,21 +47,33 @@ _LETTERS_ONLY = bytes(
 )
 _DIGITS_ONLY = bytes(code if chr(code) in "0123456789" else ord(" ") for code in range(256))
 _LONG_LINE_CHARACTERS = 55
+"""Mean of a block of prose that was not unwrapped: lines of verse are shorter, hexameters aside."""
 _MIN_WRAPPED_CHARACTERS = 40
+"""Mean of prose that was wrapped narrowly: lists are shorter."""
 _VERSE_CAPITALS = 0.7
+"""Part of the lines that begin with a capital: in verse most, though some sentences go on."""
 # Hexameters are as long as lines of prose; but of prose one line in five begins with a capital.
 _LONG_VERSE_CAPITALS, _LONG_VERSE_LINES = 0.95, 4
 _HEADING_WORDS = 12
+"""Words from which on a line is no heading and no entry of a list."""
 _SPEAKER_TURNS = 3
+"""Times that a name begins a block before it is a speaker's: a paragraph may begin with a name and a colon, too."""
 _SHORT_PARAGRAPH = 120
+"""Characters up to which a line may be a heading, an entry or a speaker; a longer one is prose."""
 _SPEAKER_ALONE_TURNS, _SPEAKER_ALONE_SHARE = 5, 0.1
+"""The same for names on lines of their own, and their part of all blocks: headings look like them and are fewer."""
 _MIN_LAST_PASSAGE_WORDS = 100
+"""Words of the last passage: of fewer the rates are chance."""
 _YEAR_DIGITS = 4
+"""Digits of a year after 999."""
 # Chosen on the packed books of tests/data/narrative_labels.tsv, checked on the raw ones by bench_selection.py.
 _SURELY_NARRATIVE = 0.6
 _PERSONS_OF_LETTERS = 0.095
+"""Pronouns of a novel in letters or a diary, which argues and tells by turns."""
 _SCENES_NARRATIVE, _SCENES_DIALOGUE = 0.75, 0.2
+"""Of a story with scenes, whatever dates it has."""
 _FEW_YEARS, _FEW_NUMBERS = 10, 60
+"""In all of a text: no short story is a report for the date of a letter."""
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,11 @@ _NUMBERED = re.compile(
     re.IGNORECASE,
 )
 _MAX_HEADING_CHARACTERS, _MAX_HEADING_WORDS = 80, 10
+"""Of a title in capitals: one printed line."""
 _MIN_SECTION_WORDS = 150
+"""Words of a section that is judged: less is a title page or a motto, of which no rate can be measured."""
 _DOUBTFUL_NARRATIVE, _DOUBTFUL_PERSONS = 0.3, 0.05
+"""Measures that are enough among stories, one of which may be in the present tense or have no persons but one."""
 _MIN_RUN_WORDS = 500
 """A shorter run of sections goes with what is around it: a poem between two tales, an anecdote in an essay."""
 

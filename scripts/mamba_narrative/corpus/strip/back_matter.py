@@ -16,6 +16,7 @@ from mamba_narrative.corpus.strip.spans import Span
 from mamba_narrative.corpus.strip.speech import has_speech, reads_like_a_story
 
 _BACK_SHARE = 0.3
+"""Part of a book in which its back matter stands."""
 _LONG_PARTS = ("index", "appendix")
 """These are looked for in all of the second half: a long one is at least reported."""
 _THE_END = re.compile(
@@ -48,11 +49,16 @@ _INDEX_ENTRY = re.compile(
     r"^[^\w\n]*+[A-Z][^\w\n]*+$)|\S.*",
     re.MULTILINE,
 )
+# Of a book, by what is removed: an index or notes of a history are long, a glossary is not. More is kept and reported.
 _MAX_SHARE = {"index": 0.3, "glossary": 0.15, "appendix": 0.2, "footnote": 0.3, "advertisement": 0.3}
 _MAX_GAP, _MAX_PROSE_GAP = 2_500, 2
+"""Characters, and long paragraphs, without a sign of sale inside a publisher's list: the praise of one book."""
 _LONG_PARAGRAPH = 400
+"""Characters of a paragraph that is no entry of a list: more than five printed lines."""
 _MAX_HEADING_LINES = 3
+"""Of a part's heading and what stands below it without a blank line; more is a paragraph."""
 _MAX_TITLES, _WIDTH = 250, 72
+"""Blocks of a list of titles below "The End": some publishers list a whole library. The usual width of a line."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ _LICENCE_END = re.compile(r"\W{0,80}\*\W{0,80}end\W+full licen[sc]e", re.IGNOREC
 _HALF_MARK = re.compile(rf"\W{{0,80}}\*\*\W{{0,80}}(?:{_BEGIN_WORDS}|{_END_WORDS})\b", re.IGNORECASE)
 _CLOSED = re.compile(r"\*\s*$")
 _MAX_MARKER_LINES = 5
+"""A long title wraps to as many."""
 _SUSPICIOUS = re.compile(r"\*[^\n]*|utenb|UTENB|Utenb")
 
 _FIELD = any_of(__file__, "header_fields")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from mamba_narrative.corpus.strip.spans import Span
 
 _MIN_NOTE_LENGTH, _MAX_LENGTH = 60, 6_000
+"""Characters of a bracket without a known beginning that is a note: shorter ones are words of the text. And of any
+bracket: a longer one was never closed, and its end belongs to another."""
 # Words that also begin a stage direction ("[Drawing his sword.]") count only before a colon, a number or the end.
 _ILLUSTRATION = re.compile(
     r"""\[[\ _*=]*(?:full[-\ ]page\ )?(?:

@@ -28,8 +28,10 @@ _NAMED = re.compile(
 _BARE_NUMERAL = re.compile(r"(?P<roman>[IVXLC]{1,8})\.?|(?P<digits>\d{1,3})\.?")
 _NUMERAL_WITH_TITLE = re.compile(r"(?P<roman>[IVXLC]{1,8})(?P<stop>[.:]?)(?: [-–—]+)?\s+(?P<title>\S.{0,90})")
 _MAX_LINES, _MAX_CHARACTERS = 4, 240
+"""Of a heading: number, title, subtitle and place, each a line of at most 60 characters; a paragraph is longer."""
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 _MIN_SEQUENCE = 3
+"""Numerals in a row that are headings: two may be the stanzas of a poem, or the pronoun I."""
 _MAX_OF_NUMBER = 3
 """Parts of a heading that decide whether it says a number: with as many it is no numeral with its title any more."""
 

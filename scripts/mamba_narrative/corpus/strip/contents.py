@@ -50,9 +50,13 @@ PAGE = ""
 _LAST_WORD = re.compile(r"(?<![^\W_])([^\W_]++)[\W_]*+$")
 _PAGE_NUMBER = re.compile(r"\d+|[ivxlc]+|frontispiece")
 _FRONT = 40_000
+"""Characters from the front within which a list begins: behind a preface of twenty pages."""
 _MAX_BLOCKS = 1_500
+"""Of a list: the longest have an entry a block and hundreds of chapters."""
 _MAX_SHARE = 0.2
+"""Of a book: a longer list is none, or has taken chapters for entries."""
 _PAGED_SHARE = 0.7
+"""Of entries with a page, from which on one without is none; headings of parts have no page."""
 _FIRST_ENTRIES, _NEAR, _FAR = 4, 3, 8
 """A heading that repeats one of the first entries begins the text if prose follows within ``_FAR`` blocks, one that
 repeats a later entry within ``_NEAR``: in a list of parts every part may have its own chapter I."""

@@ -18,6 +18,7 @@ _MARK_IN_TEXT = re.compile(
 _SIGN_IN_TEXT = re.compile(r"(?<=[a-z.,;:!?\"'”’)])(\*{1,3}|[†‡])(?![\w*])")
 _HEADING = re.compile(r"[\W_]*(?:foot-?notes?|end-?notes?)[\W_]*", re.IGNORECASE)
 _MAX_LENGTH = 4_000
+"""Characters of a note of one paragraph: two printed pages. A longer one is text that begins with such a mark."""
 _MAX_DISTANCE = 20_000
 """Characters between a sign such as ``*`` and its note: signs are used again and again."""
 

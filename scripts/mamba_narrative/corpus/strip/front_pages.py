@@ -25,8 +25,14 @@ from mamba_narrative.corpus.strip.paragraphs import Block
 from mamba_narrative.corpus.strip.spans import Span
 
 _FRONT_BLOCKS, _FRONT_SHARE, _FRONT_CHARACTERS = 400, 0.25, 60_000
+"""How far behind the front the text may begin. Long contents have hundreds of blocks, an introduction has tens of
+thousands of characters; of a short story, more than a quarter is not its front."""
 _TITLE_WORDS, _TITLE_LINES, _TITLE_PAGE_BLOCKS = 40, 14, 20
+"""A title with its subtitle and author has no more words, and not more lines even where each word is on one of its own.
+More is a paragraph in which such words stand. The title page of a play or a list is within so many blocks."""
 _MAX_UNKNOWN, _UNKNOWN_LENGTH = 3, 80
+"""Blocks, and characters of a line, that go with the pages around them, whatever they are: a motto or the name of a
+series is short, and the first lines of a story are longer or more."""
 _ONE = r"(?:[i1]\b|one\b|(?:the )?first\b)"
 _FIRST_HEADING = re.compile(
     rf"[\W_]*+(?:(?:chapter|chap\.?|book|part|volume|vol\.?|letter|section|stave|canto|act|scene|narrative|day|"
@@ -60,11 +66,16 @@ _DEDICATES = re.compile(r"dedicat|inscrib", re.IGNORECASE)
 _ADDRESSES = re.compile(r"\b(?:you|your|thee|thy|dedicat\w+|inscribe\w*)\b", re.IGNORECASE)
 _FINITE = re.compile(r"\b(?:was|were|had|said|came|went|she|he|they|it)\b", re.IGNORECASE)
 _MAX_DEDICATION, _MAX_DEDICATORY_LETTER, _MAX_DEDICATION_BLOCKS = 700, 4_000, 8
+"""A dedication is one paragraph of some ten lines in a few blocks; under a heading of its own it may be a letter of two
+printed pages. What is longer may be the story, which begins with the same words."""
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)_]*$")
 _QUOTES = "\"“‘'"
 _MIN_SIGNS = 2
+"""Kinds of evidence of a sale in a paragraph of prose: a story may name a price or a publisher, seldom both."""
 _MAX_GAP = 120
 """Characters between two blocks of one page: more, and something was removed there."""
+_MIN_PROSE = 160
+"""Characters of a paragraph of sentences: more than two printed lines, which a title or a motto may have."""
 _BY = re.compile(r"(?i:by)\s++(?:[A-Z][\w.'’-]*+\s*+){1,5}\W*+$")
 
 
@@ -143,7 +154,7 @@ def text_begins_at(blocks: Sequence[Block]) -> int | None:
 def is_prose(block: Block) -> bool:
     """Whether the block is a paragraph of sentences, not a few words."""
     text = " ".join(block.text.split())
-    return len(text) > 160 and _SENTENCE_END.search(text) is not None and text.upper() != text
+    return len(text) > _MIN_PROSE and _SENTENCE_END.search(text) is not None and text.upper() != text
 
 
 def _rules(front: Sequence[Block], header: Header) -> list[str | None]:
@@ -206,7 +217,7 @@ def _dedication(front: Sequence[Block], number: int) -> int | None:
     if plain_line(text) in ("to", "dedicated to"):
         return _until_next_page(front, number, _MAX_DEDICATION)
     sure = _DEDICATION_WORDS.search(text) is not None
-    brief = len(text) < 160 and not _FINITE.search(text) and all(len(line.strip()) < 66 for line in block.lines)
+    brief = len(text) < _MIN_PROSE and not _FINITE.search(text) and all(len(line.strip()) < 66 for line in block.lines)
     if len(text) > _MAX_DEDICATION or not (sure or brief) or (is_prose(block) and not _DEDICATES.search(text)):
         return None
     return _until_next_page(front, number, _MAX_DEDICATION, sure_only=True)

@@ -72,6 +72,7 @@ _STRONG = re.compile(
 )
 _DECORATION = re.compile(r"^[\W_]++|(?<![^\w.)\]])[^\w.)\]]++$|_")
 _SHORT = 90
+"""Characters of a line on a title page: a printed line and the spaces that centre it."""
 
 _SIGNS_OF_SALE = {
     "price": re.compile(

@@ -10,11 +10,16 @@ from mamba_narrative.corpus.strip.spans import Span
 from mamba_narrative.word_lists import any_of
 
 _FRONT_BLOCKS, _BACK_BLOCKS = 40, 25
+"""Blocks in which credits and notes about electronic texts are looked for: title pages and contents stand in front,
+a publisher's list behind."""
 _FRONT_EDGE, _BACK_EDGE = 20, 12
 """Blocks in which even a note without a heading is looked for."""
 _MAX_CREDIT_LINES, _MAX_NOTE_LINES, _MAX_NOTE_BLOCKS = 15, 40, 2_000
+"""Of a credit with a dozen names, of a paragraph in a note, and of a note that lists each correction in a block."""
 _MAX_BACK_MATTER = 20_000
+"""Characters at the back that a note may take though not every block talks like one: a long list of corrections."""
 _MAX_GAP_BETWEEN_NOTES = 3
+"""Blocks between two paragraphs that name the project, in an editor's preface: more, and they are no one text."""
 _CREDIT = re.compile(rf"[\s*_\[(]*+{any_of(__file__, 'credits')}", re.IGNORECASE)
 _CREDIT_TAIL = re.compile(
     r"pgdp\.net|distributed proofread|internet archive|https?://|www\.|html version|proofread|from (?:scans|images)|"
@@ -44,6 +49,7 @@ _BARE_NOTE = re.compile(
 _ANY_NOTE_HEADING = re.compile(r"[\W_]*(?:notes?|source|about this (?:text|edition|file))[\W_]*", re.IGNORECASE)
 _KEY_LINE = re.compile(r"\s*\S{1,8} +(?:=|represents|stands for) +\S")
 _MAX_BARE_NOTE = 900
+"""Characters of a note without a heading: a paragraph of a dozen lines. A longer one may be the author's."""
 _LIST_ITEM = re.compile(r"\s*(?:\(?\d{1,2}[.)]|[*•-] )")
 _PLACE = re.compile(r"\W*(?:on )?(?:page|pg\.?|p\.|line|chapter) ?\d+\W.*\S", re.IGNORECASE)
 _CORRECTION = re.compile(r"=>|changed to|corrected to")

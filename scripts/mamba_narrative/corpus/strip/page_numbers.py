@@ -12,8 +12,11 @@ from mamba_narrative.corpus.strip.spans import Span
 
 _NUMBER = re.compile(r"[\s\[({<—–-]*(?:page |pg\.? |p\. ?)?(\d{1,4})[\s\])}>.—–-]*", re.IGNORECASE)
 _MIN_NUMBERS = 20
+"""Lines with nothing but a number: fewer may be chapters or verses."""
 _MIN_ASCENDING = 0.8
+"""Part of them that counts upwards: some are misread, and front matter counts for itself."""
 _MAX_STEP = 4
+"""Pages without a number (plates, first pages of chapters) come in a row, but not many."""
 _MAX_MEDIAN_GAP = 4_000
 """Characters between two page numbers: chapters with bare numbers are further apart."""
 

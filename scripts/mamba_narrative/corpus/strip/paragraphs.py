@@ -14,17 +14,23 @@ from functools import cached_property
 from itertools import pairwise
 
 _DEFAULT_WIDTH, _MIN_WIDTH = 72, 55
+"""Characters of a typed line, and of the narrowest book that was wrapped as prose: verse is narrower."""
 _MIN_OWN_WIDTH = 50
+"""Characters of a block that is measured by itself: the same for a quotation, which is indented."""
 _MAX_MARGIN = 10
 """Lines that all stand further to the right are centred, not wrapped."""
 _FORCED_BREAK_SHARE = 0.75
+"""Of line ends that wrapping forced: in prose all but a few, in verse one here and there."""
 _SLACK = 0.88
 """A break counts as forced if the next word would have reached this part of the width: typists wrap early."""
 _VERSE_CAPITALS_SHARE = 0.8
+"""Of lines that begin with a capital: in verse nearly all, in prose about one in five."""
 _MIN_UNSPACED = 30
 """Lines of a block in which paragraphs may follow each other without a blank line: longer than most paragraphs."""
 _MIN_UNSPACED_WIDTH = 46
+"""Characters of its lines: a long poem without stanzas is narrower."""
 _MAX_STRAY = 0.1
+"""Of short lines that end no sentence: more, and it is verse or a list."""
 _ENDS_PARAGRAPH = re.compile(r"[.!?:][\"'”’»)\]_]*$|--$|—$")
 _ENDS_SENTENCE = re.compile(r"[.!?:;—-][\"'”’»)\]_]*$|\*$")
 

@@ -54,12 +54,17 @@ _OWN_BOOK = re.compile(
     r"writer) (?:wishes|desires|hopes|begs)",
 )
 _MIN_OWN = 2
+"""Times that a preface says "my book" or the like: once, a friend of the author may quote."""
 _LIMITS = {1: (0.12, 60_000), 2: (0.25, 120_000)}
 """Largest share of the book and number of characters, by the strength of the evidence."""
 _MANY_NAMED = 10
+"""Times that the author is named in a text about the author: the strong evidence."""
 _MIN_NAMED = 2
+"""The weak one: once may be a signature or a title page."""
 _FRONT_SHARE, _BACK_SHARE = 0.25, 0.8
+"""Parts of a book before and behind which prefaces and afterwords begin."""
 _SIGNATURE_LENGTH = 60
+"""Characters of a name with place and date; a paragraph is longer."""
 _BETWEEN_AUTHORS = re.compile(r",? and |;|&")
 _MAX_AUTHORS = 50
 """More are not looked for in a preface."""
@@ -68,6 +73,7 @@ _WORD_OF_NAME = re.compile(r"[^\W\d_][\w'’-]*")
 _EXPLANATION = re.compile(r"\([^)\n]*+\)|(\([^)\n]*+)")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _MIN_LENGTH = 120
+"""Characters of a preface of which anything can be said: two printed lines."""
 _NEXT_HEADING = re.compile(
     r"[\W_]*(?:(?:chapter|book|part|volume|letter|section|stave|canto|act|scene)\s+\S{1,12}\b.{0,80}|"
     r"(?:[ivxlc]{1,6}|\d{1,3})\.?"

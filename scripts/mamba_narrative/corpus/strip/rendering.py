@@ -26,6 +26,7 @@ _SCENE_BREAK = re.compile(
     r"\s*+[#•·~]\s*+|(?:\s*+[-—–+#•·~]){3,}+\s*+"
 )
 _MIN_INTERRUPTED = 60
+"""Characters of a paragraph that a picture or a note may have interrupted: shorter ones are headings and captions."""
 _INSIDE_SPACES = re.compile(r"(?<=\S)  +")
 
 

@@ -32,6 +32,7 @@ _LOG = logging.getLogger(__name__)
 MAX_LINES = 1_000_000
 """Each takes some hundred bytes of memory beside its characters. The King James Bible has 100,000."""
 _SHOWN_CHARACTERS = 80
+"""Of each removal in the audit: a line."""
 
 
 @dataclass(frozen=True)
