@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.tokens import TokensSettings
+from mamba_narrative.corpus.formats.split_table import SPLITS
 from mamba_narrative.io import recorded_outputs
 from mamba_narrative.tokens.chapter_headings import collect_chapters
 from mamba_narrative.tokens.tokenizer import load_tokenizer
@@ -16,7 +17,7 @@ from mamba_narrative.tokens.writer import assemble_splits
 @recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
     assemble_splits(
-        {"train": arguments.train, "validation": arguments.validation, "test": arguments.test},
+        {split: getattr(arguments, split) for split in SPLITS},
         arguments.shard_tokens_directory,
         load_tokenizer(arguments.settings.tokenizer).describe(),
         arguments.output,
@@ -32,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         "results/splits/validation.tsv --test results/splits/test.tsv --shard-tokens-directory results/tokens/shards "
         "--stripped-directory results/stripped --output results/tokens",
     )
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         parser.add_argument(f"--{split}", type=Path, required=True, help=f"table of the {split} books and their shards")
     parser.add_argument("--shard-tokens-directory", type=Path, required=True, help="folder of <shard>.bin, .books.tsv")
     parser.add_argument("--stripped-directory", type=Path, help="folder of <shard>.chapters.tsv, for test.chapters.tsv")

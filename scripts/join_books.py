@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mamba_narrative.command import command_parser, run_command
-from mamba_narrative.corpus.book_table import join_books
+from mamba_narrative.corpus.book_join import join_books
 from mamba_narrative.io import recorded_outputs, write_hashes
 
 EXAMPLE = (

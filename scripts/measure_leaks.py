@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.splits import SplitsSettings
-from mamba_narrative.corpus.leaks import write_leaks
-from mamba_narrative.corpus.splits import SPLITS
+from mamba_narrative.corpus.formats.split_table import SPLITS
+from mamba_narrative.corpus.overlap.leaks import write_leaks
 from mamba_narrative.io import recorded_outputs
 
 EXAMPLE = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.selection import SelectionSettings
-from mamba_narrative.corpus.selection import select_shard
+from mamba_narrative.corpus.select.selection import select_shard
 from mamba_narrative.io import recorded_outputs
 
 EXAMPLE = (

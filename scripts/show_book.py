@@ -9,10 +9,10 @@ from pathlib import Path
 
 from mamba_narrative.command import add_settings, command_parser, number_argument, run_command
 from mamba_narrative.config.stripping import StrippingSettings
-from mamba_narrative.corpus.encoding import decode
-from mamba_narrative.corpus.inventory import list_books
-from mamba_narrative.corpus.raw_bytes import UnreadableBook, read_raw
-from mamba_narrative.corpus.stripping import strip_book
+from mamba_narrative.corpus.raw.encoding import decode
+from mamba_narrative.corpus.raw.inventory import list_books
+from mamba_narrative.corpus.raw.raw_bytes import UnreadableBook, read_raw
+from mamba_narrative.corpus.strip.stripping import strip_book
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import write_text
 from mamba_narrative.reporting.shown_book import to_html, to_terminal

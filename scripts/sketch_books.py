@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.duplicates import DuplicatesSettings
-from mamba_narrative.corpus.sketches import sketch_shard
+from mamba_narrative.corpus.overlap.sketches import sketch_shard
 from mamba_narrative.io import recorded_outputs, write_hashes
 
 EXAMPLE = (

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mamba_narrative.command import add_settings, command_parser, run_command
 from mamba_narrative.config.splits import SplitsSettings
-from mamba_narrative.corpus.splits import Split, write_splits
+from mamba_narrative.corpus.formats.split_table import SPLITS, Split
+from mamba_narrative.corpus.overlap.splits import write_splits
 from mamba_narrative.io import recorded_outputs, write_hashes
 
 EXAMPLE = (
@@ -19,8 +20,7 @@ EXAMPLE = (
 
 @recorded_outputs()
 def main(arguments: argparse.Namespace) -> None:
-    names: tuple[Split, ...] = ("train", "validation", "test")
-    manifests: dict[Split, Path] = {split: getattr(arguments, split) for split in names}
+    manifests: dict[Split, Path] = {split: getattr(arguments, split) for split in SPLITS}
     write_splits(
         arguments.clusters,
         arguments.sketch_directory,
@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--selection-directory", type=Path, required=True, help="folder of <shard>.tsv")
     parser.add_argument("--shard-names", nargs="+", required=True, help="names of all shards")
     add_settings(parser, SplitsSettings, "section `splits`")
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         parser.add_argument(f"--{split}", type=Path, required=True, help=f"manifest of the {split} books to write")
     parser.add_argument("--summary", type=Path, required=True, help="JSON file to write: shares, repairs, overlap")
     parser.add_argument("--moves", type=Path, required=True, help="table to write: books that changed their split")

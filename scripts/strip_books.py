@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mamba_narrative.command import add_settings, command_parser, number_argument, run_command
 from mamba_narrative.config.stripping import StrippingSettings
-from mamba_narrative.corpus.stripping import strip_shard
+from mamba_narrative.corpus.strip.stripping import strip_shard
 from mamba_narrative.io import recorded_outputs, write_hashes
 
 EXAMPLE = (

@@ -2,6 +2,7 @@
 
 A rule has the digest as a parameter: an edit of a module that its command uses reruns it, an edit elsewhere does not,
 and neither do another comment, docstring or text of help, ``touch``, a fresh clone or another place of the project.
+Word lists that lie beside a module (see ``word_lists``) are part of it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from mamba_narrative.code_meaning import imported_names, meanings
 from mamba_narrative.io import canonical_json, sha256_text, write_text
+from mamba_narrative.word_lists import SUFFIX, read_words
 
 PACKAGE = "mamba_narrative"
 _MOST_REMEMBERED = 5_000
@@ -30,6 +32,7 @@ class Code:
     def __init__(self, scripts: Path, cache: Path | None = None) -> None:
         self.scripts, self._cache = scripts, cache
         self._of_path: dict[Path, dict[str, Any]] = {}
+        self._lists: dict[Path, dict[Path, str]] = {}
         self._is_new = False
 
     def digest(self, script: str, modules: Iterable[str] = (), data: Iterable[Path] = ()) -> str:
@@ -37,15 +40,18 @@ class Code:
         return sha256_text(canonical_json(self.meaning(script, modules, data)))
 
     def meaning(self, script: str, modules: Iterable[str] = (), data: Iterable[Path] = ()) -> dict[str, str]:
-        """A digest of each definition that the command can reach, as ``path`` or ``path:name``.
+        """A digest of each definition that the command can reach, as ``path`` or ``path:name``, and of each word list.
 
-        ``data`` are files that it reads, of which the bytes count.
+        ``data`` are other files that it reads, of which the bytes count.
         """
         found = {}
-        for path in self.files(script, modules):
+        files = self.files(script, modules)
+        for path in files:
             name = os.path.relpath(path, self.scripts)
             parts = self._read(path)["meanings"]
             found |= {f"{name}:{part}" if part else name: meaning[:16] for part, meaning in sorted(parts.items())}
+        for folder in {path.parent for path in files}:
+            found |= {os.path.relpath(path, self.scripts): words[:16] for path, words in self._lists_in(folder).items()}
         for path in sorted(data):
             found[os.path.relpath(path, self.scripts)] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         return found
@@ -83,6 +89,13 @@ class Code:
             elif path.with_suffix(".py").is_file():
                 yield path.with_suffix(".py")
                 return
+
+    def _lists_in(self, folder: Path) -> dict[Path, str]:
+        """A digest of the entries of each word list; its comments count for nothing."""
+        if folder not in self._lists:
+            paths = folder.glob(f"*{SUFFIX}")
+            self._lists[folder] = {path: sha256_text(canonical_json(read_words(path))) for path in paths}
+        return self._lists[folder]
 
     def _read(self, path: Path) -> dict[str, Any]:
         if path not in self._of_path:

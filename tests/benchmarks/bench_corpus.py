@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mamba_narrative.config.stripping import StrippingSettings
-from mamba_narrative.corpus.stripping import strip_book
+from mamba_narrative.corpus.strip.stripping import strip_book
 from mamba_narrative.io import read_json, read_table
 from real_books import CATALOGUES, GUTENBERG, REPOSITORY, unpack_books
 

@@ -25,11 +25,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
 from mamba_narrative.config.stripping import StrippingSettings
-from mamba_narrative.corpus.catalogue import read_catalogue
-from mamba_narrative.corpus.duplicates import ClusterMember, find_duplicates
-from mamba_narrative.corpus.shingles import shingle_hashes
-from mamba_narrative.corpus.sketches import sketch_texts
-from mamba_narrative.corpus.stripping import strip_book
+from mamba_narrative.corpus.overlap.duplicates import ClusterMember, find_duplicates
+from mamba_narrative.corpus.overlap.shingles import shingle_hashes
+from mamba_narrative.corpus.overlap.sketches import sketch_texts
+from mamba_narrative.corpus.raw.catalogue import read_catalogue
+from mamba_narrative.corpus.strip.stripping import strip_book
 from real_books import CATALOGUES, read_books
 
 _WORD = re.compile(r"[^\W\d_]+")

@@ -32,16 +32,15 @@ from evaluation_inputs import write_split
 
 from mamba_narrative.config.architectures.mamba import MambaRun, MambaSettings
 from mamba_narrative.config.evaluation import EvaluationSettings
+from mamba_narrative.corpus.formats.chapter_table import read_chapters, write_chapters
 from mamba_narrative.evaluation.context import evaluate_context
 from mamba_narrative.evaluation.generation import evaluate_generation
 from mamba_narrative.evaluation.likelihood import evaluate_likelihood
 from mamba_narrative.evaluation.structure import evaluate_structure
 from mamba_narrative.evaluation.words import evaluate_words
-from mamba_narrative.io import read_json, write_json, write_table
+from mamba_narrative.io import read_json, write_json
 from mamba_narrative.model.registry import build_model
 from mamba_narrative.model.storage import save_model
-from mamba_narrative.tokens.chapter_headings import COLUMNS as CHAPTER_COLUMNS
-from mamba_narrative.tokens.chapter_headings import read_chapters
 from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import load_tokenizer
 
@@ -95,12 +94,8 @@ def made_up_inputs(folder: Path, books: int, tokens: int, size: MambaSettings) -
     made = {str(number): made_up_book(number, tokens) for number in range(books)}
     write_split(folder / "tokens", "test", {name: text for name, (text, _) in made.items()}, tokenizer)
     write_split(folder / "tokens", "train", {"0": made_up_book(books, tokens)[0]}, tokenizer)
-    rows = [
-        {"book_id": name, "offset": offset, "heading": heading}
-        for name, (_, headings) in made.items()
-        for offset, heading in headings
-    ]
-    write_table(folder / "tokens" / "test.chapters.tsv", CHAPTER_COLUMNS, rows)
+    rows = [(name, offset, heading) for name, (_, headings) in made.items() for offset, heading in headings]
+    write_chapters(folder / "tokens" / "test.chapters.tsv", rows)
     model = build_model("mamba", size, tokenizer.vocab_size, seed=1)
     save_model(model, MambaRun(architecture="mamba", model=size), folder / "run" / "model", tokenizer.end_of_text_id)
     write_json(folder / "run" / "run.json", {"architecture": "mamba", "tokenizer": tokenizer.describe()})
@@ -116,11 +111,9 @@ def first_books(tokens: Path, books: int, folder: Path) -> Path:
     write_split(folder, "test", texts, tokenizer)
     headings = read_chapters(tokens / "test.chapters.tsv")
     rows = [
-        {"book_id": book.book_id, "offset": heading.offset, "heading": heading.text}
-        for book in chosen
-        for heading in headings.get(book.book_id, ())
+        (book.book_id, heading.offset, heading.text) for book in chosen for heading in headings.get(book.book_id, ())
     ]
-    write_table(folder / "test.chapters.tsv", CHAPTER_COLUMNS, rows)
+    write_chapters(folder / "test.chapters.tsv", rows)
     for name in ("train.bin", "train.json", "train.books.tsv"):
         (folder / name).symlink_to((tokens / name).resolve())
     return folder

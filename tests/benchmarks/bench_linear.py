@@ -479,16 +479,16 @@ def builders() -> dict[Any, Callable[[str], Any]]:
     """How an argument of each type is made from a text."""
     from mamba_narrative.config.selection import SelectionSettings
     from mamba_narrative.config.stripping import StrippingSettings
-    from mamba_narrative.corpus.back_matter import BackSwitches
-    from mamba_narrative.corpus.boilerplate import Marker, find_markers
-    from mamba_narrative.corpus.catalogue import CatalogueEntry
-    from mamba_narrative.corpus.chapters import Chapter, find_chapters
-    from mamba_narrative.corpus.front_pages import FrontSwitches
-    from mamba_narrative.corpus.header import Header
-    from mamba_narrative.corpus.paragraphs import Block, split_blocks
-    from mamba_narrative.corpus.spans import Span
+    from mamba_narrative.corpus.formats.chapter_table import Heading
+    from mamba_narrative.corpus.raw.catalogue import CatalogueEntry
+    from mamba_narrative.corpus.raw.header import Header
+    from mamba_narrative.corpus.strip.back_matter import BackSwitches
+    from mamba_narrative.corpus.strip.boilerplate import Marker, find_markers
+    from mamba_narrative.corpus.strip.chapters import Chapter, find_chapters
+    from mamba_narrative.corpus.strip.front_pages import FrontSwitches
+    from mamba_narrative.corpus.strip.paragraphs import Block, split_blocks
+    from mamba_narrative.corpus.strip.spans import Span
     from mamba_narrative.evaluation.book_texts import BookText
-    from mamba_narrative.tokens.chapter_headings import Heading
     from mamba_narrative.tokens.tokenizer import Tokenizer, load_tokenizer
 
     gpt2 = load_tokenizer("gpt2")
@@ -669,9 +669,9 @@ def read_book(text: str) -> object:
     """A raw book through everything that reads its text."""
     from mamba_narrative.config.selection import SelectionSettings
     from mamba_narrative.config.stripping import StrippingSettings
-    from mamba_narrative.corpus.selection import select_book
-    from mamba_narrative.corpus.shingles import shingle_hashes
-    from mamba_narrative.corpus.stripping import strip_book
+    from mamba_narrative.corpus.overlap.shingles import shingle_hashes
+    from mamba_narrative.corpus.select.selection import select_book
+    from mamba_narrative.corpus.strip.stripping import strip_book
     from mamba_narrative.evaluation.book_texts import BookText, prose_runs
     from mamba_narrative.evaluation.names import mentions
     from mamba_narrative.evaluation.text_statistics import count_quoted_characters, count_sentence_ends

@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mamba_narrative.config.selection import SelectionSettings
 from mamba_narrative.config.stripping import StrippingSettings
-from mamba_narrative.corpus.catalogue import read_catalogue
-from mamba_narrative.corpus.selection import select_book
-from mamba_narrative.corpus.stripping import strip_book
+from mamba_narrative.corpus.raw.catalogue import read_catalogue
+from mamba_narrative.corpus.select.selection import select_book
+from mamba_narrative.corpus.strip.stripping import strip_book
 from mamba_narrative.io import sha256_bytes
 from real_books import CATALOGUES, narrative_labels, read_books
 

@@ -21,7 +21,7 @@ sys.path[:0] = [str(REPOSITORY / "scripts"), str(REPOSITORY / "tests")]
 
 from gutenberg_quality import BOUNDARIES, REAL_BOOKS, decoded, lost_fraction, marked_books, residue_of  # noqa: E402
 from mamba_narrative.config.stripping import StrippingSettings  # noqa: E402
-from mamba_narrative.corpus.stripping import strip_book  # noqa: E402
+from mamba_narrative.corpus.strip.stripping import strip_book  # noqa: E402
 
 Stripper = Callable[[bytes], str]
 

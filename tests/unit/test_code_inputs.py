@@ -1,5 +1,6 @@
 """The code that a rule declares is the code that its command runs, and each command explains itself."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,55 @@ def test_modules_imported_by_name_are_added_with_what_they_import(tmp_path):
     assert "mamba_narrative/style.py" in found
     with pytest.raises(FileNotFoundError, match="no_such_plot"):
         Code(root).files("go", ["mamba_narrative.no_such_plot"])
+
+
+def test_a_word_list_is_part_of_the_modules_beside_it(tmp_path):
+    root = write(
+        tmp_path,
+        {
+            "go.py": "import mamba_narrative.strip.notes\n",
+            "stay.py": "import mamba_narrative.other\n",
+            "mamba_narrative/__init__.py": "",
+            "mamba_narrative/other.py": "",
+            "mamba_narrative/strip/__init__.py": "",
+            "mamba_narrative/strip/notes.py": "",
+            "mamba_narrative/strip/towns.txt": "# From title pages.\nlondon\nparis\n",
+        },
+    )
+    towns = root / "mamba_narrative" / "strip" / "towns.txt"
+
+    def digests():
+        code = Code(root)
+        return code.digest("go"), code.digest("stay")
+
+    go, stay = digests()
+    towns.write_text("# From title pages\n# of old books.\n\nlondon\nparis\n")
+    assert digests() == (go, stay)
+    towns.write_text("# From title pages.\nlondon\nparis\nrome\n")
+    assert digests()[0] != go
+    assert digests()[1] == stay
+
+
+@pytest.mark.parametrize(
+    ("words", "reached", "spared"),
+    [
+        (
+            "strip/towns",
+            {"strip_books", "show_book"},
+            {"select_books", "find_duplicates", "assemble_tokens", "acquire_books"},
+        ),
+        ("select/past_verbs", {"select_books"}, {"strip_books", "sketch_books", "encode_books"}),
+        ("overlap/titles_of_persons", {"split_books"}, {"strip_books", "select_books", "encode_books"}),
+    ],
+)
+def test_a_new_word_changes_the_commands_that_read_the_list(tmp_path, words, reached, spared):
+    shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    path = tmp_path / "scripts" / "mamba_narrative" / "corpus" / f"{words}.txt"
+    path.write_text(path.read_text("utf-8") + "newword\n", "utf-8")
+    before, after = Code(SCRIPTS), Code(tmp_path / "scripts")
+    changed = {command for command in COMMANDS if before.digest(command) != after.digest(command)}
+    assert reached <= changed
+    assert not spared & changed
 
 
 @pytest.mark.parametrize("command", COMMANDS)

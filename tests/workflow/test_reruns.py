@@ -12,7 +12,7 @@ import pytest
 from changes import CHANGES, LIBRARY, apply
 from workflow_project import Project, copy_sources
 
-from mamba_narrative.corpus.inventory import shard_of
+from mamba_narrative.corpus.raw.inventory import shard_of
 from mamba_narrative.io import read_table, sha256_file
 
 pytestmark = pytest.mark.xdist_group("workflow")

@@ -48,7 +48,8 @@ from mamba_narrative.config import architectures
 from mamba_narrative.config.corpus import ACQUIRED_SOURCES
 from mamba_narrative.config.experiment import resolve_experiment
 from mamba_narrative.config.base import numbers_of
-from mamba_narrative.corpus.inventory import books_by_shard, shard_digests
+from mamba_narrative.corpus.formats.split_table import SPLITS
+from mamba_narrative.corpus.raw.inventory import books_by_shard, shard_digests
 from mamba_narrative.errors import UserError
 from mamba_narrative.file_digests import FileDigests
 from mamba_narrative.io import canonical_json, sha256_text, write_text
@@ -111,7 +112,6 @@ if (
     )
 
 RUNS = {name: run for name, run in EXPERIMENT.runs.items() if run is not None}
-SPLITS = ["train", "validation", "test"]
 
 if EXPERIMENT.corpus.source == "sample":
     RAW_BOOKS = ROOT / "workflow" / "sample" / "raw"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from mamba_narrative.acquisition.lock import LockedBook
 from mamba_narrative.config.acquisition import Rights
-from mamba_narrative.corpus.catalogue import CatalogueEntry
-from mamba_narrative.corpus.encoding import wide_encoding
-from mamba_narrative.corpus.header import rights_of
-from mamba_narrative.corpus.raw_bytes import UnreadableBook, read_raw
+from mamba_narrative.corpus.raw.catalogue import CatalogueEntry
+from mamba_narrative.corpus.raw.encoding import wide_encoding
+from mamba_narrative.corpus.raw.header import rights_of
+from mamba_narrative.corpus.raw.raw_bytes import UnreadableBook, read_raw
 from mamba_narrative.io import sha256_file
 
 REFUSALS = frozenset({"copyrighted", "rights_unknown"})

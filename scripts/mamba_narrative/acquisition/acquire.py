@@ -19,7 +19,7 @@ from mamba_narrative.acquisition.rdf import read_rdf_archive
 from mamba_narrative.acquisition.state import request_key
 from mamba_narrative.acquisition.store import BookStore, MissingBook, Wish, open_store
 from mamba_narrative.config.corpus import ACQUIRED_SOURCES, CorpusSettings
-from mamba_narrative.corpus.catalogue import CatalogueEntry, read_catalogue
+from mamba_narrative.corpus.raw.catalogue import CatalogueEntry, read_catalogue
 from mamba_narrative.errors import UserError
 from mamba_narrative.progress import format_duration
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 
 from mamba_narrative.config.acquisition import ChoiceSettings
-from mamba_narrative.corpus.catalogue import CatalogueEntry
+from mamba_narrative.corpus.raw.catalogue import CatalogueEntry
 
 UNKNOWN = CatalogueEntry("", ())
 """Stands for a book of which no catalogue says anything."""

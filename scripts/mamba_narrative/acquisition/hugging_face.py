@@ -19,8 +19,8 @@ from mamba_narrative.acquisition.lock import LockedBook
 from mamba_narrative.acquisition.store import BookStore, MissingBook, Wish
 from mamba_narrative.config.acquisition import ColumnsSettings, HuggingFaceSettings
 from mamba_narrative.config.corpus import CorpusSettings
-from mamba_narrative.corpus.catalogue import CatalogueEntry, entry_fields, entry_of
-from mamba_narrative.corpus.inventory import book_id_of
+from mamba_narrative.corpus.raw.catalogue import CatalogueEntry, entry_fields, entry_of
+from mamba_narrative.corpus.raw.inventory import book_id_of
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import read_json, write_json
 from mamba_narrative.progress import Progress

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mamba_narrative.corpus.catalogue import COLUMNS, CatalogueEntry, entry_fields, entry_of
-from mamba_narrative.corpus.inventory import natural_key
+from mamba_narrative.corpus.raw.catalogue import COLUMNS, CatalogueEntry, entry_fields, entry_of
+from mamba_narrative.corpus.raw.inventory import natural_key
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.io import format_table, read_table
 

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.ElementTree import fromstring
 
 from mamba_narrative.acquisition.archives import DamagedMember, read_members
-from mamba_narrative.corpus.catalogue import CatalogueEntry
+from mamba_narrative.corpus.raw.catalogue import CatalogueEntry
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.progress import track
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from mamba_narrative.acquisition.lock import LockedBook, book_of, format_lock, origin_of, read_lock
 from mamba_narrative.acquisition.state import Layout
-from mamba_narrative.corpus.catalogue import CatalogueEntry, format_catalogue
-from mamba_narrative.corpus.inventory import natural_key
+from mamba_narrative.corpus.raw.catalogue import CatalogueEntry, format_catalogue
+from mamba_narrative.corpus.raw.inventory import natural_key
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import format_table, read_json, read_table, sha256_file, write_json, write_text
 from mamba_narrative.lease import Lease

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mamba_narrative.corpus.selection_table import read_kept_text, read_selections
-from mamba_narrative.corpus.splits import SPLITS, read_manifest
+from mamba_narrative.corpus.formats.book_table import read_books
+from mamba_narrative.corpus.formats.selection_table import read_kept_text, read_selections
+from mamba_narrative.corpus.formats.split_table import SPLITS, read_split
 from mamba_narrative.errors import FileFormatError
-from mamba_narrative.io import atomic_directory, read_table, write_text
+from mamba_narrative.io import atomic_directory, write_text
 from mamba_narrative.progress import track
 
 TEXT_COLUMNS = ("id", "title", "author", "year", "split", "cluster", "text")
@@ -31,9 +32,9 @@ def export_dataset(
     One row a book in the order of its split's manifest, with the text that models are trained on. Raises
     FileFormatError where a book of a split is missing in ``books_path``.
     """
-    books = {row["book_id"]: row for row in read_table(books_path, ("book_id", "title", "author", "words", "tokens"))}
+    books = {row["book_id"]: row for row in read_books(books_path)}
     selections = read_selections(selection_directory, shard_names)
-    manifests = {split: read_manifest(splits_directory / f"{split}.tsv") for split in SPLITS}
+    manifests = {split: read_split(splits_directory / f"{split}.tsv") for split in SPLITS}
     with atomic_directory(output) as beside:
         for split, manifest in manifests.items():
             rows = _rows(split, manifest, books, selections, stripped_root)
@@ -57,7 +58,7 @@ def _rows(
             "id": book_id,
             "title": book["title"],
             "author": book["author"],
-            "year": book.get("year", ""),
+            "year": book["year"],
             "split": split,
             "cluster": row["cluster"],
             "words": int(book["words"]),

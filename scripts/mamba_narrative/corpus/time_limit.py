@@ -7,9 +7,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mamba_narrative.corpus.raw_bytes import UnreadableBook
+from mamba_narrative.corpus.raw.raw_bytes import UnreadableBook
 
 _SECONDS, _CHARACTERS_A_SECOND = 10.0, 20_000
+"""See ``seconds_allowed``."""
 
 
 def seconds_allowed(size: int) -> float:

@@ -20,9 +20,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from mamba_narrative.corpus.formats.chapter_table import Heading
 from mamba_narrative.evaluation.book_texts import BookText
 from mamba_narrative.evaluation.scoring import Ids, Losses, Trial
-from mamba_narrative.tokens.chapter_headings import Heading
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
 CHOICES = 6

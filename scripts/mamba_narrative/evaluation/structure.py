@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mamba_narrative.config.evaluation import StructureSettings
+from mamba_narrative.corpus.formats.chapter_table import Heading, read_chapters
 from mamba_narrative.evaluation.book_texts import BookText, book_texts, paragraph_windows, sentence_windows
 from mamba_narrative.evaluation.held_out import SPLIT, held_out_books, open_tokens
 from mamba_narrative.evaluation.next_chapter import CHOICES, chapter_trials, choose_openings, shortened_trials
@@ -14,7 +15,6 @@ from mamba_narrative.evaluation.order import exchange_win, exchanges, pairwise_w
 from mamba_narrative.evaluation.scoring import Losses, ModelScorer, Scorer, Trial
 from mamba_narrative.evaluation.sums import Case, sums_of, write_sums
 from mamba_narrative.evaluation.trained_run import choose_device, load_run
-from mamba_narrative.tokens.chapter_headings import Heading, read_chapters
 from mamba_narrative.tokens.reader import TokenFile
 from mamba_narrative.tokens.tokenizer import Tokenizer
 

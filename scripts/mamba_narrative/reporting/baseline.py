@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mamba_narrative.corpus.inventory import natural_key
+from mamba_narrative.corpus.formats.audit import read_audits
+from mamba_narrative.corpus.formats.book_table import BOOK_TABLE, read_books
+from mamba_narrative.corpus.raw.inventory import natural_key
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import (
     atomic_directory,
     read_json,
-    read_json_lines,
-    read_table,
     sha256_text,
     verify,
     write_hashes,
@@ -25,7 +25,7 @@ from mamba_narrative.io import (
     write_table,
 )
 
-MANIFEST_COLUMNS = (
+PUBLISHED_COLUMNS = (
     "book_id", "title", "author", "decision", "reasons", "cluster", "split", "tokens", "raw_path", "raw_bytes",
     "raw_sha256",
 )  # fmt: skip
@@ -48,7 +48,7 @@ def publish_baseline(results: Path, runs: Sequence[str], output: Path) -> None:
 
     Raises UserError where the corpus, a run or its measures are missing.
     """
-    required = [results / "corpus" / "books.tsv", *(results / name for name in CORPUS_FILES)]
+    required = [results / BOOK_TABLE, *(results / name for name in CORPUS_FILES)]
     required += [results / "runs" / run / name for run in runs for name in RUN_FILES]
     required += [results / "evaluation" / run / "likelihood.json" for run in runs]
     if missing := [path for path in required if not path.is_file()]:
@@ -57,7 +57,7 @@ def publish_baseline(results: Path, runs: Sequence[str], output: Path) -> None:
             "finish the experiment first (`snakemake --cores all --configfile ...`)"
         )
     with atomic_directory(output) as beside:
-        write_table(beside / "manifest.tsv", MANIFEST_COLUMNS, manifest_rows(results))
+        write_table(beside / "manifest.tsv", PUBLISHED_COLUMNS, manifest_rows(results))
         for name in CORPUS_FILES:
             _copy(results / name, beside / name)
         for run in runs:
@@ -73,20 +73,14 @@ def manifest_rows(results: Path) -> list[dict[str, Any]]:
 
     Raises UserError where a book has no audit record.
     """
-    audits = {
-        str(record["book_id"]): record
-        for path in sorted((results / "stripped").glob("*.audit.jsonl"))
-        for record in read_json_lines(path)
-    }
+    audits = {str(record["book_id"]): record for record in read_audits(results / "stripped")}
     rows = []
-    for book in sorted(
-        read_table(results / "corpus" / "books.tsv", ("book_id", "split")), key=lambda row: natural_key(row["book_id"])
-    ):
+    for book in sorted(read_books(results / BOOK_TABLE), key=lambda row: natural_key(row["book_id"])):
         if book["book_id"] not in audits:
             raise UserError(f"{results}: book {book['book_id']} has no audit record; run strip_books again")
         audit = audits[book["book_id"]]
         rows.append(
-            {column: book.get(column, "") for column in MANIFEST_COLUMNS}
+            {column: book.get(column, "") for column in PUBLISHED_COLUMNS}
             | {"raw_path": audit["path"], "raw_bytes": audit["bytes"], "raw_sha256": audit["sha256"]}
         )
     return rows

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mamba_narrative.io import read_table
+from mamba_narrative.corpus.formats.move_table import read_moves
+from mamba_narrative.corpus.formats.pair_table import read_pairs
 from mamba_narrative.reporting.formatting import count, percent, plural, shortened
 from mamba_narrative.reporting.sources import book_titles, number, optional_json
 
@@ -79,7 +80,7 @@ def duplicate_pairs(results: Path) -> Pairs | None:
     path = results / "corpus" / "duplicates.tsv"
     if not path.is_file():
         return None
-    rows = read_table(path, ("book_a", "book_b", "shared", "containment"))
+    rows = read_pairs(path)
     titles = book_titles(results)
     ranked = sorted(rows, key=lambda row: -(number(row["containment"]) or 0))
     shown = tuple(
@@ -145,8 +146,7 @@ def leak_test(results: Path) -> LeakTest | None:
 
 def moved_books(results: Path) -> str:
     """A sentence about the books of `splits/moves.tsv`; empty where none has moved."""
-    path = results / "splits" / "moves.tsv"
-    moves = read_table(path, ("book_id", "from", "to")) if path.is_file() else []
+    moves = read_moves(results / "splits" / "moves.tsv")
     if not moves:
         return ""
     listed = ", ".join(f"{move['book_id']} from {move['from']} to {move['to'] or 'none'}" for move in moves[:5])

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
-from mamba_narrative.corpus.spans import Span, without_overlaps
-from mamba_narrative.corpus.stripping import StrippedBook
+from mamba_narrative.corpus.strip.spans import Span, without_overlaps
+from mamba_narrative.corpus.strip.stripping import StrippedBook
 from mamba_narrative.reporting.reasons import meaning_of
 
 HEADING = "heading"

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mamba_narrative.corpus.formats.book_table import BOOK_TABLE, read_books
 from mamba_narrative.errors import FileFormatError
-from mamba_narrative.io import from_csv_field, read_json, read_table, read_text
+from mamba_narrative.io import from_csv_field, read_json, read_text
 
 BASELINES = ("untrained", "ngram", "xz-after-training", "xz", "unigram", "human")
 """Names under `evaluation/` that are no runs: initial weights, models that count, xz, the books themselves."""
@@ -54,11 +55,6 @@ def optional_json(path: Path) -> Any | None:
     return read_json(path) if path.is_file() else None
 
 
-def optional_table(path: Path, required: Sequence[str] = ()) -> list[dict[str, str]]:
-    """The rows of a tab-separated table, none where there is no such file."""
-    return read_table(path, required) if path.is_file() else []
-
-
 def number(value: object) -> float | None:
     """A finite number from a field of a table or JSON; None for an empty field, ``nan`` and what is no number."""
     try:
@@ -81,4 +77,5 @@ def column(rows: Sequence[dict[str, str]], name: str, path: Path) -> list[float]
 
 def book_titles(results: Path) -> dict[str, str]:
     """Title by book id from `corpus/books.tsv`; empty where there is no such file."""
-    return {book["book_id"]: book["title"] for book in optional_table(results / "corpus" / "books.tsv")}
+    path = results / BOOK_TABLE
+    return {book["book_id"]: book["title"] for book in (read_books(path) if path.is_file() else [])}

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from mamba_narrative.corpus.selection_table import USED_DECISIONS, kept_text, parse_ranges
-from mamba_narrative.corpus.stripped_texts import read_stripped_text
+from mamba_narrative.corpus.formats.decisions import USED_DECISIONS
+from mamba_narrative.corpus.formats.selection_table import kept_text, parse_ranges, read_selection
+from mamba_narrative.corpus.formats.split_table import read_split
+from mamba_narrative.corpus.formats.stripped_texts import describe, read_manifest, read_stripped_text
 from mamba_narrative.errors import FileFormatError
 from mamba_narrative.io import (
     atomic_path,
-    read_table,
     recorded_outputs,
     sha256_file,
-    sha256_text,
     verify,
     write_json,
     write_table,
@@ -36,14 +36,12 @@ def encode_books(
 ) -> int:
     """Encode the selected books of one shard; returns the number of tokens.
 
-    ``selection``: table with ``book_id`` and ``decision``, and ``ranges`` of books used in part; its order is kept.
+    ``selection``: table of decisions, with ``ranges`` of books used in part; its order is kept.
     ``stripped``: folder of ``<book_id>.txt``. ``manifest``: table of the texts' hashes and sizes.
     Raises FileFormatError where a text is not the one in the manifest or a selected book is not in it.
     """
-    described = {
-        row["book_id"]: row for row in read_table(manifest, ("book_id", "sha256", "characters", "bytes", "words"))
-    }
-    selected = [row for row in read_table(selection, ("book_id", "decision")) if row["decision"] in USED_DECISIONS]
+    described: Mapping[str, Mapping[str, Any]] = read_manifest(manifest)
+    selected = [row for row in read_selection(selection) if row["decision"] in USED_DECISIONS]
     rows, first_token = [], 0
     with atomic_path(tokens_path) as beside, beside.open("wb") as stream:
         for row in track(selected, "encoding", len(selected), "books"):
@@ -54,7 +52,7 @@ def encode_books(
             text = read_stripped_text(stripped, book_id, manifest)
             if ranges := parse_ranges(row.get("ranges", "")):
                 text = kept_text(text, ranges)
-                description = description | _describe(text)
+                description = describe(book_id, text)
             ids = np.append(tokenizer.encode_book(text), np.uint16(tokenizer.end_of_text_id)).astype(DTYPE)
             stream.write(ids.tobytes())
             rows.append({**description, "first_token": first_token, "tokens": len(ids)})
@@ -63,22 +61,12 @@ def encode_books(
     return first_token
 
 
-def _describe(text: str) -> dict[str, str]:
-    """Hash and sizes of a text, as the manifest has them."""
-    return {
-        "sha256": sha256_text(text),
-        "characters": str(len(text)),
-        "bytes": str(len(text.encode("utf-8"))),
-        "words": str(len(text.split())),
-    }
-
-
 def assemble_splits(
     splits: Mapping[str, Path], shards: Path, tokenizer: Mapping[str, Any], directory: Path
 ) -> dict[str, int]:
     """Copy the books of each split together; returns the number of tokens by split.
 
-    ``splits``: split name to a table with ``book_id`` and ``shard``. ``shards``: folder of ``<shard>.bin`` and
+    ``splits``: split name to its table. ``shards``: folder of ``<shard>.bin`` and
     ``<shard>.books.tsv``. ``tokenizer``: what its ``describe()`` says. Raises FileFormatError where a book is in no
     shard or was not encoded with this tokenizer.
     """
@@ -96,7 +84,7 @@ def _assemble(
     tokenizer: Mapping[str, Any],
     directory: Path,
 ) -> int:
-    wanted = [(row["book_id"], row["shard"]) for row in read_table(manifest, ("book_id", "shard"))]
+    wanted = [(row["book_id"], row["shard"]) for row in read_split(manifest)]
     target = directory / f"{split}.bin"
     table = directory / f"{split}.books.tsv"
     rows, first_token, digest = [], 0, hashlib.sha256()

@@ -31,8 +31,8 @@ from mamba_narrative.acquisition import mirrors
 from mamba_narrative.acquisition.acquire import acquire
 from mamba_narrative.acquisition.lock import read_lock
 from mamba_narrative.acquisition.state import find_acquired
-from mamba_narrative.corpus.catalogue import read_catalogue
-from mamba_narrative.corpus.inventory import list_books
+from mamba_narrative.corpus.raw.catalogue import read_catalogue
+from mamba_narrative.corpus.raw.inventory import list_books
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import read_table, sha256_bytes
 from mamba_narrative.lease import Lease

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from mamba_narrative.acquisition.choice import choose_books
 from mamba_narrative.acquisition.lock import LockedBook, format_lock, read_lock
 from mamba_narrative.config.acquisition import ChoiceSettings
-from mamba_narrative.corpus.catalogue import CatalogueEntry, entry_fields, entry_of, format_catalogue, read_catalogue
+from mamba_narrative.corpus.raw.catalogue import (
+    CatalogueEntry,
+    entry_fields,
+    entry_of,
+    format_catalogue,
+    read_catalogue,
+)
 from mamba_narrative.errors import UserError
 
 CATALOGUE = {

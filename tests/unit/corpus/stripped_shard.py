@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mamba_narrative.corpus.stripping import MANIFEST_COLUMNS
-from mamba_narrative.io import sha256_text, write_table, write_text
+from mamba_narrative.corpus.formats.stripped_texts import describe, write_manifest
+from mamba_narrative.io import write_text
 
 
 def write_stripped(folder: Path, texts: Mapping[str, str]) -> Path:
@@ -14,15 +14,5 @@ def write_stripped(folder: Path, texts: Mapping[str, str]) -> Path:
     for book_id, text in texts.items():
         write_text(folder / f"{book_id}.txt", text)
     manifest = folder.with_name(f"{folder.name}.manifest.tsv")
-    rows = [
-        {
-            "book_id": book_id,
-            "sha256": sha256_text(text),
-            "characters": len(text),
-            "bytes": len(text.encode("utf-8")),
-            "words": len(text.split()),
-        }
-        for book_id, text in texts.items()
-    ]
-    write_table(manifest, MANIFEST_COLUMNS, rows)
+    write_manifest(manifest, [describe(book_id, text) for book_id, text in texts.items()])
     return manifest

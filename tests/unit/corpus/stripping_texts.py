@@ -1,11 +1,11 @@
 """Texts and short cuts for the tests of stripping's rules."""
 
 from mamba_narrative.config.stripping import StrippingSettings
-from mamba_narrative.corpus.cleaning import find_apparatus
-from mamba_narrative.corpus.header import Header
-from mamba_narrative.corpus.paragraphs import split_blocks
-from mamba_narrative.corpus.rendering import render
-from mamba_narrative.corpus.spans import mask, without_overlaps
+from mamba_narrative.corpus.raw.header import Header
+from mamba_narrative.corpus.strip.cleaning import find_apparatus
+from mamba_narrative.corpus.strip.paragraphs import split_blocks
+from mamba_narrative.corpus.strip.rendering import render
+from mamba_narrative.corpus.strip.spans import mask, without_overlaps
 
 PARAGRAPH = (
     "The lamp went out before the tale was done, and nobody in the room\n"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from stripped_shard import write_stripped
 
-from mamba_narrative.corpus.book_table import BOOK_TABLE_COLUMNS
 from mamba_narrative.corpus.dataset_export import export_dataset
-from mamba_narrative.corpus.splits import MANIFEST_COLUMNS
+from mamba_narrative.corpus.formats.book_table import BOOK_TABLE_COLUMNS, write_books
+from mamba_narrative.corpus.formats.selection_table import write_selection
+from mamba_narrative.corpus.formats.split_table import SPLITS, write_split
 from mamba_narrative.errors import FileFormatError
-from mamba_narrative.io import write_table
+from unit.corpus.stripped_shard import write_stripped
 
 BOOKS = {
     "1": ("train", "The sea.\n\nNaïve “waves”."),
@@ -26,20 +26,20 @@ def results(tmp_path):
          "ranges": "6-12" if book == "2" else ""}
         for book in BOOKS
     ]  # fmt: skip
-    write_table(tmp_path / "selection" / "000.tsv", tuple(selection[0]), selection)
-    for split in ("train", "validation", "test"):
+    write_selection(tmp_path / "selection" / "000.tsv", (), selection)
+    for split in SPLITS:
         rows = [
             {"book_id": book, "shard": "000", "cluster": f"c{book}", "words": 2, "characters": 9}
             for book, (where, _) in BOOKS.items()
             if where == split
         ]
-        write_table(tmp_path / "splits" / f"{split}.tsv", MANIFEST_COLUMNS, rows)
+        write_split(tmp_path / "splits" / f"{split}.tsv", rows)
     table = [
         dict.fromkeys(BOOK_TABLE_COLUMNS, "")
         | {"book_id": book, "title": f"Title {book}", "author": "A, B", "words": 2, "tokens": 5}
         for book in BOOKS
     ]
-    write_table(tmp_path / "books.tsv", BOOK_TABLE_COLUMNS, table)
+    write_books(tmp_path / "books.tsv", table)
     write_stripped(tmp_path / "stripped" / "000", {book: text for book, (_, text) in BOOKS.items()})
     return tmp_path
 

@@ -10,31 +10,30 @@ from hypothesis import strategies as st
 
 from mamba_narrative.config.selection import SelectionSettings
 from mamba_narrative.config.stripping import StrippingSettings
-from mamba_narrative.corpus import (
-    authors,
+from mamba_narrative.corpus.formats.chapter_table import Heading
+from mamba_narrative.corpus.normal_forms import normalise
+from mamba_narrative.corpus.overlap import authors
+from mamba_narrative.corpus.overlap.shingles import word_hashes
+from mamba_narrative.corpus.raw import header
+from mamba_narrative.corpus.select import features, parts
+from mamba_narrative.corpus.select.selection import select_book
+from mamba_narrative.corpus.strip import (
     back_matter,
     boilerplate,
     brackets,
     chapters,
     contents,
-    features,
     front_pages,
-    header,
     imprint,
     notes,
-    parts,
     prefaces,
     rendering,
 )
-from mamba_narrative.corpus.normal_forms import normalise
-from mamba_narrative.corpus.paragraphs import Block, split_blocks
-from mamba_narrative.corpus.selection import select_book
-from mamba_narrative.corpus.shingles import word_hashes
-from mamba_narrative.corpus.stripping import strip_book
-from mamba_narrative.corpus.typography import Signs, join_lines, mend_divided_words
+from mamba_narrative.corpus.strip.paragraphs import Block, split_blocks
+from mamba_narrative.corpus.strip.stripping import strip_book
+from mamba_narrative.corpus.strip.typography import Signs, join_lines, mend_divided_words
 from mamba_narrative.evaluation import next_chapter as evaluated_chapters
 from mamba_narrative.evaluation import text_statistics
-from mamba_narrative.tokens.chapter_headings import Heading
 
 HEAD = (
     "The Project Gutenberg EBook of A Tale\n\nTitle: A Tale\n\n*** START OF THIS PROJECT GUTENBERG EBOOK A TALE ***\n\n"
@@ -166,10 +165,10 @@ RULES = {
     "sentence end": (text_statistics._SENTENCE_END, lambda pattern, text: list(pattern.finditer(text)),
         re.compile(SENTENCE_END), [".", "!", "…", '"', "'", " ", "\n", "A", "a", "_", "1", "-"]),
     "credit": (notes._CREDIT, AT_START,
-        re.compile(notes._CREDIT.pattern.replace("]*+(?:", "]*(?:", 1), FLAGS | re.VERBOSE),
+        re.compile(notes._CREDIT.pattern.replace("]*+(?:", "]*(?:", 1), FLAGS),
         ["*", "(", " ", "_", "[", "produced", " by ", "gutcheck", "this file was ", "x"]),
     "note": (notes._NOTE_HEADING, AT_START,
-        re.compile(notes._NOTE_HEADING.pattern.replace("]*+(?:", "]*(?:", 1), FLAGS | re.VERBOSE),
+        re.compile(notes._NOTE_HEADING.pattern.replace("]*+(?:", "]*(?:", 1), FLAGS),
         ["_", "*", " ", "[", "transcriber", "'s", " note", "notes of ", "the ", "x"]),
 }  # fmt: skip
 

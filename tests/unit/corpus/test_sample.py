@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from mamba_narrative.config.stripping import StrippingSettings
-from mamba_narrative.corpus.inventory import RawBook, list_books
-from mamba_narrative.corpus.raw_bytes import read_raw
-from mamba_narrative.corpus.stripping import StrippedBook, strip_book
+from mamba_narrative.corpus.raw.inventory import RawBook, list_books
+from mamba_narrative.corpus.raw.raw_bytes import read_raw
+from mamba_narrative.corpus.strip.stripping import StrippedBook, strip_book
 from mamba_narrative.io import read_table
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -5,10 +5,11 @@ import pytest
 
 from mamba_narrative.config.selection import SelectionSettings
 from mamba_narrative.config.stripping import StrippingSettings
-from mamba_narrative.corpus import selection, stripping
-from mamba_narrative.corpus.raw_bytes import UnreadableBook
-from mamba_narrative.corpus.selection import select_shard
-from mamba_narrative.corpus.stripping import strip_shard
+from mamba_narrative.corpus.raw.raw_bytes import UnreadableBook
+from mamba_narrative.corpus.select import selection
+from mamba_narrative.corpus.select.selection import select_shard
+from mamba_narrative.corpus.strip import stripping
+from mamba_narrative.corpus.strip.stripping import strip_shard
 from mamba_narrative.corpus.time_limit import seconds_allowed, time_limit
 from mamba_narrative.io import read_json_lines, read_table
 from mamba_narrative.reporting.reasons import meaning_of

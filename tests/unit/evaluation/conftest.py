@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from evaluation_inputs import SETTINGS, random_text, write_chapters, write_split
+from evaluation_inputs import SETTINGS, random_text, write_heading, write_split
 
 from mamba_narrative.config.architectures.mamba import MambaRun
 from mamba_narrative.io import write_json
@@ -22,7 +22,7 @@ def token_directory(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokeniz
     directory = tmp_path_factory.mktemp("tokens")
     write_split(directory, "train", {str(n): random_text(n, 300) for n in range(3)}, tokenizer)
     write_split(directory, "test", {"7": random_text(7, 200), "8": random_text(8, 90), "9": "Short."}, tokenizer)
-    write_chapters(directory, "7")
+    write_heading(directory, "7")
     return directory
 
 

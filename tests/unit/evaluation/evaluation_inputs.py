@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from mamba_narrative.config.architectures.mamba import MambaSettings
+from mamba_narrative.corpus.formats.chapter_table import write_chapters
 from mamba_narrative.io import sha256_file, write_json, write_table
 from mamba_narrative.model.interface import LanguageModel
 from mamba_narrative.model.registry import build_model
-from mamba_narrative.tokens.chapter_headings import COLUMNS as CHAPTER_COLUMNS
 from mamba_narrative.tokens.reader import BOOK_COLUMNS
 from mamba_narrative.tokens.tokenizer import Tokenizer
 
@@ -52,9 +52,9 @@ def write_split(directory: Path, split: str, texts: dict[str, str], tokenizer: T
     write_json(directory / f"{split}.json", manifest)
 
 
-def write_chapters(directory: Path, book_id: str) -> None:
+def write_heading(directory: Path, book_id: str) -> None:
     """Headings of the test books: the book has one, where nothing of it is."""
-    write_table(directory / "test.chapters.tsv", CHAPTER_COLUMNS, [{"book_id": book_id, "offset": 0, "heading": "I"}])
+    write_chapters(directory / "test.chapters.tsv", [(book_id, 0, "I")])
 
 
 def random_text(seed: int, words: int) -> str:

@@ -27,7 +27,6 @@ SETTINGS_OF_SUMMARY = LikelihoodSettings(bootstrap_samples=100)
 
 
 def summarised(folder):
-    summarise(folder, "likelihood", SETTINGS_OF_SUMMARY)
     return read_json(folder / "likelihood.json")
 
 
@@ -74,6 +73,7 @@ def run(model: Path, tokens: Path, output: Path, settings: str = SETTINGS, extra
     arguments = ["--model", f'{{"name": "known", "path": "{model}"{extra}}}', "--tokens", str(tokens)]
     arguments += ["--settings", settings, "--output-directory", str(output)]
     evaluate_published.main(evaluate_published.parser().parse_args(arguments))
+    summarise(output, "likelihood", SETTINGS_OF_SUMMARY)
 
 
 def test_the_books_are_those_of_the_runs_byte_for_byte(gpt2: Path, token_directory: Path, tmp_path: Path) -> None:

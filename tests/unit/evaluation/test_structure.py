@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from table_models import BigramModel
 
 from mamba_narrative.config.evaluation import StructureSettings
+from mamba_narrative.corpus.formats.chapter_table import Heading, read_chapters, write_chapters
+from mamba_narrative.corpus.formats.split_table import write_split
 from mamba_narrative.evaluation.book_texts import BookText, paragraph_windows, sentence_windows
 from mamba_narrative.evaluation.next_chapter import chapter_trials, choose_openings
 from mamba_narrative.evaluation.order import exchange_win, exchanges, pairwise_wins, shuffles
@@ -19,9 +21,8 @@ from mamba_narrative.evaluation.structure import build_trials, chapter_cases, st
 from mamba_narrative.evaluation.summary import mean_over_books
 from mamba_narrative.evaluation.sums import Case, sums_of
 from mamba_narrative.evaluation.text_statistics import split_sentences
-from mamba_narrative.io import write_table
 from mamba_narrative.model.registry import build_model
-from mamba_narrative.tokens.chapter_headings import COLUMNS, Heading, collect_chapters, read_chapters
+from mamba_narrative.tokens.chapter_headings import collect_chapters
 
 END = 49
 SETTINGS = StructureSettings(
@@ -222,11 +223,10 @@ def test_sentences_are_the_pieces_between_their_ends():
 
 
 def test_the_chapters_of_a_split_keep_its_order_and_their_text(tmp_path):
-    write_table(tmp_path / "test.tsv", ("book_id", "shard"), [{"book_id": "2", "shard": "001"},
-                                                              {"book_id": "1", "shard": "000"}])  # fmt: skip
+    write_split(tmp_path / "test.tsv", [{"book_id": "2", "shard": "001"}, {"book_id": "1", "shard": "000"}])
     for shard, book_id in (("000", "1"), ("001", "2")):
-        rows = [{"book_id": book, "offset": 5, "heading": f"I\n\n{book}"} for book in (book_id, "other")]
-        write_table(tmp_path / f"{shard}.chapters.tsv", COLUMNS, rows)
+        rows = [(book, 5, f"I\n\n{book}") for book in (book_id, "other")]
+        write_chapters(tmp_path / f"{shard}.chapters.tsv", rows)
     collect_chapters(tmp_path / "test.tsv", tmp_path, tmp_path / "out.tsv")
     assert read_chapters(tmp_path / "out.tsv") == {"2": [Heading(5, "I\n\n2")], "1": [Heading(5, "I\n\n1")]}
     assert list(read_chapters(tmp_path / "out.tsv")) == ["2", "1"]

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mamba_narrative.config.stripping import StrippingSettings
-from mamba_narrative.corpus.encoding import decode
-from mamba_narrative.corpus.stripping import strip_book
+from mamba_narrative.corpus.raw.encoding import decode
+from mamba_narrative.corpus.strip.stripping import strip_book
 from mamba_narrative.reporting.shown_book import HEADING, lines_of, summary, to_html, to_terminal
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mamba_narrative.corpus.formats.selection_table import write_selection
+from mamba_narrative.corpus.formats.split_table import write_split
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.io import sha256_file, write_table
 from mamba_narrative.tokens.reader import BOOK_COLUMNS, TokenFile, read_book_table
@@ -35,9 +37,9 @@ def encode(root: Path, shard: str, tokenizer: Tokenizer) -> None:
     stripped = root / "stripped" / shard
     texts = TEXTS[shard]
     manifest = write_stripped(stripped, texts)
-    write_table(
+    write_selection(
         root / f"{shard}.selection.tsv",
-        ("book_id", "decision", "reasons"),
+        (),
         [
             {"book_id": "99", "decision": "drop", "reasons": "unreadable_empty"},
             *({"book_id": book_id, "decision": DECISIONS.get(book_id, "keep")} for book_id in texts),
@@ -53,8 +55,8 @@ def encode(root: Path, shard: str, tokenizer: Tokenizer) -> None:
     )
 
 
-def write_split(path: Path, books: list[tuple[str, str]]) -> Path:
-    write_table(path, ("book_id", "shard"), [{"book_id": book_id, "shard": shard} for book_id, shard in books])
+def write_books(path: Path, books: list[tuple[str, str]]) -> Path:
+    write_split(path, [{"book_id": book_id, "shard": shard} for book_id, shard in books])
     return path
 
 
@@ -63,9 +65,9 @@ def corpus(tmp_path: Path, gpt2: Tokenizer) -> Path:
     for shard in TEXTS:
         encode(tmp_path, shard, gpt2)
     splits = {
-        "train": write_split(tmp_path / "train.tsv", [("5", "001"), ("31", "000"), ("12", "000")]),
-        "validation": write_split(tmp_path / "validation.tsv", [("7", "000")]),
-        "test": write_split(tmp_path / "test.tsv", []),
+        "train": write_books(tmp_path / "train.tsv", [("5", "001"), ("31", "000"), ("12", "000")]),
+        "validation": write_books(tmp_path / "validation.tsv", [("7", "000")]),
+        "test": write_books(tmp_path / "test.tsv", []),
     }
     assemble_splits(splits, tmp_path / "shards", gpt2.describe(), tmp_path / "tokens")
     return tmp_path
@@ -132,13 +134,13 @@ def test_a_text_other_than_the_described_one_is_refused(corpus: Path, gpt2: Toke
 
 
 def test_a_split_book_that_no_shard_holds_is_named(corpus: Path, gpt2: Tokenizer) -> None:
-    manifest = write_split(corpus / "more.tsv", [("30", "000")])
+    manifest = write_books(corpus / "more.tsv", [("30", "000")])
     with pytest.raises(FileFormatError, match="book 30 of"):
         assemble_splits({"train": manifest}, corpus / "shards", gpt2.describe(), corpus / "tokens")
 
 
 def test_shards_of_another_tokenizer_are_refused(corpus: Path, gpt2: Tokenizer) -> None:
-    manifest = write_split(corpus / "more.tsv", [("12", "000")])
+    manifest = write_books(corpus / "more.tsv", [("12", "000")])
     with pytest.raises(FileFormatError, match="another tokenizer"):
         assemble_splits(
             {"train": manifest}, corpus / "shards", {**gpt2.describe(), "end_of_text_id": 1}, corpus / "tokens"

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mamba_narrative.config.architectures.mamba import MambaRun
-from mamba_narrative.io import write_table
+from mamba_narrative.corpus.formats.selection_table import write_selection
+from mamba_narrative.corpus.formats.split_table import write_split
 from mamba_narrative.tokens.tokenizer import load_tokenizer
 from mamba_narrative.tokens.writer import assemble_splits, encode_books
 from unit.corpus.stripped_shard import write_stripped
@@ -56,9 +57,9 @@ def encode_texts(root: Path, texts: Mapping[str, str], splits: Mapping[str, Sequ
     tokenizer = load_tokenizer("gpt2")
     manifests = {split: root / f"{split}.tsv" for split in splits}
     table = root / "books.tsv"
-    write_table(table, tuple(rows[0]), rows)
+    write_selection(table, (), rows)
     for split, path in manifests.items():
-        write_table(path, tuple(rows[0]), [row for row in rows if row["book_id"] in splits[split]])
+        write_split(path, [row for row in rows if row["book_id"] in splits[split]])
     encode_books(table, root / "000", texts_manifest, tokenizer, root / "000.bin", root / "000.books.tsv")
     assemble_splits(manifests, root, tokenizer.describe(), root / "tokens")
     return root / "tokens"

@@ -10,16 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from mamba_narrative.io import read_table
+from mamba_narrative.corpus.formats.book_table import BOOK_TABLE, read_books
+from mamba_narrative.corpus.formats.decisions import USED_DECISIONS
 from mamba_narrative.reporting.formatting import count, shortened
 from mamba_narrative.reporting.reasons import explain_reason
 from mamba_narrative.reporting.sources import number
 from mamba_narrative.reporting.style import BASELINE_COLOUR, PALETTE, WIDTH_INCHES
 
-INPUTS = ("corpus/books.tsv",)
+INPUTS = (BOOK_TABLE,)
 """Files below the results folder that this figure reads."""
 
-_REQUIRED = ("decision", "reasons", "role", "split", "words")
 _MOST_REASONS = 12
 _USED, _LEFT_OUT = PALETTE[0], BASELINE_COLOUR
 _DECISIONS = {"keep": "narrative prose", "partial": "narrative in part", "drop": "left out"}
@@ -31,7 +31,7 @@ Bar = tuple[str, str, float, float]
 
 def draw(results: Path, runs: Sequence[str]) -> Figure:
     """Three groups of horizontal bars, books on the left and words on the right; ``runs`` play no part."""
-    books = read_table(results / "corpus" / "books.tsv", _REQUIRED)
+    books = read_books(results / BOOK_TABLE)
     groups = [
         ("All raw books by decision", decision_bars(books)),
         ("Books left out, by reason", reason_bars(books)),
@@ -79,7 +79,7 @@ def reason_bars(books: Sequence[Mapping[str, str]]) -> list[Bar]:
 
 def split_bars(books: Sequence[Mapping[str, str]]) -> list[Bar]:
     """Selected books by split, then those in none: duplicates, and others if there are any."""
-    chosen = [book for book in books if book["decision"] in ("keep", "partial")]
+    chosen = [book for book in books if book["decision"] in USED_DECISIONS]
     groups = _grouped((book["split"] or f"no split: {book['role'] or 'unknown role'}", book) for book in chosen)
     order = [*_PLACES, *sorted(set(groups) - set(_PLACES))]
     return [

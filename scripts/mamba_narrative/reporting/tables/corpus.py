@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from mamba_narrative.corpus.formats.decisions import USED_DECISIONS
+from mamba_narrative.corpus.formats.split_table import SPLITS
 from mamba_narrative.reporting.formatting import shortened
 from mamba_narrative.reporting.reasons import meaning_of
 from mamba_narrative.reporting.sources import number
 from mamba_narrative.reporting.tables.table import Column, Schema, Table
 
 Book = Mapping[str, str]
-REQUIRED = ("book_id", "title", "decision", "reasons", "role", "cluster", "split", "characters", "words", "tokens")
-"""Columns of `corpus/books.tsv` that these tables read."""
-SPLITS = ("train", "validation", "test")
 _EXAMPLES = 3
 CORPUS = Schema(
     "corpus",
@@ -57,7 +56,7 @@ SPLITS_SCHEMA = Schema(
 
 def selected(book: Book) -> bool:
     """True for books that are used: narrative prose, or mostly so."""
-    return book["decision"] in ("keep", "partial")
+    return book["decision"] in USED_DECISIONS
 
 
 def reasons_of(book: Book) -> list[str]:

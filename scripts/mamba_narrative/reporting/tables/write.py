@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mamba_narrative.io import read_json, read_json_lines, read_table, write_text
+from mamba_narrative.corpus.formats.audit import read_audits
+from mamba_narrative.corpus.formats.book_table import BOOK_TABLE, read_books
+from mamba_narrative.io import read_json, write_text
 from mamba_narrative.reporting.sources import BASELINES, PUBLISHED, read_csv
 from mamba_narrative.reporting.tables.composition import composition_table
 from mamba_narrative.reporting.tables.context import CONTEXTS, RESETS, context_table, detail_table, keys_of
-from mamba_narrative.reporting.tables.corpus import REQUIRED, corpus_table, selection_table, splits_table
+from mamba_narrative.reporting.tables.corpus import corpus_table, selection_table, splits_table
 from mamba_narrative.reporting.tables.evaluation import (
     generation_table,
     likelihood_table,
@@ -40,7 +42,7 @@ def make_tables(
     `runs/<run>/run.json` and `evaluation/<run>/*.json` of the runs and baselines. Raises UserError where a file of a
     run or the corpus is missing; a baseline may be absent.
     """
-    books = read_table(results / "corpus" / "books.tsv", REQUIRED)
+    books = read_books(results / BOOK_TABLE)
     context, *context_details = _context_tables(results, runs)
     measured = [
         likelihood_table(_reports(results, [*runs, *(PUBLISHED + name for name in published)], "likelihood")),
@@ -50,7 +52,7 @@ def make_tables(
         generation_table(_reports(results, runs, "generation")),
     ]
     return [
-        stripping_table(_audits(results, shards)),
+        stripping_table(read_audits(results / "stripped", shards)),
         corpus_table(books),
         selection_table(books),
         splits_table(books),
@@ -97,17 +99,6 @@ def write_tables(
     for table in make_tables(results, runs, shards, published, with_tasks):
         write_text(output / f"{table.schema.name}.csv", to_csv(table))
         write_text(output / f"{table.schema.name}.md", to_markdown(table))
-
-
-def _audits(results: Path, shards: Sequence[str] | None) -> Iterator[dict[str, Any]]:
-    stripped = results / "stripped"
-    paths = (
-        sorted(stripped.glob("*.audit.jsonl"))
-        if shards is None
-        else [stripped / f"{shard}.audit.jsonl" for shard in shards]
-    )
-    for path in paths:
-        yield from read_json_lines(path)
 
 
 def _reports(results: Path, runs: Sequence[str], name: str) -> dict[str, dict[str, Any]]:

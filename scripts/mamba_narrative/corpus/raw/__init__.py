@@ -1,0 +1,1 @@
+"""What is there before anything is decided: the raw files, their bytes and characters, header and catalogue."""

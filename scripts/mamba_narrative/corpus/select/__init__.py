@@ -1,0 +1,1 @@
+"""Which books are English narrative prose, told by their text and the catalogue."""

@@ -1,0 +1,1 @@
+"""From a raw book to its narrative text: what is removed, and how the rest is written down."""
