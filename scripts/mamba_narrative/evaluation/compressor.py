@@ -6,10 +6,12 @@ import lzma
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
 from mamba_narrative.config.evaluation import LikelihoodBaselines, LikelihoodSettings
+from mamba_narrative.evaluation.arguments import OutputDirectory, TrainAndTestTokens
 from mamba_narrative.evaluation.bootstrap import ratio_of_sums
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.likelihood_report import BookLosses, write_books
@@ -22,8 +24,12 @@ _LEVEL = 9
 _METRIC = "compressed_bits_per_byte"
 
 
-def evaluate_compressor(tokens: Path, settings: LikelihoodBaselines, output: Path) -> None:
-    """Write `likelihood.json` and `likelihood_books.csv` to the folders `xz` and `xz-after-training` of ``output``.
+def evaluate_compressor(
+    tokens: TrainAndTestTokens,
+    output_directory: OutputDirectory,
+    settings: Annotated[LikelihoodBaselines, "`likelihood` and `baselines` of `evaluation`"] = LikelihoodBaselines(),
+) -> None:
+    """Write `likelihood.json` and `likelihood_books.csv` to the folders `xz` and `xz-after-training` below.
 
     Raises UserError where a token file is missing or broken.
     """
@@ -34,7 +40,7 @@ def evaluate_compressor(tokens: Path, settings: LikelihoodBaselines, output: Pat
     texts = [tokenizer.decode(book.ids.tolist()).encode() for book in books]
     for name, before in ((ALONE, b""), (AFTER_TRAINING, prefix)):
         bits = bits_after(before, track(texts, f"{name}: compressing", len(texts), "books"))
-        _write(name, books, bits, len(before), settings.likelihood, output / name)
+        _write(name, books, bits, len(before), settings.likelihood, output_directory / name)
 
 
 def training_text(train: TokenFile, tokenizer: Tokenizer, size: int) -> bytes:

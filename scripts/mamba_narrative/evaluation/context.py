@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mamba_narrative.config.evaluation import ContextSettings
+from mamba_narrative.evaluation.arguments import OutputDirectory, RunDirectory, TestTokens
 from mamba_narrative.evaluation.book_reading import Floats, Ids, finite_losses, piece_losses, read_short
 from mamba_narrative.evaluation.context_report import BookContext, write_context
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
@@ -35,7 +36,12 @@ class WholeBook:
     state_rms: dict[tuple[int, str], float]
 
 
-def evaluate_context(run_directory: Path, tokens: Path, settings: ContextSettings, output: Path) -> None:
+def evaluate_context(
+    run_directory: RunDirectory,
+    tokens: TestTokens,
+    output_directory: OutputDirectory,
+    settings: Annotated[ContextSettings, "section `evaluation.context`"] = ContextSettings(),
+) -> None:
     """Measure a trained run on the test books; write `context.json`, `context.csv`, `resets.csv` and `state.csv`.
 
     Raises UserError where a file is missing or does not fit the others, or the model gives no finite probabilities.
@@ -44,7 +50,7 @@ def evaluate_context(run_directory: Path, tokens: Path, settings: ContextSetting
     model = load_run(run_directory, tokenizer, choose_device(settings.device))
     books = [book for book in held_out_books(test, tokenizer, settings.max_tokens_per_book) if len(book.ids)]
     measured = measure_books(model, books, test.end_of_text_id, settings, f"{run_directory.name}: context")
-    write_context(run_directory.name, measured, books, settings, output)
+    write_context(run_directory.name, measured, books, settings, output_directory)
 
 
 @torch.inference_mode()

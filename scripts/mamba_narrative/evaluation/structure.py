@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from mamba_narrative.config.evaluation import StructureSettings
+from mamba_narrative.evaluation.arguments import OutputDirectory, RunDirectory
 from mamba_narrative.evaluation.book_texts import BookText, book_texts, paragraph_windows, sentence_windows
 from mamba_narrative.evaluation.cases import Case, mean_over_books, write_cases
 from mamba_narrative.evaluation.csv_text import csv_text
@@ -40,7 +42,12 @@ class StructureTrials:
     chapters: list[Trial] = field(default_factory=list)
 
 
-def evaluate_structure(run_directory: Path, tokens: Path, settings: StructureSettings, output: Path) -> None:
+def evaluate_structure(
+    run_directory: RunDirectory,
+    tokens: Annotated[Path, "folder of the test token files with their chapters"],
+    output_directory: OutputDirectory,
+    settings: Annotated[StructureSettings, "section `evaluation.structure`"] = StructureSettings(),
+) -> None:
     """Ask a trained run; write `structure.json`, `structure_books.csv` and `chapters.csv`.
 
     Raises UserError where a file is missing or does not fit the others, or the model's scores are not finite.
@@ -49,7 +56,7 @@ def evaluate_structure(run_directory: Path, tokens: Path, settings: StructureSet
     model = load_run(run_directory, tokenizer, choose_device(settings.device))
     trials = read_trials(tokens, test, tokenizer, settings)
     scorer = ModelScorer(model, test.end_of_text_id, f"{run_directory.name}: structure")
-    write_structure(run_directory.name, scorer, trials, settings, output)
+    write_structure(run_directory.name, scorer, trials, settings, output_directory)
 
 
 def read_trials(tokens: Path, test: TokenFile, tokenizer: Tokenizer, settings: StructureSettings) -> StructureTrials:

@@ -9,7 +9,6 @@ import pytest
 from stripped_shard import write_stripped
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
-from mamba_narrative.config.selection import SelectionSettings
 from mamba_narrative.corpus.selection import select_shard
 from mamba_narrative.corpus.selection_table import read_kept_text
 from mamba_narrative.corpus.sketches import sketch_shard
@@ -39,7 +38,7 @@ def encode(shard: Path) -> None:
 
 def select(shard: Path) -> None:
     inputs = (shard / f"000.{name}" for name in ("manifest.tsv", "chapters.tsv"))
-    select_shard(shard / "000.audit.jsonl", shard / "000", *inputs, None, SelectionSettings(), shard / "new.tsv")
+    select_shard(shard / "000.audit.jsonl", shard / "000", *inputs, shard / "new.tsv")
 
 
 def sketch(shard: Path) -> None:
