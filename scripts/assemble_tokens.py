@@ -1,11 +1,15 @@
-"""Copy the books of each split from the shards' token files into one token file a split."""
+r"""Copy the books of each split from the shards' token files into one token file a split.
 
-from __future__ import annotations
+example:
+  python scripts/assemble_tokens.py --train results/splits/train.tsv --validation results/splits/validation.tsv \
+    --test results/splits/test.tsv --shard-tokens-directory results/tokens/shards \
+    --stripped-directory results/stripped --output results/tokens
+"""
 
-import argparse
 from pathlib import Path
+from typing import Annotated
 
-from mamba_narrative.command import add_settings, command_parser, run_command
+from mamba_narrative.command import run_command
 from mamba_narrative.config.tokens import TokensSettings
 from mamba_narrative.corpus.formats.split_table import SPLITS
 from mamba_narrative.io import recorded_outputs
@@ -15,32 +19,21 @@ from mamba_narrative.tokens.writer import assemble_splits
 
 
 @recorded_outputs()
-def main(arguments: argparse.Namespace) -> None:
-    assemble_splits(
-        {split: getattr(arguments, split) for split in SPLITS},
-        arguments.shard_tokens_directory,
-        load_tokenizer(arguments.settings.tokenizer).describe(),
-        arguments.output,
-    )
-    if arguments.stripped_directory is not None:
-        collect_chapters(arguments.test, arguments.stripped_directory, arguments.output / "test.chapters.tsv")
-
-
-def parser() -> argparse.ArgumentParser:
-    parser = command_parser(
-        __doc__ or "",
-        "python scripts/assemble_tokens.py --train results/splits/train.tsv --validation "
-        "results/splits/validation.tsv --test results/splits/test.tsv --shard-tokens-directory results/tokens/shards "
-        "--stripped-directory results/stripped --output results/tokens",
-    )
-    for split in SPLITS:
-        parser.add_argument(f"--{split}", type=Path, required=True, help=f"table of the {split} books and their shards")
-    parser.add_argument("--shard-tokens-directory", type=Path, required=True, help="folder of <shard>.bin, .books.tsv")
-    parser.add_argument("--stripped-directory", type=Path, help="folder of <shard>.chapters.tsv, for test.chapters.tsv")
-    add_settings(parser, TokensSettings, "section `tokens`")
-    parser.add_argument("--output", type=Path, required=True, help="folder for {split}.bin, .json and .books.tsv")
-    return parser
+def main(
+    *,
+    train: Annotated[Path, "table of the train books and their shards"],
+    validation: Annotated[Path, "table of the validation books and their shards"],
+    test: Annotated[Path, "table of the test books and their shards"],
+    shard_tokens_directory: Annotated[Path, "folder of <shard>.bin, .books.tsv"],
+    stripped_directory: Annotated[Path | None, "folder of <shard>.chapters.tsv, for test.chapters.tsv"] = None,
+    settings: Annotated[TokensSettings, "section `tokens`"] = TokensSettings(),
+    output: Annotated[Path, "folder for {split}.bin, .json and .books.tsv"],
+) -> None:
+    splits: dict[str, Path] = dict(zip(SPLITS, (train, validation, test), strict=True))
+    assemble_splits(splits, shard_tokens_directory, load_tokenizer(settings.tokenizer).describe(), output)
+    if stripped_directory is not None:
+        collect_chapters(test, stripped_directory, output / "test.chapters.tsv")
 
 
 if __name__ == "__main__":
-    run_command(main, parser())
+    run_command(main, __doc__)

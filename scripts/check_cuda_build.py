@@ -2,22 +2,22 @@
 
 nvcc, a torch with CUDA of the same major version, a C++ compiler. Exit code 0: all there; 2: the message says what is
 missing. Nothing in the workflow needs these packages.
+
+example:
+  python scripts/check_cuda_build.py
 """
 
-from __future__ import annotations
-
-import argparse
 import logging
 
-from mamba_narrative.command import command_parser, run_command
+from mamba_narrative.command import run_command
 from mamba_narrative.verification.cuda_build import check_build, find_toolchain
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main() -> None:
     toolchain = find_toolchain()
     check_build(toolchain)
     logging.getLogger("mamba_narrative").info("building with nvcc %s, %s", toolchain.nvcc, toolchain.host_compiler)
 
 
 if __name__ == "__main__":
-    run_command(main, command_parser(__doc__ or "", "python scripts/check_cuda_build.py"))
+    run_command(main, __doc__)

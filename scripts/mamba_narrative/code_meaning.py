@@ -1,7 +1,8 @@
 """What a Python source means: digests of its syntax without prose and formatting.
 
-Docstrings, comments, layout and the texts of ``--help`` count for nothing. The digests are the same under every
-Python from 3.11 on, so that results made with one are up to date with another: ``ast.dump`` differs between versions.
+Docstrings, comments, layout and the texts of ``--help`` (in ``Annotated`` too) count for nothing. The digests are the
+same under every Python from 3.11 on, so that results made with one are up to date with another: ``ast.dump`` differs
+between versions.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from functools import lru_cache
 
 _HELP_TEXTS = {"help", "description", "epilog", "metavar"}
 """Keywords of argparse's functions."""
-_HELPERS_OF_HELP = {"command_parser"}
-"""Functions whose arguments are texts of ``--help``."""
 _SAYS_NOTHING = {"ctx", "kind", "type_comment", "type_ignores"}
 _parsed = lru_cache(maxsize=1)(ast.parse)  # both questions about a source are asked one after the other
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -58,6 +57,10 @@ def _is_prose(statement: ast.AST) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
 def _canonical(value: object) -> Iterator[str]:
     if isinstance(value, ast.Constant):
         yield f"{type(value.value).__name__} {value.value!r}"
@@ -82,11 +85,11 @@ def _canonical(value: object) -> Iterator[str]:
 
 def _telling(node: ast.AST, name: str, field: object) -> object:
     """A field of a node without texts of help, and with neighbouring texts of an f-string joined."""
-    if isinstance(node, ast.Call) and name in ("args", "keywords"):
-        if isinstance(node.func, ast.Name) and node.func.id in _HELPERS_OF_HELP:
-            return []
-        if name == "keywords":
-            return [keyword for keyword in node.keywords if keyword.arg not in _HELP_TEXTS]
+    if isinstance(node, ast.Call) and name == "keywords":
+        return [keyword for keyword in node.keywords if keyword.arg not in _HELP_TEXTS]
+    match node:
+        case ast.Subscript(ast.Name("Annotated"), ast.Tuple([kind, *notes])) if name == "slice":
+            return [kind, *(note for note in notes if not _is_text(note))]
     if isinstance(node, ast.JoinedStr) and name == "values":
         joined: list[ast.expr] = []
         for part in node.values:

@@ -9,23 +9,17 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
-
-from mamba_narrative.config.base import explain
 from mamba_narrative.errors import UserError
 from mamba_narrative.machine_faults import describe_fault
-from mamba_narrative.strict_yaml import parse_yaml, read_yaml
+from mamba_narrative.signature import add_parameters, call
 
-Settings = TypeVar("Settings", bound=BaseModel)
 EXIT_BUG, EXIT_USER_ERROR, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 _EXIT_CODES = (
     "exit codes: 0 done, 1 a bug, 2 wrong input or a fault of the machine, 75 stopped with its state saved, "
@@ -34,72 +28,33 @@ _EXIT_CODES = (
 _LOG = logging.getLogger("mamba_narrative")
 
 
-def command_parser(description: str, example: str) -> argparse.ArgumentParser:
-    """A parser with ``--help`` that shows ``example``, and ``--log`` for a second copy of the messages."""
+def command_parser(main: Callable[..., object], documentation: str | None) -> argparse.ArgumentParser:
+    """A parser of the parameters of ``main``, with ``--log`` for a second copy of the messages.
+
+    ``documentation`` of the command is shown by ``--help``; it ends with an example, below a line ``example:``.
+    """
+    description, _, example = (documentation or "").partition("\nexample:\n")
     parser = argparse.ArgumentParser(
         description=description,
-        epilog=f"example:\n  {example}\n\n{_EXIT_CODES}",
+        epilog=f"example:\n{example}\n{_EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--log", type=Path, help="also write messages to this file")
+    add_parameters(parser, main)
     return parser
-
-
-def settings_argument(model: type[Settings]) -> Callable[[str], Settings]:
-    """An argparse type: ``model`` from inline JSON (``{...}``) or from a JSON or YAML file."""
-
-    def parse(value: str) -> Settings:
-        try:
-            inline = value.lstrip().startswith("{")
-            return model.model_validate(parse_yaml(value, "inline") if inline else read_yaml(Path(value)))
-        except ValidationError as error:
-            raise argparse.ArgumentTypeError(explain(error)) from None
-        except UserError as error:
-            raise argparse.ArgumentTypeError(f"neither JSON nor a readable YAML file: {error}") from None
-
-    return parse
-
-
-def add_settings(parser: argparse.ArgumentParser, model: type[BaseModel], section: str) -> None:
-    """Add ``--settings``: ``section`` of the configuration as ``model``, with its defaults where it is not given."""
-    parser.add_argument(
-        "--settings",
-        type=settings_argument(model),
-        default=model(),
-        help=f"{section} as JSON or a file (default: its defaults)",
-    )
-
-
-def number_argument(
-    kind: type[int] | type[float], least: float, most: float = math.inf
-) -> Callable[[str], int | float]:
-    """An argparse type: a number from ``least`` to ``most``."""
-
-    def parse(value: str) -> int | float:
-        try:
-            number = kind(value)
-        except ValueError:
-            number = math.nan
-        if not least <= number <= most:
-            expected = f"at least {least:,}" if most == math.inf else f"from {least:,} to {most:,}"
-            whole = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"{value!r} is not {whole} {expected}")
-        return number
-
-    return parse
 
 
 class _Terminated(KeyboardInterrupt):
     """SIGTERM, from a scheduler above all; what is half-written is removed on the way out, as after Ctrl-C."""
 
 
-def run_command(main: Callable[[argparse.Namespace], int | None], parser: argparse.ArgumentParser) -> None:
+def run_command(main: Callable[..., int | None], documentation: str | None) -> None:
     """Parse the command line, set up logging, call ``main``, and end the process with its exit code."""
-    arguments = parser.parse_args()
+    arguments = command_parser(main, documentation).parse_args()
     signal.signal(signal.SIGTERM, _terminate)
     try:
         _set_up_logging(arguments.log)
-        code = main(arguments) or 0
+        code = call(main, arguments) or 0
         sys.stdout.flush()
     except BrokenPipeError:  # a pager was closed, or `head` has seen enough
         _discard_output()

@@ -122,11 +122,11 @@ def first_books(tokens: Path, books: int, folder: Path) -> Path:
 def measure(run: Path, tokens: Path, settings: EvaluationSettings, output: Path) -> Iterator[tuple[str, float]]:
     """Seconds of each group, from opening the model to written files."""
     groups: dict[str, Callable[[], None]] = {
-        "likelihood": lambda: evaluate_likelihood(run, tokens, settings.likelihood, output),
-        "context": lambda: evaluate_context(run, tokens, settings.context, output),
-        "structure": lambda: evaluate_structure(run, tokens, settings.structure, output),
-        "words": lambda: evaluate_words(run, tokens, settings.words, output),
-        "generation": lambda: evaluate_generation(run, tokens, settings.generation, output),
+        "likelihood": lambda: evaluate_likelihood(run, tokens, output, settings.likelihood),
+        "context": lambda: evaluate_context(run, tokens, output, settings.context),
+        "structure": lambda: evaluate_structure(run, tokens, output, settings.structure),
+        "words": lambda: evaluate_words(run, tokens, output, settings.words),
+        "generation": lambda: evaluate_generation(run, tokens, output, settings.generation),
     }
     for name, evaluate in groups.items():
         start = time.perf_counter()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from command_calls import parser_of
 from killing import contents
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,16 +20,14 @@ PROGRAM = """
 import errno, logging, os, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, {scripts!r})
-from mamba_narrative.command import command_parser, run_command, settings_argument
+from mamba_narrative.command import run_command
 from mamba_narrative.config.splits import SplitsSettings
 from mamba_narrative.errors import UserError
 
-def main(arguments):
+def main(settings: SplitsSettings | None = None):
     {body}
 
-parser = command_parser("Do a thing.", "thing --settings x.yaml")
-parser.add_argument("--settings", type=settings_argument(SplitsSettings))
-run_command(main, parser)
+run_command(main, "Do a thing.")
 """
 
 
@@ -65,7 +64,7 @@ def test_ctrl_c_is_exit_code_130():
 def test_settings_come_as_json_or_from_a_yaml_file(tmp_path, as_file):
     (tmp_path / "s.yaml").write_text("seed: 7\n")
     value = str(tmp_path / "s.yaml") if as_file else '{"seed": 7}'
-    assert run("sys.exit(arguments.settings.seed)", "--settings", value).returncode == 7
+    assert run("sys.exit(settings.seed)", "--settings", value).returncode == 7
 
 
 @pytest.mark.parametrize(
@@ -87,8 +86,7 @@ def test_wrong_settings_are_refused_before_anything_runs(value, message):
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_option_is_explained(script, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    if (parser := getattr(importlib.import_module(script), "parser", None)) is not None:
-        assert [action.dest for action in parser()._actions if not action.help] == []
+    assert [action.dest for action in parser_of(importlib.import_module(script))._actions if not action.help] == []
 
 
 def test_a_reader_that_closes_its_pipe_is_no_fault():
@@ -116,7 +114,7 @@ def test_a_reader_that_closes_its_pipe_is_no_fault():
 def test_numbers_outside_their_range_are_refused(option, value, message, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     with pytest.raises(SystemExit) as stopped:
-        importlib.import_module("generate").parser().parse_args(["nowhere", option, value])
+        parser_of(importlib.import_module("generate")).parse_args(["nowhere", option, value])
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from snakemake.cli import get_argument_parser
 
+from command_calls import parser_of
 from document_commands import Command, commands
 from mamba_narrative import __version__
 
@@ -82,7 +83,7 @@ def check_python(command: Command) -> None:
     path, *arguments = command.words[1:]
     assert (ROOT / path).is_file()
     if path.startswith("scripts/"):
-        importlib.import_module(Path(path).stem).parser().parse_args(arguments)
+        parser_of(importlib.import_module(Path(path).stem)).parse_args(arguments)
     else:
         text = text_of(path)
         assert path.startswith("tests/")
@@ -170,13 +171,11 @@ def test_a_command_that_cannot_work_is_found(shown, fault, monkeypatch):
 @pytest.mark.parametrize("script", sorted(path.stem for path in (ROOT / "scripts").glob("*.py")))
 def test_the_examples_of_a_command_are_taken_by_it(script, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    parser = getattr(importlib.import_module(script), "parser", None)
-    if parser is None:
-        pytest.skip("has no options")
-    examples = re.findall(r"^ +(python scripts/.*)$", parser().epilog, re.MULTILINE)
+    shown = parser_of(importlib.import_module(script)).epilog or ""
+    examples = re.findall(r"^  (python scripts/.*(?:\n    .*)*)$", shown, re.MULTILINE)
     assert examples
     for example in examples:
-        check_python(Command(f"scripts/{script}.py", 1, example))
+        check_python(Command(f"scripts/{script}.py", 1, example.replace("\\\n", "")))
 
 
 @cache

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from command_calls import run
 from killing import NEVER, contents, run_and_kill, run_on_full_disk
 from loopback_library import Library, serve
 from mamba_narrative.acquisition.acquire import acquire
@@ -92,9 +93,8 @@ REPORTING = ("make_tables", "compare_runs", "draw_figure", "write_report")
 
 def call(stage: str, results: Path, shard: str = SHARDS[0], seed: int = 1) -> None:
     """What ``python scripts/<stage>.py`` does, but for its messages."""
-    script = importlib.import_module(stage)
     arguments = [part.format(results=results, shard=shard, seed=seed) for part in STAGES[stage]]
-    script.main(script.parser().parse_args(arguments))
+    run(importlib.import_module(stage), *arguments)
 
 
 @pytest.fixture(scope="module")

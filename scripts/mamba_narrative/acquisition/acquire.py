@@ -8,6 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 from mamba_narrative.acquisition.acceptance import LASTING, REFUSALS, NotAccepted, check_rights, excluded_by_catalogue
 from mamba_narrative.acquisition.bulk import bring_members, is_address, local_copy
@@ -27,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 _ARCHIVE_MAGICS = (b"PK\x03\x04", b"BZh", b"\x1f\x8b", b"\xfd7zXZ")
 
 
-def acquire(settings: CorpusSettings) -> None:
+def acquire(settings: Annotated[CorpusSettings, "section `corpus`"]) -> None:
     """Bring all wanted books that are not there, verify those that are, and write lock, catalogue and summary.
 
     A run that finds everything in place asks no server for anything and touches no file. Raises UserError where books

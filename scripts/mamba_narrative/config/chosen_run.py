@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from mamba_narrative.errors import UserError
 from mamba_narrative.strict_yaml import parse_yaml, read_yaml
 
 
-def chosen_run(configurations: list[Path], name: str, changes: list[str]) -> AnyRun:
+def chosen_run(configurations: Sequence[Path], name: str, changes: Sequence[str]) -> AnyRun:
     """The run ``name`` of YAML files, the later ones on top, with each change ``section.key=value`` made.
 
     Raises UserError for a file, run, key or value that cannot be used.

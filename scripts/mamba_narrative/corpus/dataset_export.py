@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from mamba_narrative.corpus.formats.book_table import read_books
 from mamba_narrative.corpus.formats.selection_table import read_kept_text, read_selections
@@ -20,24 +20,24 @@ _ROWS_OF_A_GROUP = 16
 
 
 def export_dataset(
-    books_path: Path,
-    splits_directory: Path,
-    selection_directory: Path,
-    stripped_root: Path,
-    shard_names: Sequence[str],
-    output: Path,
+    books: Annotated[Path, "table of all books"],
+    splits_directory: Annotated[Path, "folder of the splits' manifests"],
+    selection_directory: Annotated[Path, "folder of <shard>.tsv"],
+    stripped_root: Annotated[Path, "folder of <shard>/<book>.txt"],
+    shard_names: Annotated[Sequence[str], "names of all shards"],
+    output: Annotated[Path, "folder to write"],
 ) -> None:
     """Write ``<split>.parquet`` and a dataset card to the folder ``output``, all or nothing.
 
     One row a book in the order of its split's manifest, with the text that models are trained on. Raises
-    FileFormatError where a book of a split is missing in ``books_path``.
+    FileFormatError where a book of a split is missing in ``books``.
     """
-    books = {row["book_id"]: row for row in read_books(books_path)}
+    known = {row["book_id"]: row for row in read_books(books)}
     selections = read_selections(selection_directory, shard_names)
     manifests = {split: read_split(splits_directory / f"{split}.tsv") for split in SPLITS}
     with atomic_directory(output) as beside:
         for split, manifest in manifests.items():
-            rows = _rows(split, manifest, books, selections, stripped_root)
+            rows = _rows(split, manifest, known, selections, stripped_root)
             _write_parquet(beside / f"{split}.parquet", track(rows, f"dataset, {split}", len(manifest), "books"))
         write_text(beside / "README.md", dataset_card({split: len(rows) for split, rows in manifests.items()}))
 

@@ -6,10 +6,12 @@ import lzma
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
 from mamba_narrative.config.evaluation import LikelihoodBaselines
+from mamba_narrative.evaluation.arguments import OutputDirectory, TrainAndTestTokens
 from mamba_narrative.evaluation.book_losses import BookLosses, write_losses
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.sums import Sum
@@ -22,7 +24,11 @@ _LEVEL = 9
 _METRIC = "compressed_bits_per_byte"
 
 
-def evaluate_compressor(tokens: Path, settings: LikelihoodBaselines, output: Path) -> None:
+def evaluate_compressor(
+    tokens: TrainAndTestTokens,
+    output_directory: OutputDirectory,
+    settings: Annotated[LikelihoodBaselines, "`likelihood` and `baselines` of `evaluation`"] = LikelihoodBaselines(),
+) -> None:
     """Write the sums to the folders `xz` and `xz-after-training` of ``output``.
 
     Raises UserError where a token file is missing or broken.
@@ -34,7 +40,7 @@ def evaluate_compressor(tokens: Path, settings: LikelihoodBaselines, output: Pat
     texts = [tokenizer.decode(book.ids.tolist()).encode() for book in books]
     for name, before in ((ALONE, b""), (AFTER_TRAINING, prefix)):
         bits = bits_after(before, track(texts, f"{name}: compressing", len(texts), "books"))
-        _write(name, books, bits, len(before), output / name)
+        _write(name, books, bits, len(before), output_directory / name)
 
 
 def training_text(train: TokenFile, tokenizer: Tokenizer, size: int) -> bytes:

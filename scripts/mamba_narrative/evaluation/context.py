@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mamba_narrative.config.evaluation import ContextSettings
+from mamba_narrative.evaluation.arguments import OutputDirectory, RunDirectory, TestTokens
 from mamba_narrative.evaluation.book_reading import Floats, Ids, finite_losses, piece_losses, read_short
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.passages import seed_of
@@ -52,7 +53,12 @@ class WholeBook:
     state_rms: dict[tuple[int, str], float]
 
 
-def evaluate_context(run_directory: Path, tokens: Path, settings: ContextSettings, output: Path) -> None:
+def evaluate_context(
+    run_directory: RunDirectory,
+    tokens: TestTokens,
+    output_directory: OutputDirectory,
+    settings: Annotated[ContextSettings, "section `evaluation.context`"] = ContextSettings(),
+) -> None:
     """Measure a trained run on the test books and write the sums.
 
     Raises UserError where a file is missing or does not fit the others, or the model gives no finite probabilities.
@@ -70,7 +76,7 @@ def evaluate_context(run_directory: Path, tokens: Path, settings: ContextSetting
         "books_cut_short": sum(book.is_cut for book in books),
     }
     sums = context_sums(dict(zip((book.book_id for book in books), measured, strict=True)))
-    write_sums(output, "context", sums, facts)
+    write_sums(output_directory, "context", sums, facts)
 
 
 def context_sums(measured: Mapping[str, BookContext]) -> dict[str, dict[str, Sum]]:

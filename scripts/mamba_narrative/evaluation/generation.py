@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 
 from mamba_narrative.config.evaluation import GenerationSettings
+from mamba_narrative.evaluation.arguments import OutputDirectory, RunDirectory, TrainAndTestTokens
 from mamba_narrative.evaluation.continuations import Continuations, write_generation, write_samples
 from mamba_narrative.evaluation.held_out import SPLIT, open_tokens
 from mamba_narrative.evaluation.passages import choose_passages
@@ -16,7 +17,12 @@ from mamba_narrative.evaluation.trained_run import choose_device, load_run
 from mamba_narrative.progress import Progress
 
 
-def evaluate_generation(run_directory: Path, tokens: Path, settings: GenerationSettings, output: Path) -> None:
+def evaluate_generation(
+    run_directory: RunDirectory,
+    tokens: TrainAndTestTokens,
+    output_directory: OutputDirectory,
+    settings: Annotated[GenerationSettings, "section `evaluation.generation`"] = GenerationSettings(),
+) -> None:
     """Sample continuations with a trained run; write the sums and `samples.json`.
 
     Raises UserError where a file is missing or does not fit the others, no test book is long enough, or the model's
@@ -43,5 +49,5 @@ def evaluate_generation(run_directory: Path, tokens: Path, settings: GenerationS
         )
     by_seed = ids.reshape(len(settings.seeds), len(passages), settings.continuation_tokens)
     continuations = Continuations(passages, by_seed.transpose(1, 0, 2))
-    write_samples(continuations, tokenizer, output)
-    write_generation(run_directory.name, continuations, train.ids, tokenizer, output)
+    write_samples(continuations, tokenizer, output_directory)
+    write_generation(run_directory.name, continuations, train.ids, tokenizer, output_directory)

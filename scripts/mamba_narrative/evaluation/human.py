@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
 from mamba_narrative.config.evaluation import GenerationSettings
+from mamba_narrative.evaluation.arguments import OutputDirectory, TrainAndTestTokens
 from mamba_narrative.evaluation.continuations import Continuations, write_generation
 from mamba_narrative.evaluation.held_out import SPLIT, open_tokens
 from mamba_narrative.evaluation.passages import choose_passages
@@ -14,7 +15,11 @@ from mamba_narrative.evaluation.passages import choose_passages
 NAME = "human"
 
 
-def evaluate_human(tokens: Path, settings: GenerationSettings, output: Path) -> None:
+def evaluate_human(
+    tokens: TrainAndTestTokens,
+    output_directory: OutputDirectory,
+    settings: Annotated[GenerationSettings, "section `evaluation.generation`"] = GenerationSettings(),
+) -> None:
     """Measure the true continuations of the passages that models continue; write the sums.
 
     Raises UserError where a token file is missing or broken, or no test book is long enough.
@@ -25,4 +30,4 @@ def evaluate_human(tokens: Path, settings: GenerationSettings, output: Path) -> 
         test, settings.prompts, settings.prompt_tokens, settings.continuation_tokens, settings.passage_seed
     )
     continuations = Continuations(passages, np.stack([passage.human for passage in passages])[:, None])
-    write_generation(NAME, continuations, train.ids, tokenizer, output)
+    write_generation(NAME, continuations, train.ids, tokenizer, output_directory)

@@ -7,12 +7,13 @@ read in pieces; as the state is carried on, the result does not depend on their 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 
 from mamba_narrative.config.evaluation import LikelihoodSettings
+from mamba_narrative.evaluation.arguments import OutputDirectory, RunDirectory, TestTokens
 from mamba_narrative.evaluation.book_losses import BookLosses, losses_by_position, write_losses
 from mamba_narrative.evaluation.book_reading import piece_losses
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
@@ -23,7 +24,12 @@ from mamba_narrative.model.reading import BATCH_SIZE, even_limits, read_books
 from mamba_narrative.progress import Progress
 
 
-def evaluate_likelihood(run_directory: Path, tokens: Path, settings: LikelihoodSettings, output: Path) -> None:
+def evaluate_likelihood(
+    run_directory: RunDirectory,
+    tokens: TestTokens,
+    output_directory: OutputDirectory,
+    settings: Annotated[LikelihoodSettings, "section `evaluation.likelihood`"] = LikelihoodSettings(),
+) -> None:
     """Score the test books with a trained run and write the sums.
 
     Raises UserError where a file is missing or does not fit the others, or the model gives no finite probabilities.
@@ -35,7 +41,7 @@ def evaluate_likelihood(run_directory: Path, tokens: Path, settings: LikelihoodS
     at_once = settings.batch_size or BATCH_SIZE[device.type]
     with Progress(f"{run_directory.name}: scoring", sum(len(book.ids) for book in books), "tokens") as progress:
         losses = score_books(model, books, test.end_of_text_id, settings.context_tokens, at_once, progress)
-    write_losses(run_directory.name, losses, output, more=losses_by_position(losses))
+    write_losses(run_directory.name, losses, output_directory, more=losses_by_position(losses))
 
 
 @torch.inference_mode()

@@ -7,12 +7,13 @@ The grams of the training text form a trie: level k holds the distinct grams of 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
 from mamba_narrative.config.evaluation import LikelihoodBaselines
+from mamba_narrative.evaluation.arguments import OutputDirectory, TrainAndTestTokens
 from mamba_narrative.evaluation.book_losses import BookLosses, losses_by_position, write_losses
 from mamba_narrative.evaluation.held_out import SPLIT, held_out_books, open_tokens
 from mamba_narrative.evaluation.position import range_count, sum_by_range
@@ -70,7 +71,11 @@ class KneserNey:
         return probabilities
 
 
-def evaluate_ngram(tokens: Path, settings: LikelihoodBaselines, output: Path) -> None:
+def evaluate_ngram(
+    tokens: TrainAndTestTokens,
+    output_directory: OutputDirectory,
+    settings: Annotated[LikelihoodBaselines, "`likelihood` and `baselines` of `evaluation`"] = LikelihoodBaselines(),
+) -> None:
     """Write `likelihood.json`, `likelihood_books.csv` and `position.csv` of the n-gram model of the training books.
 
     Raises UserError where a token file is missing or broken.
@@ -88,7 +93,7 @@ def evaluate_ngram(tokens: Path, settings: LikelihoodBaselines, output: Path) ->
     ]
     facts = {"order": sizes.ngram_order, "training_tokens": len(training), "of_training_tokens": len(train)}
     losses = BookLosses(books, np.stack(nats))
-    write_losses(NAME, losses, output, facts, more=losses_by_position(losses))
+    write_losses(NAME, losses, output_directory, facts, more=losses_by_position(losses))
 
 
 def train_ngram(ids: npt.NDArray[np.uint16], order: int, vocab_size: int, end_of_text_id: int) -> KneserNey:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ import torch
 
 from mamba_narrative.config.evaluation import LikelihoodSettings, PublishedModel
 from mamba_narrative.errors import UserError
+from mamba_narrative.evaluation.arguments import OutputDirectory, TestTokens
 from mamba_narrative.evaluation.book_losses import METRICS, BookLosses, write_losses
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.likelihood import score_books
@@ -36,7 +37,12 @@ _CONTEXT_KEYS = ("max_position_embeddings", "n_positions")
 _LAYERS = re.compile(r"(?:n|num)_\w*layers?")
 
 
-def evaluate_published(published: PublishedModel, tokens: Path, settings: LikelihoodSettings, output: Path) -> None:
+def evaluate_published(
+    model: Annotated[PublishedModel, "an entry of `evaluation.published` (name, folder or hub name, tokenizer)"],
+    tokens: TestTokens,
+    output_directory: OutputDirectory,
+    settings: Annotated[LikelihoodSettings, "section `evaluation.likelihood`"] = LikelihoodSettings(),
+) -> None:
     """Score the test books with a published model; write the sums.
 
     The books are those of the runs, cut at the same places, encoded anew with the model's own tokenizer. A Mamba reads
@@ -45,19 +51,17 @@ def evaluate_published(published: PublishedModel, tokens: Path, settings: Likeli
     """
     test, tokenizer = open_tokens(tokens, SPLIT)
     books = held_out_books(test, tokenizer, settings.max_tokens_per_book)
-    folder = _fetch(published.path)
+    folder = _fetch(model.path)
     # The model first: what is wrong with its configuration would be told of the tokenizer, which reads it, too.
-    reader = _open_reader(folder, published, settings)
-    spelling = _open_tokenizer(published.tokenizer or str(folder))
-    encoded = [
-        replace(book, ids=_encode(spelling, tokenizer.decode(book.ids.tolist()), published.name)) for book in books
-    ]
-    with Progress(f"{published.name}: scoring", sum(len(book.ids) for book in encoded), "tokens") as progress:
-        losses = BookLosses(encoded, reader.score(encoded, _first_id(spelling, published), progress)[:, None])
-    facts = {"model": published.path, "reads": reader.reads, "may have read these books": "yes"}
+    reader = _open_reader(folder, model, settings)
+    spelling = _open_tokenizer(model.tokenizer or str(folder))
+    encoded = [replace(book, ids=_encode(spelling, tokenizer.decode(book.ids.tolist()), model.name)) for book in books]
+    with Progress(f"{model.name}: scoring", sum(len(book.ids) for book in encoded), "tokens") as progress:
+        losses = BookLosses(encoded, reader.score(encoded, _first_id(spelling, model), progress)[:, None])
+    facts = {"model": model.path, "reads": reader.reads, "may have read these books": "yes"}
     # Perplexity is of tokens of its own, so it compares with nothing.
     metrics = {name: name for name in METRICS if name != "token_perplexity"}
-    write_losses(f"{FOLDER}/{published.name}", losses, output, facts, metrics)
+    write_losses(f"{FOLDER}/{model.name}", losses, output_directory, facts, metrics)
 
 
 class _Reader(Protocol):

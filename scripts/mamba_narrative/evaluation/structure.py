@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from mamba_narrative.config.evaluation import StructureSettings
 from mamba_narrative.corpus.formats.chapter_table import Heading, read_chapters
+from mamba_narrative.evaluation.arguments import OutputDirectory, RunDirectory
 from mamba_narrative.evaluation.book_texts import BookText, book_texts, paragraph_windows, sentence_windows
 from mamba_narrative.evaluation.held_out import SPLIT, held_out_books, open_tokens
 from mamba_narrative.evaluation.next_chapter import CHOICES, chapter_trials, choose_openings, shortened_trials
@@ -31,7 +33,12 @@ class StructureTrials:
     chapters: list[Trial] = field(default_factory=list)
 
 
-def evaluate_structure(run_directory: Path, tokens: Path, settings: StructureSettings, output: Path) -> None:
+def evaluate_structure(
+    run_directory: RunDirectory,
+    tokens: Annotated[Path, "folder of the test token files with their chapters"],
+    output_directory: OutputDirectory,
+    settings: Annotated[StructureSettings, "section `evaluation.structure`"] = StructureSettings(),
+) -> None:
     """Ask a trained run and write the sums.
 
     Raises UserError where a file is missing or does not fit the others, or the model's scores are not finite.
@@ -40,7 +47,7 @@ def evaluate_structure(run_directory: Path, tokens: Path, settings: StructureSet
     model = load_run(run_directory, tokenizer, choose_device(settings.device))
     trials = read_trials(tokens, test, tokenizer, settings)
     scorer = ModelScorer(model, test.end_of_text_id, f"{run_directory.name}: structure")
-    write_structure(run_directory.name, scorer, trials, settings, output)
+    write_structure(run_directory.name, scorer, trials, settings, output_directory)
 
 
 def read_trials(tokens: Path, test: TokenFile, tokenizer: Tokenizer, settings: StructureSettings) -> StructureTrials:

@@ -6,10 +6,11 @@ import importlib.metadata
 import importlib.util
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from mamba_narrative.config.evaluation import TaskSettings
 from mamba_narrative.errors import UserError
+from mamba_narrative.evaluation.arguments import OutputDirectory, RunDirectory
 from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.trained_run import choose_device
 from mamba_narrative.io import read_json, write_json, write_text
@@ -20,7 +21,11 @@ COLUMNS = ("task", "version", "metric", "better", "value", "standard_error", "n"
 _INSTALL = "pip install -r requirements-lm-eval.txt"
 
 
-def evaluate_tasks(run_directory: Path, settings: TaskSettings, output: Path) -> None:
+def evaluate_tasks(
+    run_directory: RunDirectory,
+    settings: Annotated[TaskSettings, "section `evaluation.tasks`"],
+    output_directory: OutputDirectory,
+) -> None:
     """Run ``settings.tasks`` on the model of a run; write `tasks.json` and `tasks.csv`.
 
     Standard errors are the harness's own, over the cases of a task. Raises UserError where lm-eval is not installed,
@@ -40,9 +45,9 @@ def evaluate_tasks(run_directory: Path, settings: TaskSettings, output: Path) ->
     verify_model(model)
     found = _run_harness(model, settings)
     rows = list(_rows(found))
-    write_text(output / "tasks.csv", csv_text(COLUMNS, rows))
+    write_text(output_directory / "tasks.csv", csv_text(COLUMNS, rows))
     write_json(
-        output / "tasks.json",
+        output_directory / "tasks.json",
         {
             "run": run_directory.name,
             "harness": f"lm-eval {importlib.metadata.version('lm-eval')}",

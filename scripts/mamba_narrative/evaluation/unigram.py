@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from mamba_narrative.config.evaluation import EvaluationSettings
+from mamba_narrative.evaluation.arguments import OutputDirectory, TrainAndTestTokens
 from mamba_narrative.evaluation.book_losses import BookLosses, losses_by_position, write_losses
 from mamba_narrative.evaluation.continuations import Continuations, write_generation, write_samples
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
@@ -25,7 +26,11 @@ NAME = "unigram"
 _CHUNK_TOKENS = 1 << 24
 
 
-def evaluate_unigram(tokens: Path, settings: EvaluationSettings, output: Path) -> None:
+def evaluate_unigram(
+    tokens: TrainAndTestTokens,
+    output_directory: OutputDirectory,
+    settings: Annotated[EvaluationSettings, "section `evaluation`"] = EvaluationSettings(),
+) -> None:
     """Write the same sums for token frequencies as the other evaluations write for a run.
 
     Raises UserError where a token file is missing or broken, or no test book is long enough.
@@ -35,7 +40,7 @@ def evaluate_unigram(tokens: Path, settings: EvaluationSettings, output: Path) -
     losses_of = token_losses(train.ids, tokenizer.vocab_size)
     books = held_out_books(test, tokenizer, settings.likelihood.max_tokens_per_book)
     losses = unigram_losses(losses_of, books)
-    write_losses(NAME, losses, output, more=losses_by_position(losses))
+    write_losses(NAME, losses, output_directory, more=losses_by_position(losses))
     generation = settings.generation
     passages = choose_passages(
         test, generation.prompts, generation.prompt_tokens, generation.continuation_tokens, generation.passage_seed
@@ -46,12 +51,12 @@ def evaluate_unigram(tokens: Path, settings: EvaluationSettings, output: Path) -
         for seed in generation.seeds
     ]  # fmt: skip
     continuations = Continuations(passages, np.stack(ids, axis=1))
-    write_samples(continuations, tokenizer, output)
-    write_generation(NAME, continuations, train.ids, tokenizer, output)
+    write_samples(continuations, tokenizer, output_directory)
+    write_generation(NAME, continuations, train.ids, tokenizer, output_directory)
     structure, scorer = settings.structure, TokenScorer(losses_of)
-    write_structure(NAME, scorer, read_trials(tokens, test, tokenizer, structure), structure, output)
+    write_structure(NAME, scorer, read_trials(tokens, test, tokenizer, structure), structure, output_directory)
     read = held_out_books(test, tokenizer, settings.words.max_tokens_per_book)
-    write_words(NAME, scorer, read, settings.words, tokenizer, output)
+    write_words(NAME, scorer, read, settings.words, tokenizer, output_directory)
 
 
 def token_losses(training: npt.NDArray[np.uint16], vocab_size: int) -> npt.NDArray[np.float64]:

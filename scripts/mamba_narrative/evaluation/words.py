@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
 from mamba_narrative.config.evaluation import WordsSettings
+from mamba_narrative.evaluation.arguments import OutputDirectory, RunDirectory, TestTokens
 from mamba_narrative.evaluation.book_texts import book_texts
 from mamba_narrative.evaluation.held_out import SPLIT, HeldOutBook, held_out_books, open_tokens
 from mamba_narrative.evaluation.last_words import LastWord, last_words
@@ -30,7 +32,12 @@ from mamba_narrative.tokens.tokenizer import Tokenizer
 _DISTANCES = (1, 16, 64, 256, 1_024, 4_096, 16_384)
 
 
-def evaluate_words(run_directory: Path, tokens: Path, settings: WordsSettings, output: Path) -> None:
+def evaluate_words(
+    run_directory: RunDirectory,
+    tokens: TestTokens,
+    output_directory: OutputDirectory,
+    settings: Annotated[WordsSettings, "section `evaluation.words`"] = WordsSettings(),
+) -> None:
     """Ask a trained run and write the sums.
 
     Raises UserError where a file is missing or does not fit the others, or the model's scores are not finite.
@@ -39,7 +46,7 @@ def evaluate_words(run_directory: Path, tokens: Path, settings: WordsSettings, o
     model = load_run(run_directory, tokenizer, choose_device(settings.device))
     books = held_out_books(test, tokenizer, settings.max_tokens_per_book)
     scorer = ModelScorer(model, test.end_of_text_id, f"{run_directory.name}: words")
-    write_words(run_directory.name, scorer, books, settings, tokenizer, output)
+    write_words(run_directory.name, scorer, books, settings, tokenizer, output_directory)
 
 
 def word_cases(scorer: Scorer, words: Sequence[LastWord]) -> dict[str, list[Case]]:

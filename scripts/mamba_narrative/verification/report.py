@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import write_json, write_text
@@ -47,15 +48,17 @@ def run_checks() -> Iterator[Check]:
     yield check_mamba_ssm()
 
 
-def verify_environment(json_file: Path, markdown_file: Path) -> None:
+def verify_environment(
+    json: Annotated[Path, "report for programs"], markdown: Annotated[Path, "report for people"]
+) -> None:
     """Run all checks and write both files. Raises UserError afterwards where a required check failed."""
     checks = []
     with one_thread():
         for check in run_checks():
             _LOG.info("%s: %s: %s%s", check.status, check.name, check.detail, check.remedy and f" -> {check.remedy}")
             checks.append(check)
-    write_json(json_file, {"versions": installed_versions(), "checks": [asdict(check) for check in checks]})
-    write_text(markdown_file, format_markdown(checks))
+    write_json(json, {"versions": installed_versions(), "checks": [asdict(check) for check in checks]})
+    write_text(markdown, format_markdown(checks))
     if blocking := [check for check in checks if check.blocks]:
         lines = [f"{check.name}: {check.detail}. What to do: {check.remedy}" for check in blocking]
         raise UserError("this machine is not fit for the workflow:\n  " + "\n  ".join(lines))

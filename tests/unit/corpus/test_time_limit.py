@@ -3,7 +3,6 @@ import threading
 
 import pytest
 
-from mamba_narrative.config.selection import SelectionSettings
 from mamba_narrative.config.stripping import StrippingSettings
 from mamba_narrative.corpus.raw.raw_bytes import UnreadableBook
 from mamba_narrative.corpus.select import selection
@@ -71,10 +70,7 @@ def shard(tmp_path):
 
     def run():
         strip_shard(raw, "000", 1, StrippingSettings(), 10_000_000, **files)
-        select_shard(
-            files["audit"], files["stripped"], files["manifest"], files["chapters"], None, SelectionSettings(),
-            tmp_path / "selection",
-        )  # fmt: skip
+        select_shard(*(files[name] for name in ("audit", "stripped", "manifest", "chapters")), tmp_path / "selection")
         records = {record["book_id"]: record for record in read_json_lines(files["audit"])}
         return records, {row["book_id"]: row for row in read_table(tmp_path / "selection", ("book_id", "reasons"))}
 

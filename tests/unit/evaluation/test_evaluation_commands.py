@@ -20,6 +20,7 @@ import evaluate_unigram
 import evaluate_words
 import initialise_run
 import summarise_evaluation
+from command_calls import run
 from mamba_narrative.config.architectures.mamba import MambaRun
 from mamba_narrative.config.runs import RunSettings
 from mamba_narrative.errors import FileFormatError, UserError
@@ -37,10 +38,6 @@ STRUCTURE = (
     '"bootstrap_samples": 100, "device": "cpu"}'
 )
 WORDS = '{"passage_sentences": 2, "bootstrap_samples": 100, "device": "cpu"}'
-
-
-def run(command, *arguments):
-    command.main(command.parser().parse_args([str(argument) for argument in arguments]))
 
 
 @pytest.fixture(scope="module")

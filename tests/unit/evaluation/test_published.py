@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import command_calls
 import evaluate_published
 from mamba_narrative.config.evaluation import EvaluationSettings, LikelihoodSettings
 from mamba_narrative.errors import UserError
@@ -72,7 +73,7 @@ def mamba(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(model: Path, tokens: Path, output: Path, settings: str = SETTINGS, extra: str = "") -> None:
     arguments = ["--model", f'{{"name": "known", "path": "{model}"{extra}}}', "--tokens", str(tokens)]
     arguments += ["--settings", settings, "--output-directory", str(output)]
-    evaluate_published.main(evaluate_published.parser().parse_args(arguments))
+    command_calls.run(evaluate_published, *arguments)
     summarise(output, "likelihood", SETTINGS_OF_SUMMARY)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import command_calls
 import generate
 from mamba_narrative.config.architectures.mamba import MambaRun, MambaSettings
 from mamba_narrative.errors import UserError
@@ -72,7 +73,7 @@ def folder(model, tmp_path_factory):
 
 
 def run(folder, *arguments):
-    generate.main(generate.parser().parse_args([str(folder), "--tokens", "5", "--device", "cpu", *arguments]))
+    command_calls.run(generate, folder, "--tokens", "5", "--device", "cpu", *arguments)
 
 
 def standard_input(content):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import evaluate_tasks as command
+from command_calls import run
 from mamba_narrative.config.evaluation import TaskSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.tasks import evaluate_tasks
@@ -78,7 +79,7 @@ def test_without_lm_eval_the_message_says_how_to_install_it(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "lm_eval" else find(name))
     arguments = ["--run-directory", str(exported), "--settings", '{"tasks": ["lambada_openai"]}']
     with pytest.raises(UserError, match=r"pip install -r requirements-lm-eval\.txt"):
-        command.main(command.parser().parse_args([*arguments, "--output-directory", str(tmp_path / "out")]))
+        run(command, *arguments, "--output-directory", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import command_calls
 import compare_runs
 from mamba_narrative.errors import UserError
 from mamba_narrative.io import write_json, write_text
@@ -145,10 +146,10 @@ def test_the_command_writes_both_forms_or_prints_one(tmp_path: Path, capsys: pyt
     measured(tmp_path, "a", COMMON)
     measured(tmp_path, "b", [value + 0.1 for value in COMMON], max_tokens_per_book=None, seed=7)
     arguments = ["--results", str(tmp_path), "--runs", "b", "a"]
-    compare_runs.main(compare_runs.parser().parse_args([*arguments, "--output", str(tmp_path / "out")]))
+    command_calls.run(compare_runs, *arguments, "--output", tmp_path / "out")
     assert (tmp_path / "out" / "comparison.csv").read_text().splitlines()[1].startswith("bits_per_byte,yes,lower,")
     markdown = (tmp_path / "out" / "comparison.md").read_text()
     assert "Left out:" in markdown
     assert "- a, structure: other seed than b" in markdown
-    compare_runs.main(compare_runs.parser().parse_args(arguments))
+    command_calls.run(compare_runs, *arguments)
     assert capsys.readouterr().out == markdown

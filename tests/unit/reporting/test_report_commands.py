@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from synthetic_results import RUNS
@@ -9,10 +8,7 @@ from synthetic_results import RUNS
 import draw_figure
 import make_tables
 import write_report
-
-
-def run(command: ModuleType, *arguments: str | Path) -> None:
-    command.main(command.parser().parse_args([str(argument) for argument in arguments]))
+from command_calls import run
 
 
 def test_tables_then_figures_then_the_page(results: Path, tmp_path: Path) -> None:
@@ -51,5 +47,5 @@ def test_wrong_settings_are_refused_before_anything_is_written(
 
 def test_only_figures_that_exist_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        draw_figure.parser().parse_args(["--figure", "nothing"])
+        run(draw_figure, "--figure", "nothing")
     assert "corpus_composition" in capsys.readouterr().err

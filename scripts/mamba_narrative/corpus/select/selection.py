@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from mamba_narrative.config.selection import SelectionSettings
 from mamba_narrative.corpus.formats.audit import read_audit
@@ -196,13 +196,13 @@ def _judge_parts(
 
 
 def select_shard(
-    audit: Path,
-    stripped: Path,
-    manifest: Path,
-    chapters: Path,
-    catalogue: Path | None,
-    settings: SelectionSettings,
-    output: Path,
+    audit: Annotated[Path, "audit of strip_books, one record a raw book"],
+    stripped: Annotated[Path, "folder of the shard's stripped texts"],
+    manifest: Annotated[Path, "table of the books that have a text"],
+    chapters: Annotated[Path, "table of chapter headings"],
+    output: Annotated[Path, "table to write"],
+    catalogue: Annotated[Path | None, "CSV file with Project Gutenberg's own columns"] = None,
+    settings: Annotated[SelectionSettings, "section `selection`"] = SelectionSettings(),
 ) -> None:
     """Decide on every raw book in ``audit``, in its order, and write the table.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from mamba_narrative.corpus.formats.audit import read_audits
 from mamba_narrative.corpus.formats.book_table import BOOK_TABLE, read_books
@@ -88,15 +88,15 @@ def _context_tables(results: Path, runs: Sequence[str]) -> list[Table]:
 
 
 def write_tables(
-    results: Path,
-    runs: Sequence[str],
-    output: Path,
-    shards: Sequence[str] | None = None,
-    published: Sequence[str] = (),
-    with_tasks: bool = False,
+    results: Annotated[Path, "results folder that the tables are made from"],
+    runs: Annotated[Sequence[str], "runs to compare, in this order"],
+    output: Annotated[Path, "folder to write <table>.csv and <table>.md to"],
+    shards: Annotated[Sequence[str] | None, "shards whose audits count; default: all in the results folder"] = None,
+    published: Annotated[Sequence[str], "published models to show beside them"] = (),
+    tasks: Annotated[bool, "show the tasks of lm-eval that the runs were given"] = False,
 ) -> None:
     """Write every table as ``output/<name>.csv`` and ``output/<name>.md`` (see ``make_tables``)."""
-    for table in make_tables(results, runs, shards, published, with_tasks):
+    for table in make_tables(results, runs, shards, published, tasks):
         write_text(output / f"{table.schema.name}.csv", to_csv(table))
         write_text(output / f"{table.schema.name}.md", to_markdown(table))
 

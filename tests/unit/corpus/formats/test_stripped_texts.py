@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from mamba_narrative.config.duplicates import DuplicatesSettings
-from mamba_narrative.config.selection import SelectionSettings
 from mamba_narrative.corpus.formats.audit import write_audit
 from mamba_narrative.corpus.formats.chapter_table import write_chapters
 from mamba_narrative.corpus.formats.selection_table import read_kept_text, write_selection
@@ -39,7 +38,7 @@ def encode(shard: Path) -> None:
 
 def select(shard: Path) -> None:
     inputs = (shard / f"000.{name}" for name in ("manifest.tsv", "chapters.tsv"))
-    select_shard(shard / "000.audit.jsonl", shard / "000", *inputs, None, SelectionSettings(), shard / "new.tsv")
+    select_shard(shard / "000.audit.jsonl", shard / "000", *inputs, shard / "new.tsv")
 
 
 def sketch(shard: Path) -> None:

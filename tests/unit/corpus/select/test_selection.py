@@ -212,7 +212,7 @@ def write_shard(folder, texts, failed=()):
 
 def test_every_raw_book_of_a_shard_has_one_row_also_without_a_text(tmp_path):
     inputs = write_shard(tmp_path, {"3": story(), "10": essay()}, failed=["11"])
-    select_shard(*inputs, None, DEFAULTS, tmp_path / "000.tsv")
+    select_shard(*inputs, tmp_path / "000.tsv")
     rows = read_selection(tmp_path / "000.tsv")
     assert [(row["book_id"], row["decision"]) for row in rows] == [("3", "keep"), ("10", "drop"), ("11", "drop")]
     assert rows[2]["reasons"] == "unreadable_empty_file"
@@ -226,7 +226,7 @@ def test_every_raw_book_of_a_shard_has_one_row_also_without_a_text(tmp_path):
 def test_the_same_inputs_give_the_same_bytes(tmp_path):
     inputs = write_shard(tmp_path, {"3": story(), "10": letters()})
     for name in ("a.tsv", "b.tsv"):
-        select_shard(*inputs, None, DEFAULTS, tmp_path / name)
+        select_shard(*inputs, tmp_path / name)
     assert (tmp_path / "a.tsv").read_bytes() == (tmp_path / "b.tsv").read_bytes()
 
 
@@ -234,7 +234,7 @@ def test_a_listed_text_that_is_missing_is_an_error_for_people(tmp_path):
     inputs = write_shard(tmp_path, {"3": story()})
     (tmp_path / "000" / "3.txt").unlink()
     with pytest.raises(UserError, match=r"3\.txt: cannot be read"):
-        select_shard(*inputs, None, DEFAULTS, tmp_path / "000.tsv")
+        select_shard(*inputs, tmp_path / "000.tsv")
     assert not (tmp_path / "000.tsv").exists()
 
 
