@@ -163,7 +163,7 @@ def test_lint_has_nothing_to_say():
         (["--config", "corpsu=1"], "corpsu: unknown key"),
         (["--config", "splits={seed: many}"], "splits.seed:"),
         (["--config", "corpus={source: directory, directory: nowhere}"], "nowhere is not a folder"),
-        (["--config", "corpus={source: directory, directory: scripts}"], "no raw books found"),
+        (["--config", "corpus={source: directory, directory: envs}"], "no raw books found"),
         (
             ["--config", "corpus={source: directory, directory: workflow/sample/raw, catalogue: none.csv}"],
             "corpus.catalogue: none.csv does not exist",
@@ -188,9 +188,9 @@ def test_token_files_alone_are_enough_to_train_and_measure_where_the_books_are_n
     profile = ("--workflow-profile", "workflow/profiles/from-tokens")
     planned = {job.partition(":")[0] for job in elsewhere.plan(*profile, "train", "evaluate")}
     assert {"train_run", "evaluate_context", "evaluate_human"} <= planned
-    assert all(rule.startswith(("train", "evaluate", "initialise_run", "write_model_card")) for rule in planned), (
-        planned
-    )
+    assert all(
+        rule.startswith(("train", "evaluate", "summarise", "initialise_run", "write_model_card")) for rule in planned
+    ), planned
     assert elsewhere.run(*profile, "runs/tiny-a/run.json") == {"train_run:tiny-a"}
     refused = elsewhere.snakemake("--dry-run", check=False)
     assert refused.code != 0

@@ -383,6 +383,14 @@ def all_stripped(wildcards) -> list:
     return [path for shard in SHARDS for path in stripped(shard).values()]
 
 
+def sums_of(group: str, entry: str = "{run}") -> list:
+    """What scoring leaves of a group of measures."""
+    return [
+        f"evaluation/{entry}/{group}_sums.csv",
+        f"evaluation/{entry}/{group}_facts.json",
+    ]
+
+
 def acquired(wildcards) -> list:
     """No input; whoever needs raw books is told here where there are none."""
     if NOT_ACQUIRED:

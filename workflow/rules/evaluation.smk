@@ -38,14 +38,6 @@ TABLES = {
 }
 
 
-def sums_of(group: str, entry: str = "{run}") -> list:
-    """What scoring leaves of a group of measures."""
-    return [
-        f"evaluation/{entry}/{group}_sums.csv",
-        f"evaluation/{entry}/{group}_facts.json",
-    ]
-
-
 rule evaluate_likelihood:
     """Bits per byte, token and word perplexity, and loss by position, on whole test books."""
     input:
@@ -378,10 +370,10 @@ for GROUP in GROUPS:
             f"logs/evaluation/{{entry}}/summarise_{GROUP}.log",
         benchmark:
             f"benchmarks/evaluation/{{entry}}/summarise_{GROUP}.tsv"
-        # A job of a cluster waits longer than this takes.
-        localrule: True
         wildcard_constraints:
             entry=r"(published/)?[A-Za-z0-9][A-Za-z0-9._-]*",
+        # A job of a cluster waits longer than this takes.
+        localrule: True
         conda:
             "../../envs/cpu.yaml"
         threads: 1
