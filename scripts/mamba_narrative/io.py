@@ -86,17 +86,21 @@ def _recorded(record: Path) -> list[str]:
     return record.read_bytes().decode("utf-8", "replace").split()
 
 
-def _record(written: Path, target: Path) -> None:
-    """Record the hash of ``written``, which is about to be renamed to ``target``.
+def _record(written: Path, target: Path) -> Callable[[], None]:
+    """Record the hash of ``written``, which is about to be renamed to ``target``; call what is returned afterwards.
 
     A process may die before it renames, so the hash of a file that is there is kept as long as it is there.
     """
-    record, hashes = _record_of(target), [sha256_file(written)]
-    before = sha256_file(target) if record.is_file() and target.is_file() else hashes[0]
-    if before != hashes[0] and before in _recorded(record):
-        hashes.append(before)
-    with recorded_outputs(False):
-        write_text(record, "".join(f"{sha256}\n" for sha256 in hashes))
+    record, sha256 = _record_of(target), sha256_file(written)
+    before = sha256_file(target) if record.is_file() and target.is_file() else sha256
+    kept = [before] if before != sha256 and before in _recorded(record) else []
+
+    def write(*hashes: str) -> None:
+        with recorded_outputs(False):
+            write_text(record, "".join(f"{one}\n" for one in hashes))
+
+    write(sha256, *kept)
+    return lambda: write(sha256) if kept else None
 
 
 def sync_directory(directory: Path) -> None:
@@ -123,10 +127,12 @@ def atomic_path(target: Path) -> Iterator[Path]:
         yield beside
         sync_file(beside)
         if _recording.get():
-            _record(beside, target)
+            settle = _record(beside, target)
+            os.replace(beside, target)
+            settle()
         else:
             _record_of(target).unlink(missing_ok=True)
-        os.replace(beside, target)
+            os.replace(beside, target)
 
 
 @contextmanager
