@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+from mamba_narrative.config import architectures
 from mamba_narrative.config.evaluation import TaskSettings
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.arguments import OutputDirectory, RunDirectory
 from mamba_narrative.evaluation.csv_text import csv_text
 from mamba_narrative.evaluation.trained_run import choose_device
 from mamba_narrative.io import read_json, write_json, write_text
-from mamba_narrative.model.hugging_face import transformers_opens
 from mamba_narrative.model.storage import verify_model
 
 COLUMNS = ("task", "version", "metric", "better", "value", "standard_error", "n")
@@ -40,7 +40,7 @@ def evaluate_tasks(
         )
     model = run_directory / "model"
     architecture = read_json(run_directory / "run.json").get("architecture", "mamba")
-    if not transformers_opens(architecture):
+    if not architectures.declares(architecture, architectures.FORM):
         raise UserError(f"{model}: transformers has no class for the architecture {architecture!r}; lm-eval needs one")
     verify_model(model)
     found = _run_harness(model, settings)

@@ -54,11 +54,6 @@ def architecture_of(model_type: object) -> str:
     return known[model_type]
 
 
-def transformers_opens(architecture: str) -> bool:
-    """Whether transformers has a class that computes this architecture."""
-    return find_form(architecture) is not _OWN
-
-
 def refuse_unsupported(config: Mapping[str, Any], supported: Mapping[str, Any]) -> None:
     """Raise FileFormatError for a field of ``config`` that is there with another value than the one supported."""
     for field, value in supported.items():

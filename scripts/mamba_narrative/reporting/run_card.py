@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mamba_narrative.model.hugging_face import transformers_opens
+from mamba_narrative.config import architectures
 
 _TRANSFORMERS_USE = """\
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -42,7 +42,7 @@ def run_card(record: Mapping[str, Any]) -> str:
     ]
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     usage, library = _OWN_USE, ""
-    if transformers_opens(record["architecture"]):
+    if architectures.declares(record["architecture"], architectures.FORM):
         usage, library = _TRANSFORMERS_USE, "library_name: transformers\n"
     return f"""---
 language: en

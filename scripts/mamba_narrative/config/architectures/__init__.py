@@ -23,8 +23,16 @@ def names() -> list[str]:
 
 def declared(name: str, part: str) -> Any:
     """What an architecture declares: its ``RUN``, ``MODEL`` or ``FORM``; None where it has no such module."""
-    module = f"{_PACKAGE}.{_MODULES[part].format(name)}"
-    return getattr(import_module(module), part) if module in modules_of(name) else None
+    return getattr(import_module(_module(name, part)), part) if declares(name, part) else None
+
+
+def declares(name: str, part: str) -> bool:
+    """Whether an architecture has such a module; nothing is imported. With a ``FORM`` transformers opens its models."""
+    return _module(name, part) in modules_of(name)
+
+
+def _module(name: str, part: str) -> str:
+    return f"{_PACKAGE}.{_MODULES[part].format(name)}"
 
 
 def modules_of(name: str) -> list[str]:
