@@ -350,6 +350,11 @@ def csv_field(text: str) -> str:
     return f"'{text}" if _computes(text.lstrip("'")) and _NUMBER.fullmatch(text) is None else text
 
 
+def csv_cell(value: object) -> str:
+    """A value as such a field: nothing for None, ten digits of a float."""
+    return "" if value is None else f"{value:.10g}" if isinstance(value, float) else csv_field(str(value))
+
+
 def from_csv_field(field: str) -> str:
     """The text of which ``csv_field`` made ``field``."""
     return field[1:] if field.startswith("'") and csv_field(field[1:]) == field else field

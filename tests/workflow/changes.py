@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from mamba_narrative.config.evaluation import GROUPS
+
 Edits = Mapping[str, Callable[[str], str]]
 """By path, what becomes of the text; that of a new file is empty before."""
 
@@ -18,7 +20,6 @@ GRU = {
     ),
     f"{LIBRARY}/model/gru.py": "MODEL = None\n",
 }
-GROUPS = ("likelihood", "generation", "context", "structure", "words")
 OF_THE_TRANSFORMER = {
     *(f"{verb}_{group}:tiny-b" for verb in ("evaluate", "summarise") for group in GROUPS),
     *("train_run:tiny-b", "write_model_card:tiny-b", "compare_runs", "make_tables", "write_report"),

@@ -11,7 +11,7 @@ from mamba_narrative.config.paths import ConfiguredPath
 
 _MOST_GENERATED_TOKENS = 200_000_000
 _Tokens = Annotated[int, Field(ge=1, le=1_048_576)]
-GROUPS = ("likelihood", "context", "generation", "structure", "words")
+GROUPS = ("likelihood", "context", "structure", "words", "generation")
 """The groups of measures whose results are sums by question and book: sections of `evaluation`."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from mamba_narrative.config.evaluation import ContextSettings
 from mamba_narrative.evaluation.bootstrap import Estimate
 from mamba_narrative.evaluation.summary import Summary, Table, fields, mean_over_books
-from mamba_narrative.evaluation.sums import Sum, Sums
+from mamba_narrative.evaluation.sums import Sum, Sums, cases_of, variants
 
 CONTEXT_COLUMNS = (
     "context_tokens", "targets", "books", "loss_nats", "low", "high", "gain_nats", "gain_low", "gain_high",
@@ -106,7 +106,7 @@ def summary(sums: Sums, facts: Mapping[str, Any], settings: ContextSettings) -> 
 
 def _context_rows(measures: ContextMeasures, contexts: Sequence[int]) -> Iterable[Mapping[str, object]]:
     deep = measures.books("loss after all")
-    counts = (sum(found.cases for found in deep.values()), len(deep))
+    counts = (cases_of(deep), len(deep))
     for context in contexts:
         estimates = (measures.loss(context), measures.gain(context), measures.remembrance(context))
         values = (context, *counts, *(field for estimate in estimates for field in fields(estimate)))
@@ -117,7 +117,7 @@ def _context_rows(measures: ContextMeasures, contexts: Sequence[int]) -> Iterabl
 
 def _reset_rows(measures: ContextMeasures, resets: Sequence[int]) -> Iterable[Mapping[str, object]]:
     whole = measures.books("loss of books")
-    counts = (sum(found.cases for found in whole.values()), len(whole))
+    counts = (cases_of(whole), len(whole))
     for length in resets:
         values = (length, *counts, *fields(measures.reset_loss(length)), *fields(measures.reset_excess(length)))
         yield dict(zip(RESET_COLUMNS, values, strict=True))
@@ -125,7 +125,7 @@ def _reset_rows(measures: ContextMeasures, resets: Sequence[int]) -> Iterable[Ma
 
 
 def _state_rows(measures: ContextMeasures, sums: Sums) -> Iterable[Mapping[str, object]]:
-    places = [question.split(" ", 2)[1:] for question in sums if question.startswith("state ")]
+    places = [place.split(" ", 1) for place, _ in variants(sums, "state")]
     for position, kind in sorted((int(position), kind) for position, kind in places):
         estimate = measures.mean(measures.books(f"state {position} {kind}"))
         yield dict(zip(STATE_COLUMNS, (position, kind, estimate.n, *fields(estimate)), strict=True))

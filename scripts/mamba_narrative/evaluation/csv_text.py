@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mamba_narrative.io import csv_field
+from mamba_narrative.io import csv_cell
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
     """Comma-separated text; None is an empty field. Book ids and metrics have neither commas nor quotes."""
     lines = [",".join(columns)]
-    lines += [",".join(_field(row[column]) for column in columns) for row in rows]
+    lines += [",".join(csv_cell(row[column]) for column in columns) for row in rows]
     return "\n".join(lines) + "\n"
-
-
-def _field(value: object) -> str:
-    return "" if value is None else f"{value:.10g}" if isinstance(value, float) else csv_field(str(value))

@@ -10,7 +10,7 @@ from mamba_narrative.config.evaluation import LikelihoodSettings
 from mamba_narrative.evaluation.bootstrap import Estimate
 from mamba_narrative.evaluation.position import range_limits
 from mamba_narrative.evaluation.summary import Summary, Table, fields, mean_over_books
-from mamba_narrative.evaluation.sums import Sums
+from mamba_narrative.evaluation.sums import Sums, cases_of, variants
 
 BOOK_COLUMNS = ("book_id", "tokens", "bytes", "words", "nll_nats", "bits_per_byte")
 POSITION_COLUMNS = ("position_from", "position_to", "tokens", "loss_nats", "low", "high")
@@ -53,10 +53,8 @@ def _book_rows(sums: Sums) -> Iterator[Mapping[str, object]]:
 
 def _position_rows(sums: Sums, longest: int, settings: LikelihoodSettings) -> Iterator[Mapping[str, object]]:
     """By range of positions; ``longest``: tokens of a book."""
-    for question, books in sums.items():
-        if question.startswith(f"{_POSITION} "):
-            first, end = range_limits(int(question.split()[1]))
-            loss = mean_over_books(books, settings.bootstrap_samples, settings.seed, _NONE)
-            tokens = sum(found.cases for found in books.values())
-            values = (first, min(end, longest), tokens, *fields(loss))
-            yield dict(zip(POSITION_COLUMNS, values, strict=True))
+    for number, books in variants(sums, _POSITION):
+        first, end = range_limits(int(number))
+        loss = mean_over_books(books, settings.bootstrap_samples, settings.seed, _NONE)
+        values = (first, min(end, longest), cases_of(books), *fields(loss))
+        yield dict(zip(POSITION_COLUMNS, values, strict=True))

@@ -7,7 +7,7 @@ from typing import Any
 
 from mamba_narrative.config.evaluation import StructureSettings
 from mamba_narrative.evaluation.summary import Summary, Table, fields, mean_over_books
-from mamba_narrative.evaluation.sums import Sum, Sums
+from mamba_narrative.evaluation.sums import Sum, Sums, cases_of
 
 PREFIX_COLUMNS = ("prefix_tokens", "mean_prefix_tokens", "cases", "books", "accuracy", "low", "high")
 _SUFFIX = "chapter_suffix"
@@ -34,6 +34,6 @@ def _prefix_rows(sums: Sums, settings: StructureSettings) -> Iterator[Mapping[st
     for limit in sorted(settings.chapter_prefix_tokens):
         books, lengths = sums[f"{_SUFFIX} {limit}"], sums[f"chapter_prefix_tokens {limit}"]
         accuracy = mean_over_books(books, settings.bootstrap_samples, settings.seed, _NONE[_SUFFIX])
-        cases = sum(found.cases for found in books.values())
+        cases = cases_of(books)
         mean = sum(found.score for found in lengths.values()) / cases if cases else None
         yield dict(zip(PREFIX_COLUMNS, (limit, mean, cases, accuracy.n, *fields(accuracy)), strict=True))

@@ -15,11 +15,11 @@ from typing import Any
 from mamba_narrative.config.base import Section
 from mamba_narrative.evaluation.bootstrap import Estimate, ratio_of_sums
 from mamba_narrative.evaluation.csv_text import csv_text
-from mamba_narrative.evaluation.sums import Sum, read_sums, without_questions
+from mamba_narrative.evaluation.held_out import SPLIT
+from mamba_narrative.evaluation.sums import Sum, cases_of, read_sums
 from mamba_narrative.io import write_json, write_text
 
 BOOK_COLUMNS = ("metric", "book_id", "cases", "weight", "score")
-SPLIT = "test"
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ def summarise(folder: Path, group: str, settings: Section) -> None:
     Raises UserError where a file is missing, FileFormatError where one is broken.
     """
     sums, facts = read_sums(folder, group)
+    del facts["questions"]  # for the reader of the sums alone
     found: Summary = import_module(f"mamba_narrative.evaluation.{group}_report").summary(sums, facts, settings)
     books = found.books_table or Table(BOOK_COLUMNS, list(_book_rows(found.books)), {})
     tables = {f"{group}_books.csv": books, **found.tables}
@@ -62,13 +63,13 @@ def summarise(folder: Path, group: str, settings: Section) -> None:
     write_json(
         folder / f"{group}.json",
         {
-            **without_questions(facts),
+            **facts,
             "split": SPLIT,
             "settings": settings.model_dump(mode="json"),
             "metrics": {
                 name: {
                     **estimate.record(found.definitions.get(name, name)),
-                    "cases": sum(one.cases for one in found.books[name].values()),
+                    "cases": cases_of(found.books[name]),
                 }
                 for name, estimate in found.metrics.items()
             },

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,6 +80,13 @@ def read_sums(folder: Path, group: str) -> tuple[Sums, dict[str, Any]]:
     return sums, facts
 
 
-def without_questions(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts that readers of a summary are told."""
-    return {name: value for name, value in facts.items() if name != "questions"}
+def variants(sums: Sums, question: str) -> Iterator[tuple[str, Mapping[str, Sum]]]:
+    """What was asked in several ways, as ``<question> <way>``: each way with its sums by book."""
+    for name, books in sums.items():
+        if name.startswith(f"{question} "):
+            yield name.removeprefix(f"{question} "), books
+
+
+def cases_of(books: Mapping[str, Sum]) -> int:
+    """How many there are in all books together."""
+    return sum(found.cases for found in books.values())

@@ -7,7 +7,7 @@ from typing import Any
 
 from mamba_narrative.config.evaluation import WordsSettings
 from mamba_narrative.evaluation.summary import Summary, Table, fields, mean_over_books
-from mamba_narrative.evaluation.sums import Sums
+from mamba_narrative.evaluation.sums import Sums, cases_of, variants
 
 RECALL_COLUMNS = ("distance_from", "distance_to", "mentions", "books", "gain_nats", "low", "high")
 _RECALL = "name_recall_gain"
@@ -25,10 +25,8 @@ def summary(sums: Sums, facts: Mapping[str, Any], settings: WordsSettings) -> Su
 
 def _recall_rows(sums: Sums, settings: WordsSettings) -> Iterator[Mapping[str, object]]:
     """distance_from <= tokens since the last mention < distance_to, empty for no limit."""
-    for question, books in sums.items():
-        if question.startswith(f"{_RECALL} "):
-            first, end = question.split()[1].split("-")
-            gain = mean_over_books(books, settings.bootstrap_samples, settings.seed, _NONE)
-            mentions = sum(found.cases for found in books.values())
-            values = (int(first), int(end) if end else None, mentions, gain.n, *fields(gain))
-            yield dict(zip(RECALL_COLUMNS, values, strict=True))
+    for distance, books in variants(sums, _RECALL):
+        first, end = distance.split("-")
+        gain = mean_over_books(books, settings.bootstrap_samples, settings.seed, _NONE)
+        values = (int(first), int(end) if end else None, cases_of(books), gain.n, *fields(gain))
+        yield dict(zip(RECALL_COLUMNS, values, strict=True))

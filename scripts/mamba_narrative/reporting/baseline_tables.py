@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mamba_narrative.config.evaluation import GROUPS
 from mamba_narrative.errors import UserError
 from mamba_narrative.evaluation.definitions import DEFINITIONS
 from mamba_narrative.io import read_json
 from mamba_narrative.reporting.comparison import Cell, compare
-from mamba_narrative.reporting.measured_books import GROUPS
 from mamba_narrative.reporting.sources import BASELINES, optional_json
 from mamba_narrative.reporting.tables.evaluation import COLUMNS, measured_table
 from mamba_narrative.reporting.tables.headline import headline_table

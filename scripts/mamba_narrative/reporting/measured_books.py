@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mamba_narrative.config.base import numbers_of
-from mamba_narrative.config.evaluation import EvaluationSettings
+from mamba_narrative.config.evaluation import GROUPS, EvaluationSettings
 from mamba_narrative.errors import FileFormatError, UserError
 from mamba_narrative.evaluation.likelihood_report import BOOK_COLUMNS as LIKELIHOOD_COLUMNS
 from mamba_narrative.evaluation.summary import BOOK_COLUMNS
@@ -17,7 +17,6 @@ from mamba_narrative.io import read_json
 from mamba_narrative.reporting.sources import BASELINES, PUBLISHED, optional_json, read_csv
 
 LIKELIHOOD = "likelihood"
-GROUPS = (LIKELIHOOD, "context", "structure", "words", "generation")
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from mamba_narrative.config.evaluation import GROUPS
 from mamba_narrative.evaluation.definitions import DEFINITIONS, HEADLINE
 from mamba_narrative.evaluation.paired import Standing, Sums, rank
 from mamba_narrative.io import write_text
-from mamba_narrative.reporting.measured_books import GROUPS, LIKELIHOOD, Entry, Group, Sum, read_group
+from mamba_narrative.reporting.measured_books import LIKELIHOOD, Entry, Group, Sum, read_group
 from mamba_narrative.reporting.sources import is_contender
 from mamba_narrative.reporting.tables.table import Column, Schema, Table, to_csv, to_markdown
 

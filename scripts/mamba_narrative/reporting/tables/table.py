@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mamba_narrative.errors import FileFormatError
-from mamba_narrative.io import csv_field
+from mamba_narrative.io import csv_cell
 from mamba_narrative.reporting.formatting import count, percent, significant, visible
 from mamba_narrative.reporting.sources import read_csv
 
@@ -47,7 +47,7 @@ def to_csv(table: Table) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([column.key for column in table.schema.columns])
     for row in table.rows:
-        writer.writerow([_plain(row.get(column.key)) for column in table.schema.columns])
+        writer.writerow([csv_cell(row.get(column.key)) for column in table.schema.columns])
     return stream.getvalue()
 
 
@@ -97,12 +97,6 @@ def _parsed(field: str, kind: str) -> str | float | None:
     if kind == "text":
         return field
     return float(field) if field else None
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.10g}" if isinstance(value, float) else csv_field(str(value))
 
 
 def _line(fields: Sequence[str]) -> str:
