@@ -31,7 +31,9 @@ _PLAIN_WORDS = (
 )
 """How Snakemake's reasons begin (`snakemake.jobs.Reason`), and what to say instead."""
 _MOST_NAMES = 4
-_TARGETS = frozenset({"all", "environment", "corpus", "tokens", "train", "evaluate", "figures", "report"})
+_TRAINING = "train_run"
+"""What the rule's name ends with: an outer workflow may put a prefix before it."""
+_RUNS_WITHOUT_OUTPUT = "Rules with a run or shell declaration"
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,13 @@ def plan_in_words(planned: Iterable[PlannedJob], results: Path) -> str:
 
     ``results`` holds ``.cache`` with the settings and the code of then and now.
     """
-    jobs = [job for job in planned if job.rule not in _TARGETS]
+    # The others are targets, which only collect files.
+    jobs = [job for job in planned if job.outputs or job.reason.startswith(_RUNS_WITHOUT_OUTPUT)]
     if not jobs:
         return "Nothing to be done: everything is up to date.\n"
     maker = {output: job.rule for job in jobs for output in job.outputs}
     reasons = {job: _reasons(job.reason, maker, results) for job in jobs}
-    trainings = [job for job in jobs if job.rule == "train_run"]
+    trainings = [job for job in jobs if job.rule.endswith(_TRAINING)]
     again = [job for job in trainings if (results / "runs" / job.name / "run.json").is_file()]
     lines = []
     for title, runs in (

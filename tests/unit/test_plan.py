@@ -33,7 +33,7 @@ def results(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def job(reason: str, rule: str = "train_run", name: str = "done", outputs: tuple[str, ...] = ()) -> PlannedJob:
+def job(reason: str, rule: str = "train_run", name: str = "done", outputs: tuple[str, ...] = ("x",)) -> PlannedJob:
     return PlannedJob(rule, name, outputs, reason)
 
 
@@ -81,7 +81,7 @@ def test_trainings_come_first_and_what_follows_is_counted(results):
         job(follows, "train_run", "done"),
         job(follows, "evaluate_words", "done"),
         job(follows, "evaluate_words", "new"),
-        job("Missing output files: x", "all", ""),
+        job("Missing output files: x", "all", "", ()),
     ]
     assert plan_in_words(jobs, results).splitlines() == [
         "TRAINED AGAIN FROM THE FIRST STEP: 1 run",
@@ -97,4 +97,14 @@ def test_trainings_come_first_and_what_follows_is_counted(results):
 def test_where_no_finished_run_is_touched_the_plan_says_so(results):
     lines = plan_in_words([job("Missing output files: x", "make_tables", "")], results).splitlines()
     assert lines == ["No finished run is trained again.", "Jobs: 1", "  make_tables: not made yet"]
-    assert plan_in_words([job("", "all")], results) == "Nothing to be done: everything is up to date.\n"
+    assert plan_in_words([job("", "all", outputs=())], results) == "Nothing to be done: everything is up to date.\n"
+
+
+def test_trainings_are_known_under_the_prefix_of_an_outer_workflow(results):
+    lines = plan_in_words([job("Missing output files: x", "narrative_train_run")], results).splitlines()
+    assert lines == ["TRAINED AGAIN FROM THE FIRST STEP: 1 run", "  done: not made yet"]
+
+
+def test_a_rule_that_runs_without_an_output_is_no_target(results):
+    always = "Rules with a run or shell declaration but no output are always executed."
+    assert "  acquire_books: made at every call" in plan_in_words([job(always, "acquire_books", "", ())], results)
